@@ -1,0 +1,21 @@
+/* fuse/fuser.h: the vectors of several modalities → one vector per item (F27). A missing modality is masked: the others
+ * carry the item, with weights that sum to the same. */
+#ifndef FUSE_FUSER_H
+#define FUSE_FUSER_H
+
+#include "base/error.h"
+#include "encode/features.h"
+
+typedef struct fuser_kind {
+  const char *name; /* "fuse.sum" "fuse.weighted" "fuse.concat" "fuse.map" */
+  const char *summary;
+  /* parts [part_count] all of the same count (sum and weighted: also of the same dim). weight [part_count], NULL:
+   * equal. out owns its arrays; present where any part is. */
+  medley_status (*fuse)(const features *parts, size_t part_count, const float *weight, features *out,
+                        medley_error *err);
+} fuser_kind;
+
+extern const fuser_kind fuser_kinds[]; /* ended by name NULL */
+const fuser_kind *fuser_kind_find(const char *name);
+
+#endif
