@@ -16,27 +16,29 @@
 #include <unistd.h>
 
 /* The call must succeed; its sentence is printed when it does not. Needs a local `medley_error error`. */
-#define assert_ok(call)                                                             \
-  do {                                                                              \
-    medley_status got_ = (call);                                                    \
+#define assert_ok(call)                                                                          \
+  do {                                                                                           \
+    medley_status got_ = (call);                                                                 \
     if (got_ != MEDLEY_OK) fail_msg("%s: %s (%s)", #call, error.text, medley_status_name(got_)); \
   } while (0)
 
 /* The call must fail with this status, and its sentence must contain the words. */
-#define assert_refused(call, expected, words)                                       \
-  do {                                                                              \
-    memset(&error, 0, sizeof error);                                                \
-    medley_status got_ = (call);                                                    \
-    if (got_ != (expected)) fail_msg("%s: got %s (%s), expected %s", #call, medley_status_name(got_), error.text, \
-                                     medley_status_name(expected));                 \
+#define assert_refused(call, expected, words)                                                                    \
+  do {                                                                                                           \
+    memset(&error, 0, sizeof error);                                                                             \
+    medley_status got_ = (call);                                                                                 \
+    if (got_ != (expected))                                                                                      \
+      fail_msg("%s: got %s (%s), expected %s", #call, medley_status_name(got_), error.text,                      \
+               medley_status_name(expected));                                                                    \
     if (strstr(error.text, (words)) == NULL) fail_msg("%s: '%s' does not say '%s'", #call, error.text, (words)); \
   } while (0)
 
 /* |a - b| <= tolerance, both told when it is not so. */
-#define assert_near(a, b, tolerance)                                                \
-  do {                                                                              \
-    double a_ = (a), b_ = (b);                                                      \
-    if (!(fabs(a_ - b_) <= (tolerance))) fail_msg("%s = %.9g, expected %.9g within %g", #a, a_, b_, (double)(tolerance)); \
+#define assert_near(a, b, tolerance)                                                   \
+  do {                                                                                 \
+    double a_ = (a), b_ = (b);                                                         \
+    if (!(fabs(a_ - b_) <= (tolerance)))                                               \
+      fail_msg("%s = %.9g, expected %.9g within %g", #a, a_, b_, (double)(tolerance)); \
   } while (0)
 
 /* A fresh folder under $TMPDIR, into path[256]; remove it with `rm -rf` or base/file.h. */

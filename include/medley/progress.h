@@ -13,13 +13,13 @@ extern "C" {
 #endif
 
 typedef struct medley_progress_state {
-  const char *stage;    /* what is being done: "import events", "fit ease"; valid during the callback only */
-  uint64_t done;        /* units finished in this stage */
-  uint64_t total;       /* units in this stage, 0 when unknown */
-  double elapsed_s;     /* seconds since the stage began */
-  double rate_per_s;    /* units per second, smoothed over the stage */
-  double remaining_s;   /* estimated seconds left in the stage, negative when unknown */
-  int finished;         /* 1 on the last report of a stage */
+  const char *stage;  /* what is being done: "import events", "fit ease"; valid during the callback only */
+  uint64_t done;      /* units finished in this stage */
+  uint64_t total;     /* units in this stage, 0 when unknown */
+  double elapsed_s;   /* seconds since the stage began */
+  double rate_per_s;  /* units per second, smoothed over the stage */
+  double remaining_s; /* estimated seconds left in the stage, negative when unknown */
+  int finished;       /* 1 on the last report of a stage */
 } medley_progress_state;
 
 typedef struct medley_progress {

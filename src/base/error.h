@@ -24,17 +24,17 @@ medley_status error_prefix(medley_error *err, medley_status status, const char *
 medley_status error_memory(medley_error *err, const char *what);
 
 /* Needs a local `medley_status status` and a label `done`. */
-#define TRY(call)                      \
-  do {                                 \
-    status = (call);                   \
+#define TRY(call)                       \
+  do {                                  \
+    status = (call);                    \
     if (status != MEDLEY_OK) goto done; \
   } while (0)
 
 /* TRY for a call that must set the error itself: FAIL(err, MEDLEY_ERR_INPUT, "line %zu: ...", line). */
-#define FAIL(...)                     \
-  do {                                \
-    status = error_set(__VA_ARGS__);  \
-    goto done;                        \
+#define FAIL(...)                    \
+  do {                               \
+    status = error_set(__VA_ARGS__); \
+    goto done;                       \
   } while (0)
 
 #endif

@@ -27,7 +27,7 @@ typedef struct file_writer {
 } file_writer;
 medley_status file_writer_open(file_writer *w, const char *path, medley_error *err) MEDLEY_CHECK;
 medley_status file_writer_commit(file_writer *w, medley_error *err) MEDLEY_CHECK; /* w is closed in either case */
-void file_writer_abort(file_writer *w); /* harmless after commit */
+void file_writer_abort(file_writer *w);                                           /* harmless after commit */
 
 /* Read-only memory map. An empty file maps to bytes = NULL, length = 0. */
 typedef struct file_map {

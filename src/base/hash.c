@@ -12,7 +12,8 @@ void hash_buffer(const void *bytes, size_t length, unsigned char out[HASH_BYTES]
 medley_status hash_file(const char *path, unsigned char out[HASH_BYTES], medley_error *err) {
   FILE *f = fopen(path, "rbe");
   if (f == NULL)
-    return error_set_errno(err, errno == ENOENT ? MEDLEY_ERR_NOT_FOUND : MEDLEY_ERR_IO, errno, "cannot open '%s'", path);
+    return error_set_errno(err, errno == ENOENT ? MEDLEY_ERR_NOT_FOUND : MEDLEY_ERR_IO, errno, "cannot open '%s'",
+                           path);
   crypto_generichash_state state;
   crypto_generichash_init(&state, NULL, 0, HASH_BYTES);
   unsigned char block[65536];

@@ -14,7 +14,8 @@
 #define JSON_DEPTH_MAX 64
 
 /* One JSON value. `name` names the source in the sentence ("items.jsonl line 7"). */
-medley_status json_parse(const char *text, size_t length, const char *name, json_t **out, medley_error *err) MEDLEY_CHECK;
+medley_status json_parse(const char *text, size_t length, const char *name, json_t **out,
+                         medley_error *err) MEDLEY_CHECK;
 /* A file of at most limit bytes. */
 medley_status json_parse_file(const char *path, size_t limit, json_t **out, medley_error *err) MEDLEY_CHECK;
 /* Sorted keys, indented; written beside and renamed. */

@@ -28,29 +28,29 @@ bool mem_grow(void **block, size_t *capacity, size_t need, size_t size);
 
 /* Allocates a zeroed, 64-byte aligned array into ptr, or leaves through `done` with MEDLEY_ERR_MEMORY. Needs `status`,
  * `err` and the label. */
-#define TRY_NEW(ptr, count, what)                             \
-  do {                                                        \
-    (ptr) = mem_zalloc_aligned((count), sizeof *(ptr));       \
-    if ((ptr) == NULL) {                                      \
-      status = error_memory(err, (what));                     \
-      goto done;                                              \
-    }                                                         \
+#define TRY_NEW(ptr, count, what)                       \
+  do {                                                  \
+    (ptr) = mem_zalloc_aligned((count), sizeof *(ptr)); \
+    if ((ptr) == NULL) {                                \
+      status = error_memory(err, (what));               \
+      goto done;                                        \
+    }                                                   \
   } while (0)
 
 /* TRY_GROW(rows, capacity, need, "rows") */
-#define TRY_GROW(ptr, capacity, need, what)                                      \
-  do {                                                                           \
-    void *grown_ = (ptr);                                                        \
-    if (!mem_grow(&grown_, &(capacity), (need), sizeof *(ptr))) {                \
-      status = error_memory(err, (what));                                        \
-      goto done;                                                                 \
-    }                                                                            \
-    (ptr) = grown_;                                                              \
+#define TRY_GROW(ptr, capacity, need, what)                       \
+  do {                                                            \
+    void *grown_ = (ptr);                                         \
+    if (!mem_grow(&grown_, &(capacity), (need), sizeof *(ptr))) { \
+      status = error_memory(err, (what));                         \
+      goto done;                                                  \
+    }                                                             \
+    (ptr) = grown_;                                               \
   } while (0)
 
 /* An arena: many small allocations with one lifetime, reset or freed together. Not thread-safe. */
 typedef struct arena arena;
-arena *arena_create(size_t block_bytes); /* 0: 64 KiB. NULL on failure */
+arena *arena_create(size_t block_bytes);                /* 0: 64 KiB. NULL on failure */
 void *arena_alloc(arena *a, size_t count, size_t size); /* zeroed, 16-byte aligned; NULL on failure */
 char *arena_strdup(arena *a, const char *text);
 char *arena_strndup(arena *a, const char *text, size_t length);

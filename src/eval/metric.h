@@ -1,7 +1,8 @@
-/* eval/metric.h: what a ranking is worth, for one user at a time. Definitions follow the field; each row of the table states its own.
+/* eval/metric.h: what a ranking is worth, for one user at a time. Definitions follow the field; each row of the table
+ * states its own.
  *
- * A ranking metric sees the ranks of the relevant items in the user's full ranking. Ratings and probabilities have metrics of
- * their own (metric_pairs). Averages are over users.
+ * A ranking metric sees the ranks of the relevant items in the user's full ranking. Ratings and probabilities have
+ * metrics of their own (metric_pairs). Averages are over users.
  */
 #ifndef EVAL_METRIC_H
 #define EVAL_METRIC_H
@@ -11,18 +12,18 @@
 
 /* What is known about one user's ranking. */
 typedef struct ranking {
-  const uint32_t *top;      /* [top_count] item indexes, best first */
+  const uint32_t *top; /* [top_count] item indexes, best first */
   size_t top_count;
   const uint32_t *relevant; /* [relevant_count] item indexes, ascending */
   size_t relevant_count;
-  size_t candidate_count;   /* items that were ranked */
-  const uint32_t *relevant_rank; /* [relevant_count] 0-based rank of each relevant item among all candidates (for AUC, MRR) */
+  size_t candidate_count;        /* items that were ranked */
+  const uint32_t *relevant_rank; /* [relevant_count] 0-based rank among all candidates: for AUC, MRR */
   /* for metrics beyond accuracy; may be NULL, then these metrics are not computed */
-  const float *popularity;  /* [items] users per item in training */
-  double user_count;        /* in training */
+  const float *popularity;   /* [items] users per item in training */
+  double user_count;         /* in training */
   const float *item_vectors; /* [items, item_dim], unit length: for diversity */
   size_t item_dim;
-  const float *expected;    /* [items] score of the popularity ranking, for serendipity */
+  const float *expected; /* [items] score of the popularity ranking, for serendipity */
 } ranking;
 
 typedef struct metric_kind {
@@ -33,8 +34,8 @@ typedef struct metric_kind {
   double (*compute)(const ranking *r, size_t k); /* NAN when not defined for this user */
 } metric_kind;
 
-/* The table, ended by a row with name NULL: precision recall f1 hit ndcg map mrr auc, and arp (mean popularity), novelty,
- * diversity, serendipity. */
+/* The table, ended by a row with name NULL: precision recall f1 hit ndcg map mrr auc, and arp (mean popularity),
+ * novelty, diversity, serendipity. */
 extern const metric_kind metric_kinds[];
 const metric_kind *metric_find(const char *name);
 
@@ -52,16 +53,20 @@ double metric_mae(const metric_pairs *p);
 double metric_rmse(const metric_pairs *p);
 double metric_accuracy(const metric_pairs *p, double threshold);
 double metric_log_loss(const metric_pairs *p);
-double metric_auc(const metric_pairs *p); /* ties count half */
+double metric_auc(const metric_pairs *p);  /* ties count half */
 double metric_gauc(const metric_pairs *p); /* weighted by the group's size; groups of one class are left out */
 /* ROC curve: at most `points` (false positive rate, true positive rate) pairs; returns how many. */
 size_t metric_roc(const metric_pairs *p, size_t points, double *false_positive_rate, double *true_positive_rate);
 
 /* Mean of values [count] (NAN left out) with a percentile bootstrap interval over users (Efron 1979). */
-typedef struct estimate { double mean, lo, hi; size_t count; } estimate;
-medley_status bootstrap_mean(const double *values, size_t count, size_t rounds, double confidence, uint64_t seed, estimate *out,
-                             medley_error *err) MEDLEY_CHECK;
+typedef struct estimate {
+  double mean, lo, hi;
+  size_t count;
+} estimate;
+medley_status bootstrap_mean(const double *values, size_t count, size_t rounds, double confidence, uint64_t seed,
+                             estimate *out, medley_error *err) MEDLEY_CHECK;
 /* Paired two-sided permutation (sign-flip) test of mean(a - b) = 0: the p value. Pairs with a NAN are left out. */
-medley_status paired_test(const double *a, const double *b, size_t count, size_t rounds, uint64_t seed, double *p_value, medley_error *err) MEDLEY_CHECK;
+medley_status paired_test(const double *a, const double *b, size_t count, size_t rounds, uint64_t seed, double *p_value,
+                          medley_error *err) MEDLEY_CHECK;
 
 #endif

@@ -1,5 +1,6 @@
-/* math/linear.h: dense linear algebra over OpenBLAS and LAPACKE. Matrices are float32, row-major, [rows, columns], without padding.
- * Numerical failure (a matrix that is not positive definite, no convergence) is MEDLEY_ERR_INPUT with a sentence. */
+/* math/linear.h: dense linear algebra over OpenBLAS and LAPACKE. Matrices are float32, row-major, [rows, columns],
+ * without padding. Numerical failure (a matrix that is not positive definite, no convergence) is MEDLEY_ERR_INPUT with
+ * a sentence. */
 #ifndef MATH_LINEAR_H
 #define MATH_LINEAR_H
 
@@ -19,7 +20,8 @@ void matrix_gram(size_t m, size_t n, float alpha, const float *a, float beta, fl
 medley_status matrix_invert_spd(float *a, size_t n, medley_error *err) MEDLEY_CHECK;
 /* Solves a x = b for b [n, columns] (row-major) in place; a is overwritten by its Cholesky factor. */
 medley_status matrix_solve_spd(float *a, size_t n, float *b, size_t columns, medley_error *err) MEDLEY_CHECK;
-/* The same for one small right side without LAPACK's overhead, any n up to a few hundred; safe inside OpenMP threads. */
+/* The same for one small right side without LAPACK's overhead, any n up to a few hundred; safe inside OpenMP threads.
+ */
 medley_status matrix_solve_spd_small(float *a, size_t n, float *b, medley_error *err) MEDLEY_CHECK;
 /* a [n, n] symmetric → eigenvalues ascending in values [n], eigenvectors in the rows of a. */
 medley_status matrix_eigen_symmetric(float *a, size_t n, float *values, medley_error *err) MEDLEY_CHECK;
@@ -27,8 +29,8 @@ medley_status matrix_eigen_symmetric(float *a, size_t n, float *values, medley_e
 medley_status matrix_svd(float *a, size_t m, size_t n, float *u, float *s, float *vt, medley_error *err) MEDLEY_CHECK;
 
 /* Truncated SVD by randomised subspace iteration (Halko, Martinsson & Tropp 2011, algorithm 4.4) of a sparse or a dense
- * [rows, columns] matrix: u [rows, rank] (may be NULL), s [rank], v [columns, rank]. rank is cut to min(rows, columns); *rank_out is
- * what came. iterations 0: 4. Deterministic for a given seed and thread count. */
+ * [rows, columns] matrix: u [rows, rank] (may be NULL), s [rank], v [columns, rank]. rank is cut to min(rows, columns);
+ * *rank_out is what came. iterations 0: 4. Deterministic for a given seed and thread count. */
 medley_status sparse_svd(const sparse *a, size_t rank, int iterations, uint64_t seed, float *u, float *s, float *v,
                          size_t *rank_out, medley_error *err) MEDLEY_CHECK;
 

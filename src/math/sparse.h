@@ -16,11 +16,15 @@ typedef struct sparse {
   float *value;     /* [start[rows]] */
 } sparse;
 
-typedef struct sparse_entry { uint32_t row, column; float value; } sparse_entry;
+typedef struct sparse_entry {
+  uint32_t row, column;
+  float value;
+} sparse_entry;
 
 typedef enum sparse_duplicates { SPARSE_SUM, SPARSE_MAX, SPARSE_LAST } sparse_duplicates;
 
-/* From entries in any order (they are not kept; sorted by counting, O(count + rows + columns)). An index out of range is an error. */
+/* From entries in any order (they are not kept; sorted by counting, O(count + rows + columns)). An index out of range
+ * is an error. */
 medley_status sparse_from_entries(uint32_t rows, uint32_t columns, const sparse_entry *entries, size_t count,
                                   sparse_duplicates duplicates, sparse *out, medley_error *err) MEDLEY_CHECK;
 medley_status sparse_copy(const sparse *a, sparse *out, medley_error *err) MEDLEY_CHECK;
@@ -36,7 +40,8 @@ void sparse_multiply_dense(const sparse *a, const float *x, size_t dim, float *y
 /* c [columns, columns] += aᵀ a, dense, both triangles; parallel. For EASE and similarities. */
 void sparse_gram(const sparse *a, float *c);
 /* c = a b, sparse; at most row_limit greatest entries of each row are kept (0: all). Parallel over rows. */
-medley_status sparse_multiply(const sparse *a, const sparse *b, size_t row_limit, sparse *out, medley_error *err) MEDLEY_CHECK;
+medley_status sparse_multiply(const sparse *a, const sparse *b, size_t row_limit, sparse *out,
+                              medley_error *err) MEDLEY_CHECK;
 /* Sums of values (or counts) per row and per column; out [rows] or [columns]. */
 void sparse_row_sums(const sparse *a, float *out);
 void sparse_column_sums(const sparse *a, float *out);

@@ -1,5 +1,6 @@
-/* math/vector.h: the vector kernels, all float32, chosen once by the compiler's target_clones (AVX-512, AVX2, baseline).
- * Each has a plain twin in the tests. Thread-safe; none allocates. Arrays may be unaligned unless said otherwise. */
+/* math/vector.h: the vector kernels, all float32, chosen once by the compiler's target_clones (AVX-512, AVX2,
+ * baseline). Each has a plain twin in the tests. Thread-safe; none allocates. Arrays may be unaligned unless said
+ * otherwise. */
 #ifndef MATH_VECTOR_H
 #define MATH_VECTOR_H
 
@@ -24,10 +25,14 @@ void float_from_half(float *out, const uint16_t *in, size_t dim);
 
 /* ---- the k best ---- */
 
-typedef struct scored { float score; uint32_t index; } scored;
+typedef struct scored {
+  float score;
+  uint32_t index;
+} scored;
 
-/* The k greatest of scores[count], best first, equal scores by smaller index; entries whose skip[i] != 0 are left out (skip may
- * be NULL), and so is -INFINITY. Returns how many. out has room for k. One pass with a bounded heap: nothing is sorted whole. */
+/* The k greatest of scores[count], best first, equal scores by smaller index; entries whose skip[i] != 0 are left out
+ * (skip may be NULL), and so is -INFINITY. Returns how many. out has room for k. One pass with a bounded heap: nothing
+ * is sorted whole. */
 size_t top_k(const float *scores, size_t count, const uint8_t *skip, size_t k, scored *out);
 
 #endif

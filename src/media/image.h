@@ -1,5 +1,6 @@
-/* media/image.h: pictures → samples, by libvips (F04). The functions that touch files or libvips run in a worker process
- * (media/worker.h) when the bytes are not ours. Initialises libvips on first use and blocks its untrusted loaders. */
+/* media/image.h: pictures → samples, by libvips (F04). The functions that touch files or libvips run in a worker
+ * process (media/worker.h) when the bytes are not ours. Initialises libvips on first use and blocks its untrusted
+ * loaders. */
 #ifndef MEDIA_IMAGE_H
 #define MEDIA_IMAGE_H
 
@@ -9,7 +10,8 @@
 typedef enum image_crop { IMAGE_CROP_NONE, IMAGE_CROP_CENTRE, IMAGE_CROP_ATTENTION } image_crop;
 
 typedef struct image_options { /* zero means: decode, orient, sRGB, alpha over white, at full size */
-  uint32_t side;        /* scale so that the longer side (crop none) or both sides (crop) are this; never enlarges without crop */
+  uint32_t
+      side; /* scale so that the longer side (crop none) or both sides (crop) are this; never enlarges without crop */
   image_crop crop;
   int denoise;          /* 1: median 3×3 */
   int contrast;         /* 1: stretch to the 1st and 99th percentile */
@@ -31,6 +33,7 @@ medley_status image_process(const image *in, const image_options *options, image
 medley_status image_save(const image *in, const char *path, medley_error *err) MEDLEY_CHECK;
 
 /* Area-averaging resize in plain C without libvips, for encoders. out owns its pixels. */
-medley_status image_resize(const image *in, uint32_t width, uint32_t height, image *out, medley_error *err) MEDLEY_CHECK;
+medley_status image_resize(const image *in, uint32_t width, uint32_t height, image *out,
+                           medley_error *err) MEDLEY_CHECK;
 
 #endif

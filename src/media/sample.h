@@ -15,8 +15,8 @@ typedef enum modality { MODALITY_TEXT, MODALITY_IMAGE, MODALITY_AUDIO, MODALITY_
 const char *modality_name(modality m);
 /* MODALITY_COUNT when the name is none of them. */
 modality modality_from_name(const char *name);
-/* By file extension and first bytes; MODALITY_COUNT when it is neither picture, sound nor video. An animated GIF or WebP
- * counts as video. */
+/* By file extension and first bytes; MODALITY_COUNT when it is neither picture, sound nor video. An animated GIF or
+ * WebP counts as video. */
 modality modality_of_file(const char *path);
 
 typedef struct image {
@@ -33,10 +33,10 @@ typedef struct sound {
 typedef struct video {
   double duration_s;
   uint32_t frame_count;
-  image *frames;       /* [frame_count], scene-aware choice, in time order */
+  image *frames;        /* [frame_count], scene-aware choice, in time order */
   double *frame_time_s; /* [frame_count] */
-  uint32_t poster;     /* index of the frame that stands for the whole */
-  sound sound;         /* count 0 when the video is silent */
+  uint32_t poster;      /* index of the frame that stands for the whole */
+  sound sound;          /* count 0 when the video is silent */
 } video;
 
 void image_deinit(image *i);

@@ -1,5 +1,6 @@
 /* media/sound.h: sound → samples and spectra (F05): FFmpeg decodes and resamples, FFTW transforms.
- * sound_load runs in a worker process when the bytes are not ours; the rest is plain arithmetic on samples, thread-safe. */
+ * sound_load runs in a worker process when the bytes are not ours; the rest is plain arithmetic on samples,
+ * thread-safe. */
 #ifndef MEDIA_SOUND_H
 #define MEDIA_SOUND_H
 
@@ -7,11 +8,11 @@
 #include "media/sample.h"
 
 typedef struct sound_options { /* zero means: decode, mix to mono, resample */
-  uint32_t rate_hz;  /* 0: 22050 */
-  double seconds;    /* at most so many; 0: 60 */
-  int normalise;     /* 1: to -23 LUFS (EBU R 128 integrated loudness) */
-  int denoise;       /* 1: spectral gate against the quietest frames */
-  int trim;          /* 1: silence cut at both ends */
+  uint32_t rate_hz;            /* 0: 22050 */
+  double seconds;              /* at most so many; 0: 60 */
+  int normalise;               /* 1: to -23 LUFS (EBU R 128 integrated loudness) */
+  int denoise;                 /* 1: spectral gate against the quietest frames */
+  int trim;                    /* 1: silence cut at both ends */
 } sound_options;
 
 medley_status sound_load(const char *path, const sound_options *options, sound *out, medley_error *err) MEDLEY_CHECK;
@@ -22,28 +23,34 @@ medley_status sound_save_wav(const sound *in, const char *path, medley_error *er
 /* Integrated loudness in LUFS (EBU R 128 gating); -INFINITY for silence. */
 double sound_loudness_lufs(const sound *s);
 
-typedef struct sound_segment { size_t start, end; } sound_segment; /* samples, end exclusive */
-/* Parts louder than threshold_db below the loudest, at least minimum_s long, gaps shorter than gap_s bridged. mem_free. */
+typedef struct sound_segment {
+  size_t start, end;
+} sound_segment; /* samples, end exclusive */
+/* Parts louder than threshold_db below the loudest, at least minimum_s long, gaps shorter than gap_s bridged. mem_free.
+ */
 medley_status sound_segments(const sound *s, double threshold_db, double minimum_s, double gap_s, sound_segment **out,
                              size_t *count, medley_error *err) MEDLEY_CHECK;
 
 typedef struct spectrum_options {
-  uint32_t window;    /* samples, Hann; 0: 1024 */
-  uint32_t hop;       /* samples; 0: 512 */
-  uint32_t mel_bands; /* 0: 64 */
+  uint32_t window;        /* samples, Hann; 0: 1024 */
+  uint32_t hop;           /* samples; 0: 512 */
+  uint32_t mel_bands;     /* 0: 64 */
   double low_hz, high_hz; /* 0: 20 Hz, half the rate */
 } spectrum_options;
 
 /* All return [frames, columns] row-major in *out (mem_free); short sounds are padded with zeros to one window. */
 /* log(1e-6 + mel power), mel after Slaney. */
-medley_status sound_log_mel(const sound *s, const spectrum_options *o, float **out, size_t *frames, medley_error *err) MEDLEY_CHECK;
+medley_status sound_log_mel(const sound *s, const spectrum_options *o, float **out, size_t *frames,
+                            medley_error *err) MEDLEY_CHECK;
 /* DCT-II (orthonormal) of log-mel; columns = coefficients. */
 medley_status sound_mfcc(const sound *s, const spectrum_options *o, uint32_t coefficients, float **out, size_t *frames,
                          medley_error *err) MEDLEY_CHECK;
 /* 12 pitch classes, each frame scaled to a maximum of 1 (zero in silence). */
-medley_status sound_chroma(const sound *s, const spectrum_options *o, float **out, size_t *frames, medley_error *err) MEDLEY_CHECK;
+medley_status sound_chroma(const sound *s, const spectrum_options *o, float **out, size_t *frames,
+                           medley_error *err) MEDLEY_CHECK;
 /* Onset strength (positive spectral flux), [frames]. */
-medley_status sound_onset(const sound *s, const spectrum_options *o, float **out, size_t *frames, medley_error *err) MEDLEY_CHECK;
+medley_status sound_onset(const sound *s, const spectrum_options *o, float **out, size_t *frames,
+                          medley_error *err) MEDLEY_CHECK;
 /* Beats per minute by autocorrelation of the onset strength, between 40 and 240; 0 when there is no beat. */
 medley_status sound_tempo(const sound *s, double *beats_per_minute, medley_error *err) MEDLEY_CHECK;
 

@@ -14,11 +14,12 @@ typedef struct video_options {
   uint64_t pixel_limit;   /* width * height of a frame; 0: 100 million */
 } video_options;
 
-/* Frames are chosen one per scene first (cuts by difference of colour histograms), then evenly in the longest scenes. The
- * poster is the sharp, bright, colourful frame nearest the middle of the longest scene. */
+/* Frames are chosen one per scene first (cuts by difference of colour histograms), then evenly in the longest scenes.
+ * The poster is the sharp, bright, colourful frame nearest the middle of the longest scene. */
 medley_status video_load(const char *path, const video_options *options, video *out, medley_error *err) MEDLEY_CHECK;
 
-/* A small MP4 (MPEG-4 part 2 picture, AAC sound) of ours, for the sample catalogue; sound may be NULL. frames all of one even size. */
+/* A small MP4 (MPEG-4 part 2 picture, AAC sound) of ours, for the sample catalogue; sound may be NULL. frames all of
+ * one even size. */
 medley_status video_save_mp4(const image *frames, uint32_t frame_count, double frames_per_s, const sound *sound,
                              const char *path, medley_error *err) MEDLEY_CHECK;
 

@@ -1,9 +1,9 @@
 /* media/worker.h: decoding in worker processes, so that a hostile file costs one item and one sentence.
  *
- * A pool starts `workers` copies of the medley command in its hidden worker mode (found through $MEDLEY_WORKER, the running
- * program when it is medley, a medley beside it, the installed binary, then PATH), each under RLIMIT_AS, RLIMIT_CPU,
- * RLIMIT_FSIZE 0 and no core. Requests and samples travel over a socket pair in a length-checked frame. A worker that dies, hangs
- * past the time limit or answers nonsense is replaced, and its file is answered with a reason.
+ * A pool starts `workers` copies of the medley command in its hidden worker mode (found through $MEDLEY_WORKER, the
+ * running program when it is medley, a medley beside it, the installed binary, then PATH), each under RLIMIT_AS,
+ * RLIMIT_CPU, RLIMIT_FSIZE 0 and no core. Requests and samples travel over a socket pair in a length-checked frame. A
+ * worker that dies, hangs past the time limit or answers nonsense is replaced, and its file is answered with a reason.
  */
 #ifndef MEDIA_WORKER_H
 #define MEDIA_WORKER_H
@@ -33,19 +33,22 @@ typedef struct media_request {
 typedef struct media_pool media_pool;
 
 /* workers 0: one per processor. */
-medley_status media_pool_create(size_t workers, const media_limits *limits, media_pool **out, medley_error *err) MEDLEY_CHECK;
+medley_status media_pool_create(size_t workers, const media_limits *limits, media_pool **out,
+                                medley_error *err) MEDLEY_CHECK;
 void media_pool_free(media_pool *pool);
 
-/* Called on the thread that runs the pool, once per request, in any order. `sample` is set when status is MEDLEY_OK, and is
- * the receiver's to keep or to deinit; otherwise `reason` is a sentence without the path. */
-typedef medley_status (*media_receiver)(void *context, size_t index, medley_status status, media_sample *sample, const char *reason);
+/* Called on the thread that runs the pool, once per request, in any order. `sample` is set when status is MEDLEY_OK,
+ * and is the receiver's to keep or to deinit; otherwise `reason` is a sentence without the path. */
+typedef medley_status (*media_receiver)(void *context, size_t index, medley_status status, media_sample *sample,
+                                        const char *reason);
 
 /* Decodes all requests; keeps every worker busy. Stops early when the receiver returns anything but MEDLEY_OK or the
  * progress asks to. One call at a time per pool. */
 medley_status media_pool_run(media_pool *pool, const media_request *requests, size_t count, media_receiver receive,
                              void *context, progress_stage *progress, medley_error *err) MEDLEY_CHECK;
 
-/* The whole life of a worker process: serves requests from descriptor 3 until it closes, then returns the exit status. */
+/* The whole life of a worker process: serves requests from descriptor 3 until it closes, then returns the exit status.
+ */
 int media_worker_main(void);
 
 #endif

@@ -1,5 +1,5 @@
-/* nn/safetensors.h: reading and writing the safetensors format: an 8-byte little-endian header length, a JSON header, the data.
- * https://huggingface.co/docs/safetensors — the format of every model file Medley writes. */
+/* nn/safetensors.h: reading and writing the safetensors format: an 8-byte little-endian header length, a JSON header,
+ * the data. https://huggingface.co/docs/safetensors — the format of every model file Medley writes. */
 #ifndef NN_SAFETENSORS_H
 #define NN_SAFETENSORS_H
 
@@ -13,7 +13,19 @@
 #define SAFETENSORS_HEADER_MAX ((size_t)100 << 20)
 #define SAFETENSORS_RANK_MAX 8
 
-typedef enum tensor_dtype { DTYPE_F64, DTYPE_F32, DTYPE_F16, DTYPE_BF16, DTYPE_I64, DTYPE_I32, DTYPE_I16, DTYPE_I8, DTYPE_U8, DTYPE_BOOL, DTYPE_COUNT } tensor_dtype;
+typedef enum tensor_dtype {
+  DTYPE_F64,
+  DTYPE_F32,
+  DTYPE_F16,
+  DTYPE_BF16,
+  DTYPE_I64,
+  DTYPE_I32,
+  DTYPE_I16,
+  DTYPE_I8,
+  DTYPE_U8,
+  DTYPE_BOOL,
+  DTYPE_COUNT
+} tensor_dtype;
 const char *dtype_name(tensor_dtype dtype);
 size_t dtype_size(tensor_dtype dtype);
 
@@ -29,7 +41,7 @@ typedef struct tensor_view {
 
 typedef struct safetensors { /* a file that is open for reading */
   file_map map;
-  json_t *metadata; /* object of strings, or NULL; borrowed */
+  json_t *metadata;     /* object of strings, or NULL; borrowed */
   tensor_view *tensors; /* in order of their data */
   size_t count;
   strmap names; /* → index into tensors */
@@ -37,16 +49,18 @@ typedef struct safetensors { /* a file that is open for reading */
   char *path;
 } safetensors;
 
-/* Maps the file and checks the header wholly before trust: lengths, dtypes, shapes, no overlap, no gap, within the file. */
+/* Maps the file and checks the header wholly before trust: lengths, dtypes, shapes, no overlap, no gap, within the
+ * file. */
 medley_status safetensors_open(safetensors *s, const char *path, medley_error *err) MEDLEY_CHECK;
 /* The same over bytes that the caller keeps alive (name is for sentences): for tests and fuzzing. */
-medley_status safetensors_open_bytes(safetensors *s, const void *bytes, size_t length, const char *name, medley_error *err) MEDLEY_CHECK;
+medley_status safetensors_open_bytes(safetensors *s, const void *bytes, size_t length, const char *name,
+                                     medley_error *err) MEDLEY_CHECK;
 void safetensors_close(safetensors *s);
 /* NULL when absent. */
 const tensor_view *safetensors_get(const safetensors *s, const char *name);
 /* The tensor, which must be there with this dtype and this many dimensions; a size of 0 in shape [rank] means any. */
-medley_status safetensors_need(const safetensors *s, const char *name, tensor_dtype dtype, int rank, const uint64_t *shape,
-                               const tensor_view **out, medley_error *err) MEDLEY_CHECK;
+medley_status safetensors_need(const safetensors *s, const char *name, tensor_dtype dtype, int rank,
+                               const uint64_t *shape, const tensor_view **out, medley_error *err) MEDLEY_CHECK;
 
 /* Collects tensors (data borrowed until save), then writes them, aligned to 64 bytes, beside and renamed. */
 typedef struct safetensors_writer {
@@ -54,10 +68,12 @@ typedef struct safetensors_writer {
   size_t count, capacity;
   json_t *metadata;
 } safetensors_writer;
-medley_status safetensors_add(safetensors_writer *w, const char *name, tensor_dtype dtype, int rank, const uint64_t *shape,
-                              const void *data, medley_error *err) MEDLEY_CHECK;
-medley_status safetensors_add_f32(safetensors_writer *w, const char *name, uint64_t rows, uint64_t columns, const float *data, medley_error *err) MEDLEY_CHECK;
-medley_status safetensors_add_metadata(safetensors_writer *w, const char *key, const char *value, medley_error *err) MEDLEY_CHECK;
+medley_status safetensors_add(safetensors_writer *w, const char *name, tensor_dtype dtype, int rank,
+                              const uint64_t *shape, const void *data, medley_error *err) MEDLEY_CHECK;
+medley_status safetensors_add_f32(safetensors_writer *w, const char *name, uint64_t rows, uint64_t columns,
+                                  const float *data, medley_error *err) MEDLEY_CHECK;
+medley_status safetensors_add_metadata(safetensors_writer *w, const char *key, const char *value,
+                                       medley_error *err) MEDLEY_CHECK;
 medley_status safetensors_save(safetensors_writer *w, const char *path, medley_error *err) MEDLEY_CHECK;
 void safetensors_writer_deinit(safetensors_writer *w);
 

@@ -1,14 +1,14 @@
 /* store/store.h: what a workspace remembers: items, users, events, links, vectors, runs and generations.
  *
- * One table of functions (store_kind) stands between Medley and the database, so that PostgreSQL can follow SQLite without a
- * change above it. All rows have two names: a key (the user's own, UTF-8, 1 to STORE_KEY_MAX bytes) and an id (ours, a small
- * positive integer, never reused).
+ * One table of functions (store_kind) stands between Medley and the database, so that PostgreSQL can follow SQLite
+ * without a change above it. All rows have two names: a key (the user's own, UTF-8, 1 to STORE_KEY_MAX bytes) and an id
+ * (ours, a small positive integer, never reused).
  *
  * Threads: a store handle is used by one thread at a time; open several for several threads. Writers of other processes
  * are waited for up to busy_ms, then MEDLEY_ERR_BUSY.
  *
- * Writes happen inside begin/commit; what was committed survives kill -9 and power loss (WAL, synchronous=FULL at commit of
- * single events; bulk imports sync once per batch).
+ * Writes happen inside begin/commit; what was committed survives kill -9 and power loss (WAL, synchronous=FULL at
+ * commit of single events; bulk imports sync once per batch).
  */
 #ifndef STORE_STORE_H
 #define STORE_STORE_H
@@ -29,7 +29,12 @@
 typedef struct store store; /* opaque; made by a store_kind */
 
 /* The part of an event's life it belongs to, when the data say so. */
-typedef enum store_split { STORE_SPLIT_NONE = 0, STORE_SPLIT_TRAIN = 1, STORE_SPLIT_VALID = 2, STORE_SPLIT_TEST = 3 } store_split;
+typedef enum store_split {
+  STORE_SPLIT_NONE = 0,
+  STORE_SPLIT_TRAIN = 1,
+  STORE_SPLIT_VALID = 2,
+  STORE_SPLIT_TEST = 3
+} store_split;
 
 #define STORE_TIME_UNKNOWN INT64_MIN
 
@@ -44,9 +49,9 @@ typedef struct store_item {
   const char *title, *text, *category, *language; /* NULL: not given */
   const char *const *tags;
   size_t tag_count;
-  const char *attributes; /* JSON object of what else is known; NULL: none */
-  int64_t time_s;         /* when it appeared, seconds since 1970; STORE_TIME_UNKNOWN */
-  bool hidden;            /* never recommended */
+  const char *attributes;   /* JSON object of what else is known; NULL: none */
+  int64_t time_s;           /* when it appeared, seconds since 1970; STORE_TIME_UNKNOWN */
+  bool hidden;              /* never recommended */
   const store_media *media; /* in order within each modality */
   size_t media_count;
 } store_item;
@@ -60,10 +65,10 @@ typedef struct store_user {
 
 typedef struct store_event {
   int64_t user_id, item_id;
-  int32_t type;   /* from event_type_get: an index into the workspace's list of type names */
-  float value;    /* rating, watch share, quantity; 1 when not given */
-  int64_t time_s; /* or STORE_TIME_UNKNOWN */
-  uint8_t split;  /* store_split */
+  int32_t type;        /* from event_type_get: an index into the workspace's list of type names */
+  float value;         /* rating, watch share, quantity; 1 when not given */
+  int64_t time_s;      /* or STORE_TIME_UNKNOWN */
+  uint8_t split;       /* store_split */
   const char *context; /* JSON object or NULL */
 } store_event;
 
@@ -87,8 +92,8 @@ typedef struct store_vector {
 
 typedef struct store_import {
   int64_t id;
-  char source[1024];      /* kind, path, size and modification time of the file: the same file resumes */
-  uint64_t rows_done;     /* rows already taken in or rejected */
+  char source[1024];  /* kind, path, size and modification time of the file: the same file resumes */
+  uint64_t rows_done; /* rows already taken in or rejected */
   uint64_t rows_accepted, rows_rejected;
   bool finished;
 } store_import;
@@ -105,27 +110,31 @@ typedef struct store_counts {
 
 typedef enum store_table { STORE_ITEMS, STORE_USERS } store_table;
 
-typedef struct store_hit { int64_t item_id; double score; } store_hit;
+typedef struct store_hit {
+  int64_t item_id;
+  double score;
+} store_hit;
 
 /* Receivers return MEDLEY_OK to go on; anything else ends the walk and becomes its result. Rows are borrowed. */
 typedef medley_status (*store_item_receiver)(void *context, const store_item *item, medley_error *err);
 typedef medley_status (*store_user_receiver)(void *context, const store_user *user, medley_error *err);
-typedef medley_status (*store_event_receiver)(void *context, const store_event *events, size_t count, medley_error *err);
+typedef medley_status (*store_event_receiver)(void *context, const store_event *events, size_t count,
+                                              medley_error *err);
 typedef medley_status (*store_link_receiver)(void *context, const store_link *link, medley_error *err);
 typedef medley_status (*store_vector_receiver)(void *context, const store_vector *vector, medley_error *err);
 
 typedef struct store_kind {
   const char *name; /* "sqlite" */
-  /* url: a path for SQLite. create: the database must not be there yet. Runs numbered migrations; a database from a newer
-   * Medley is refused. */
+  /* url: a path for SQLite. create: the database must not be there yet. Runs numbered migrations; a database from a
+   * newer Medley is refused. */
   medley_status (*open)(const char *url, bool create, int busy_ms, store **out, medley_error *err);
   void (*close)(store *s);
   medley_status (*begin)(store *s, medley_error *err);
   medley_status (*commit)(store *s, medley_error *err); /* on failure the transaction is rolled back */
   void (*rollback)(store *s);                           /* harmless outside a transaction */
 
-  /* Insert, or update the row with the same key: fields given (non-NULL) replace, others stay; media of a modality that is given
-   * replace all of that modality; *id (may be NULL) is the row's id. */
+  /* Insert, or update the row with the same key: fields given (non-NULL) replace, others stay; media of a modality that
+   * is given replace all of that modality; *id (may be NULL) is the row's id. */
   medley_status (*put_item)(store *s, const store_item *item, int64_t *id, medley_error *err);
   medley_status (*put_user)(store *s, const store_user *user, int64_t *id, medley_error *err);
   medley_status (*put_events)(store *s, const store_event *events, size_t count, medley_error *err);
@@ -133,34 +142,45 @@ typedef struct store_kind {
   /* Words (space-joined, prepared by media/text) under which the full-text index finds the item; replaces. */
   medley_status (*put_words)(store *s, int64_t item_id, const char *words, medley_error *err);
   medley_status (*delete_item)(store *s, int64_t id, medley_error *err); /* with its media, vectors, words and events */
-  medley_status (*delete_user)(store *s, int64_t id, medley_error *err); /* with events and links; leaves no trace of the key */
+  medley_status (*delete_user)(store *s, int64_t id,
+                               medley_error *err); /* with events and links; leaves no trace of the key */
 
   medley_status (*event_type)(store *s, const char *name, int32_t *type, medley_error *err); /* found or added */
   medley_status (*event_type_name)(store *s, int32_t type, strbuf *out, medley_error *err);
   medley_status (*get_id)(store *s, store_table table, const char *key, int64_t *id, medley_error *err); /* NOT_FOUND */
   medley_status (*load_keys)(store *s, store_table table, strmap *keys, medley_error *err);
   /* after_id 0: all, in order of id; limit 0: no limit. */
-  medley_status (*each_item)(store *s, int64_t after_id, uint64_t limit, store_item_receiver receive, void *context, medley_error *err);
-  medley_status (*get_item)(store *s, int64_t id, store_item_receiver receive, void *context, medley_error *err); /* NOT_FOUND */
-  medley_status (*each_user)(store *s, int64_t after_id, uint64_t limit, store_user_receiver receive, void *context, medley_error *err);
-  /* In order of insertion, in batches of some thousand. after_event 0: all. *last_event (may be NULL): the highest event number
-   * seen, to read on from later. */
-  medley_status (*each_event)(store *s, int64_t after_event, int64_t *last_event, store_event_receiver receive, void *context, medley_error *err);
+  medley_status (*each_item)(store *s, int64_t after_id, uint64_t limit, store_item_receiver receive, void *context,
+                             medley_error *err);
+  medley_status (*get_item)(store *s, int64_t id, store_item_receiver receive, void *context,
+                            medley_error *err); /* NOT_FOUND */
+  medley_status (*each_user)(store *s, int64_t after_id, uint64_t limit, store_user_receiver receive, void *context,
+                             medley_error *err);
+  /* In order of insertion, in batches of some thousand. after_event 0: all. *last_event (may be NULL): the highest
+   * event number seen, to read on from later. */
+  medley_status (*each_event)(store *s, int64_t after_event, int64_t *last_event, store_event_receiver receive,
+                              void *context, medley_error *err);
   /* One user's events, newest last, at most limit of the newest (0: all), through an index: for every request. */
-  medley_status (*user_events)(store *s, int64_t user_id, size_t limit, store_event_receiver receive, void *context, medley_error *err);
+  medley_status (*user_events)(store *s, int64_t user_id, size_t limit, store_event_receiver receive, void *context,
+                               medley_error *err);
   medley_status (*each_link)(store *s, store_link_receiver receive, void *context, medley_error *err);
 
   /* Vectors live in named spaces ("image.descriptor"). */
   medley_status (*put_vector)(store *s, const char *space, const store_vector *vector, medley_error *err);
-  medley_status (*each_vector)(store *s, const char *space, store_vector_receiver receive, void *context, medley_error *err);
+  medley_status (*each_vector)(store *s, const char *space, store_vector_receiver receive, void *context,
+                               medley_error *err);
   medley_status (*delete_space)(store *s, const char *space, medley_error *err);
-  /* BM25 over put_words; query is space-joined prepared words (any of them); best first; score > 0, greater is better. */
-  medley_status (*search_words)(store *s, const char *query, size_t limit, store_hit *hits, size_t *count, medley_error *err);
+  /* BM25 over put_words; query is space-joined prepared words (any of them); best first; score > 0, greater is better.
+   */
+  medley_status (*search_words)(store *s, const char *query, size_t limit, store_hit *hits, size_t *count,
+                                medley_error *err);
 
-  medley_status (*import_get)(store *s, const char *source, store_import *out, medley_error *err); /* found or started; inside a transaction */
+  medley_status (*import_get)(store *s, const char *source, store_import *out,
+                              medley_error *err); /* found or started; inside a transaction */
   medley_status (*import_put)(store *s, const store_import *import, medley_error *err);
   medley_status (*put_generation)(store *s, const store_generation *g, medley_error *err);
-  medley_status (*put_run)(store *s, const char *kind, int64_t started_s, double seconds, const char *report, medley_error *err);
+  medley_status (*put_run)(store *s, const char *kind, int64_t started_s, double seconds, const char *report,
+                           medley_error *err);
   medley_status (*meta_get)(store *s, const char *key, strbuf *value, medley_error *err); /* NOT_FOUND */
   medley_status (*meta_put)(store *s, const char *key, const char *value, medley_error *err);
   medley_status (*counts)(store *s, store_counts *out, medley_error *err);

@@ -11,15 +11,24 @@
 
 static void test_utf8(void **state) {
   (void)state;
-  static const struct { const char *bytes; bool valid; } rows[] = {
-      {"", true}, {"abc", true}, {"\xE7\xBA\xA2", true}, {"\xF0\x9F\x98\x80", true}, {"\xC0\x80", false},
-      {"\xED\xA0\x80", false}, {"\xF4\x90\x80\x80", false}, {"\xE7\xBA", false}, {"\x80", false}, {"\xFF", false},
+  static const struct {
+    const char *bytes;
+    bool valid;
+  } rows[] = {
+      {"", true},          {"abc", true},           {"\xE7\xBA\xA2", true},      {"\xF0\x9F\x98\x80", true},
+      {"\xC0\x80", false}, {"\xED\xA0\x80", false}, {"\xF4\x90\x80\x80", false}, {"\xE7\xBA", false},
+      {"\x80", false},     {"\xFF", false},
   };
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
     assert_int_equal(utf8_valid(rows[i].bytes, strlen(rows[i].bytes)), rows[i].valid);
   strbuf b = {0};
-  strbuf_append_utf8_repaired(&b, "a\xFF" "b", 3);
-  assert_string_equal(b.text, "a\xEF\xBF\xBD" "b");
+  strbuf_append_utf8_repaired(&b,
+                              "a\xFF"
+                              "b",
+                              3);
+  assert_string_equal(b.text,
+                      "a\xEF\xBF\xBD"
+                      "b");
   strbuf_deinit(&b);
 }
 
@@ -105,7 +114,8 @@ static void test_json_limits(void **state) {
   memset(deep, '[', 100);
   memset(deep + 100, ']', 100);
   assert_refused(json_parse(deep, 200, "deep", &value, &error), MEDLEY_ERR_LIMIT, "nested 100 levels");
-  assert_refused(json_parse("{\"a\":}", 6, "bad.json", &value, &error), MEDLEY_ERR_INPUT, "bad.json: not valid JSON at line 1");
+  assert_refused(json_parse("{\"a\":}", 6, "bad.json", &value, &error), MEDLEY_ERR_INPUT,
+                 "bad.json: not valid JSON at line 1");
   assert_ok(json_parse("{\"a\":\"[[[\"}", 11, "fine", &value, &error));
   assert_string_equal(json_member_string(value, "a", ""), "[[[");
   json_decref(value);
@@ -150,8 +160,8 @@ static void test_rng(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_utf8),  cmocka_unit_test(test_strbuf_limit), cmocka_unit_test(test_numbers),
-      cmocka_unit_test(test_maps),  cmocka_unit_test(test_files),        cmocka_unit_test(test_json_limits),
+      cmocka_unit_test(test_utf8),   cmocka_unit_test(test_strbuf_limit), cmocka_unit_test(test_numbers),
+      cmocka_unit_test(test_maps),   cmocka_unit_test(test_files),        cmocka_unit_test(test_json_limits),
       cmocka_unit_test(test_config), cmocka_unit_test(test_rng),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
