@@ -1,0 +1,12 @@
+/* medley/medley.h: the whole public interface. See examples/ for programs that use it. */
+#ifndef MEDLEY_MEDLEY_H
+#define MEDLEY_MEDLEY_H
+
+#include <medley/answer.h>
+#include <medley/content.h>
+#include <medley/error.h>
+#include <medley/progress.h>
+#include <medley/train.h>
+#include <medley/workspace.h>
+
+#endif

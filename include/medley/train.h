@@ -1,0 +1,53 @@
+/* medley/train.h: from content and events to a generation of models, and how good it is. */
+#ifndef MEDLEY_TRAIN_H
+#define MEDLEY_TRAIN_H
+
+#include <medley/workspace.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct medley_train_options { /* zero-initialise */
+  uint64_t seed;                      /* 0: 1 */
+  int threads;                        /* 0: all processors */
+  const char *const *models;          /* recommenders that may take part, NULL-terminated; NULL: chosen by the data */
+  int fresh; /* encode all media again instead of using vectors whose content has not changed */
+} medley_train_options;
+
+/* Encodes what is new, fits encoders, alignment and recommenders on everything, tunes the blend on a validation part,
+ * and publishes a new generation. *report_json (may be NULL): what was fitted, with figures on validation, seconds and
+ * peak memory. A killed call leaves the old generation serving. */
+MEDLEY_API medley_status medley_train(medley_workspace *workspace, const medley_train_options *options,
+                                      const medley_progress *progress, char **report_json,
+                                      medley_error *err) MEDLEY_CHECK;
+
+typedef struct medley_evaluate_options { /* zero-initialise */
+  const char *split; /* "given", "random", "leave-one-out", "user-time", "global-time", "cold-item", "cold-user";
+                        NULL: given when the events say so, else global-time, else random */
+  const char *
+      cold_items; /* a file with one item key a line: these are hidden from training and then ranked among themselves */
+  double test_share;          /* 0: 0.2 */
+  const char *const *models;  /* recommenders to measure besides the blend, NULL-terminated; NULL: all that take part */
+  const char *const *metrics; /* "recall@20" …, NULL-terminated; NULL: the usual ones */
+  const char *baseline;       /* paired tests against this model; NULL: the blend */
+  const char *html;           /* file for the report with plots; NULL: none */
+  uint64_t seed;              /* 0: 1 */
+  int threads;
+} medley_evaluate_options;
+
+/* Fits on the training part only, tunes on a part of it, reports on the test part, ranking all items. *json:
+ * {"split":…,"models":[{"split":…,"model":…,"users":…,"metrics":{"recall@20":{"mean":…,"lo":…,"hi":…},…},
+ * "slices":{"warm":{…},"cold":{…}},"seconds":{"fit":…,"score":…},"peak_memory_bytes":…,"p_value":{…}},…],"blend":{"weights":{…}},…}
+ */
+MEDLEY_API medley_status medley_evaluate(medley_workspace *workspace, const medley_evaluate_options *options,
+                                         const medley_progress *progress, char **json, medley_error *err) MEDLEY_CHECK;
+
+/* The models of this build as JSON: [{"name":…,"summary":…,"source":…,"settings":[…]},…]; family is "recommender",
+ * "encoder", "aligner", "fuser", "index", "normaliser", "metric", "importer". */
+MEDLEY_API medley_status medley_list(const char *family, char **json, medley_error *err) MEDLEY_CHECK;
+
+#ifdef __cplusplus
+}
+#endif
+#endif
