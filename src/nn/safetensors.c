@@ -1,7 +1,7 @@
 /* nn/safetensors.c: see nn/safetensors.h.
  *
- * The header is checked as a whole before any tensor is handed out: a file that lies about one tensor is refused entirely, because
- * nobody can say what else is wrong with it. */
+ * The header is checked as a whole before any tensor is handed out: a file that lies about one tensor is refused
+ * entirely, because nobody can say what else is wrong with it. */
 #include "nn/safetensors.h"
 
 #include <errno.h>
@@ -16,8 +16,8 @@ static const struct {
   const char *name;
   size_t size;
 } dtypes[DTYPE_COUNT] = {
-    [DTYPE_F64] = {"F64", 8}, [DTYPE_F32] = {"F32", 4}, [DTYPE_F16] = {"F16", 2}, [DTYPE_BF16] = {"BF16", 2},
-    [DTYPE_I64] = {"I64", 8}, [DTYPE_I32] = {"I32", 4}, [DTYPE_I16] = {"I16", 2}, [DTYPE_I8] = {"I8", 1},
+    [DTYPE_F64] = {"F64", 8}, [DTYPE_F32] = {"F32", 4},   [DTYPE_F16] = {"F16", 2}, [DTYPE_BF16] = {"BF16", 2},
+    [DTYPE_I64] = {"I64", 8}, [DTYPE_I32] = {"I32", 4},   [DTYPE_I16] = {"I16", 2}, [DTYPE_I8] = {"I8", 1},
     [DTYPE_U8] = {"U8", 1},   [DTYPE_BOOL] = {"BOOL", 1},
 };
 
@@ -60,14 +60,16 @@ static medley_status view_read(tensor_view *view, const char *name, const json_t
   if (status != MEDLEY_OK) return status;
   const json_t *offsets = json_object_get(entry, "data_offsets");
   const json_t *begin = json_array_get(offsets, 0), *end = json_array_get(offsets, 1);
-  if (json_array_size(offsets) != 2 || !json_is_integer(begin) || !json_is_integer(end) || json_integer_value(begin) < 0 ||
-      json_integer_value(end) < json_integer_value(begin) || (uint64_t)json_integer_value(end) > data_length)
-    return error_set(err, MEDLEY_ERR_INPUT, "%s: tensor '%s' lies outside the file's %" PRIu64 " data bytes", path, name,
-                     data_length);
+  if (json_array_size(offsets) != 2 || !json_is_integer(begin) || !json_is_integer(end) ||
+      json_integer_value(begin) < 0 || json_integer_value(end) < json_integer_value(begin) ||
+      (uint64_t)json_integer_value(end) > data_length)
+    return error_set(err, MEDLEY_ERR_INPUT, "%s: tensor '%s' lies outside the file's %" PRIu64 " data bytes", path,
+                     name, data_length);
   uint64_t bytes, wanted = (uint64_t)(json_integer_value(end) - json_integer_value(begin));
   if (__builtin_mul_overflow(view->count, (uint64_t)dtypes[view->dtype].size, &bytes) || bytes != wanted)
-    return error_set(err, MEDLEY_ERR_INPUT, "%s: tensor '%s' has %" PRIu64 " bytes of data, its shape and dtype need %" PRIu64,
-                     path, name, wanted, bytes);
+    return error_set(err, MEDLEY_ERR_INPUT,
+                     "%s: tensor '%s' has %" PRIu64 " bytes of data, its shape and dtype need %" PRIu64, path, name,
+                     wanted, bytes);
   view->data = data + json_integer_value(begin);
   if ((uintptr_t)view->data % dtypes[view->dtype].size != 0)
     return error_set(err, MEDLEY_ERR_INPUT, "%s: the data of tensor '%s' are not aligned to %zu bytes", path, name,
@@ -88,8 +90,9 @@ static medley_status views_check_layout(const safetensors *s, const unsigned cha
   for (size_t i = 0; i < s->count; i++) {
     const tensor_view *view = &s->tensors[i];
     if ((const unsigned char *)view->data != expected)
-      return error_set(err, MEDLEY_ERR_INPUT, "%s: the data of tensor '%s' %s", s->path, view->name,
-                       (const unsigned char *)view->data < expected ? "overlap another tensor's" : "leave a gap before them");
+      return error_set(
+          err, MEDLEY_ERR_INPUT, "%s: the data of tensor '%s' %s", s->path, view->name,
+          (const unsigned char *)view->data < expected ? "overlap another tensor's" : "leave a gap before them");
     expected += view->count * dtype_size(view->dtype);
   }
   if (expected != data + data_length)
@@ -104,8 +107,9 @@ static medley_status header_read(safetensors *s, const unsigned char *bytes, siz
   uint64_t header_length = 0;
   for (int i = 7; i >= 0; i--) header_length = header_length << 8 | bytes[i];
   if (header_length > SAFETENSORS_HEADER_MAX || header_length > length - 8)
-    FAIL(err, MEDLEY_ERR_INPUT, "%s: the header claims %" PRIu64 " bytes, the file has %zu (not safetensors, or cut off)",
-         s->path, header_length, length);
+    FAIL(err, MEDLEY_ERR_INPUT,
+         "%s: the header claims %" PRIu64 " bytes, the file has %zu (not safetensors, or cut off)", s->path,
+         header_length, length);
   TRY(json_parse((const char *)bytes + 8, (size_t)header_length, s->path, &s->header, err));
   if (!json_is_object(s->header)) FAIL(err, MEDLEY_ERR_INPUT, "%s: the header is no JSON object", s->path);
 
@@ -168,29 +172,28 @@ const tensor_view *safetensors_get(const safetensors *s, const char *name) {
   return index ? &s->tensors[*index] : NULL;
 }
 
-medley_status safetensors_need(const safetensors *s, const char *name, tensor_dtype dtype, int rank, const uint64_t *shape,
-                               const tensor_view **out, medley_error *err) {
+medley_status safetensors_need(const safetensors *s, const char *name, tensor_dtype dtype, int rank,
+                               const uint64_t *shape, const tensor_view **out, medley_error *err) {
   const tensor_view *view = safetensors_get(s, name);
   if (view == NULL) return error_set(err, MEDLEY_ERR_CORRUPT, "%s: tensor '%s' is missing", s->path, name);
   if (view->dtype != dtype || view->rank != rank)
-    return error_set(err, MEDLEY_ERR_CORRUPT, "%s: tensor '%s' is %s with %d dimensions, expected %s with %d", s->path, name,
-                     dtype_name(view->dtype), view->rank, dtype_name(dtype), rank);
+    return error_set(err, MEDLEY_ERR_CORRUPT, "%s: tensor '%s' is %s with %d dimensions, expected %s with %d", s->path,
+                     name, dtype_name(view->dtype), view->rank, dtype_name(dtype), rank);
   for (int i = 0; i < rank; i++)
     if (shape[i] != 0 && shape[i] != view->shape[i])
-      return error_set(err, MEDLEY_ERR_CORRUPT, "%s: dimension %d of tensor '%s' is %" PRIu64 ", expected %" PRIu64, s->path, i,
-                       name, view->shape[i], shape[i]);
+      return error_set(err, MEDLEY_ERR_CORRUPT, "%s: dimension %d of tensor '%s' is %" PRIu64 ", expected %" PRIu64,
+                       s->path, i, name, view->shape[i], shape[i]);
   *out = view;
   return MEDLEY_OK;
 }
 
 /* ---- writing ---- */
 
-medley_status safetensors_add(safetensors_writer *w, const char *name, tensor_dtype dtype, int rank, const uint64_t *shape,
-                              const void *data, medley_error *err) {
+medley_status safetensors_add(safetensors_writer *w, const char *name, tensor_dtype dtype, int rank,
+                              const uint64_t *shape, const void *data, medley_error *err) {
   medley_status status = MEDLEY_OK;
   for (size_t i = 0; i < w->count; i++)
-    if (strcmp(w->tensors[i].name, name) == 0)
-      FAIL(err, MEDLEY_ERR_INTERNAL, "tensor '%s' is written twice", name);
+    if (strcmp(w->tensors[i].name, name) == 0) FAIL(err, MEDLEY_ERR_INTERNAL, "tensor '%s' is written twice", name);
   if (rank > SAFETENSORS_RANK_MAX) FAIL(err, MEDLEY_ERR_INTERNAL, "tensor '%s' has %d dimensions", name, rank);
   TRY_GROW(w->tensors, w->capacity, w->count + 1, "tensors to write");
   tensor_view view = {.name = mem_strdup(name), .dtype = dtype, .rank = rank, .count = 1, .data = data};
@@ -204,8 +207,8 @@ done:
   return status;
 }
 
-medley_status safetensors_add_f32(safetensors_writer *w, const char *name, uint64_t rows, uint64_t columns, const float *data,
-                                  medley_error *err) {
+medley_status safetensors_add_f32(safetensors_writer *w, const char *name, uint64_t rows, uint64_t columns,
+                                  const float *data, medley_error *err) {
   return safetensors_add(w, name, DTYPE_F32, 2, (const uint64_t[]){rows, columns}, data, err);
 }
 
@@ -216,8 +219,8 @@ medley_status safetensors_add_metadata(safetensors_writer *w, const char *key, c
   return MEDLEY_OK;
 }
 
-/* Elements of eight bytes first, then four, two, one: every tensor is then aligned to its element without gaps, which the format
- * forbids. The header is padded so that the data begin on a multiple of 64. */
+/* Elements of eight bytes first, then four, two, one: every tensor is then aligned to its element without gaps, which
+ * the format forbids. The header is padded so that the data begin on a multiple of 64. */
 static int view_compare_size(const void *a, const void *b) {
   const tensor_view *x = a, *y = b;
   size_t x_size = dtype_size(x->dtype), y_size = dtype_size(y->dtype);

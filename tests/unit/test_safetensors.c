@@ -30,10 +30,10 @@ static void test_round_trip(void **state) {
   const tensor_view *view;
   assert_ok(safetensors_need(&s, "floats", DTYPE_F32, 2, (const uint64_t[]){2, 0}, &view, &error));
   assert_memory_equal(view->data, floats, sizeof floats);
-  assert_refused(safetensors_need(&s, "floats", DTYPE_F32, 2, (const uint64_t[]){3, 0}, &view, &error), MEDLEY_ERR_CORRUPT,
-                 "dimension 0 of tensor 'floats' is 2, expected 3");
-  assert_refused(safetensors_need(&s, "floats", DTYPE_I8, 2, (const uint64_t[]){2, 3}, &view, &error), MEDLEY_ERR_CORRUPT,
-                 "is F32 with 2 dimensions, expected I8");
+  assert_refused(safetensors_need(&s, "floats", DTYPE_F32, 2, (const uint64_t[]){3, 0}, &view, &error),
+                 MEDLEY_ERR_CORRUPT, "dimension 0 of tensor 'floats' is 2, expected 3");
+  assert_refused(safetensors_need(&s, "floats", DTYPE_I8, 2, (const uint64_t[]){2, 3}, &view, &error),
+                 MEDLEY_ERR_CORRUPT, "is F32 with 2 dimensions, expected I8");
   assert_refused(safetensors_need(&s, "absent", DTYPE_I8, 0, NULL, &view, &error), MEDLEY_ERR_CORRUPT, "is missing");
   safetensors_close(&s);
   assert_ok(folder_remove(folder, &error));
@@ -49,16 +49,22 @@ static void test_lies(void **state) {
   } rows[] = {
       {"{", 0, MEDLEY_ERR_INPUT, "not valid JSON"},
       {"[]", 0, MEDLEY_ERR_INPUT, "no JSON object"},
-      {"{\"a\":{\"dtype\":\"F99\",\"shape\":[1],\"data_offsets\":[0,4]}}", 4, MEDLEY_ERR_UNSUPPORTED, "unknown dtype 'F99'"},
+      {"{\"a\":{\"dtype\":\"F99\",\"shape\":[1],\"data_offsets\":[0,4]}}", 4, MEDLEY_ERR_UNSUPPORTED,
+       "unknown dtype 'F99'"},
       {"{\"a\":{\"dtype\":\"F32\",\"shape\":[-1],\"data_offsets\":[0,4]}}", 4, MEDLEY_ERR_INPUT, "no count"},
-      {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,4]}}", 4, MEDLEY_ERR_INPUT, "has 4 bytes of data, its shape and dtype need 8"},
-      {"{\"a\":{\"dtype\":\"F32\",\"shape\":[4294967296,4294967296],\"data_offsets\":[0,4]}}", 4, MEDLEY_ERR_INPUT, "overflow"},
+      {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,4]}}", 4, MEDLEY_ERR_INPUT,
+       "has 4 bytes of data, its shape and dtype need 8"},
+      {"{\"a\":{\"dtype\":\"F32\",\"shape\":[4294967296,4294967296],\"data_offsets\":[0,4]}}", 4, MEDLEY_ERR_INPUT,
+       "overflow"},
       {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}", 0, MEDLEY_ERR_INPUT, "outside the file"},
       {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[4,0]}}", 8, MEDLEY_ERR_INPUT, "outside the file"},
       {"{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[1,2]}}", 2, MEDLEY_ERR_INPUT, "gap"},
-      {"{\"a\":{\"dtype\":\"U8\",\"shape\":[2],\"data_offsets\":[0,2]},\"b\":{\"dtype\":\"U8\",\"shape\":[2],\"data_offsets\":[1,3]}}", 3, MEDLEY_ERR_INPUT, "overlap"},
+      {"{\"a\":{\"dtype\":\"U8\",\"shape\":[2],\"data_offsets\":[0,2]},\"b\":{\"dtype\":\"U8\",\"shape\":[2],\"data_"
+       "offsets\":[1,3]}}",
+       3, MEDLEY_ERR_INPUT, "overlap"},
       {"{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]}}", 3, MEDLEY_ERR_INPUT, "2 bytes at the end"},
-      {"{\"a\":{\"dtype\":\"U8\",\"shape\":[1,1,1,1,1,1,1,1,1],\"data_offsets\":[0,1]}}", 1, MEDLEY_ERR_INPUT, "at most 8"},
+      {"{\"a\":{\"dtype\":\"U8\",\"shape\":[1,1,1,1,1,1,1,1,1],\"data_offsets\":[0,1]}}", 1, MEDLEY_ERR_INPUT,
+       "at most 8"},
   };
   medley_error error;
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -71,7 +77,8 @@ static void test_lies(void **state) {
     mem_free(bytes);
   }
   safetensors s;
-  assert_refused(safetensors_open_bytes(&s, "\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF", 8, "huge", &error), MEDLEY_ERR_INPUT, "claims");
+  assert_refused(safetensors_open_bytes(&s, "\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF", 8, "huge", &error), MEDLEY_ERR_INPUT,
+                 "claims");
   assert_refused(safetensors_open_bytes(&s, "abc", 3, "short", &error), MEDLEY_ERR_INPUT, "too short");
 }
 
