@@ -49,9 +49,11 @@ typedef struct store_item {
   const char *title, *text, *category, *language; /* NULL: not given */
   const char *const *tags;
   size_t tag_count;
-  const char *attributes;   /* JSON object of what else is known; NULL: none */
-  int64_t time_s;           /* when it appeared, seconds since 1970; STORE_TIME_UNKNOWN */
-  bool hidden;              /* never recommended */
+  const char *attributes; /* JSON object of what else is known; NULL: none */
+  int64_t time_s;         /* when it appeared, seconds since 1970; STORE_TIME_UNKNOWN */
+  bool hidden;            /* never recommended */
+  bool keep_hidden;       /* put_item only: an item that is there keeps its hidden, whatever the above says */
+  bool append_text; /* put_item only: text goes on a new line after the text that is there, unless it is a line of it */
   const store_media *media; /* in order within each modality */
   size_t media_count;
 } store_item;
@@ -96,6 +98,7 @@ typedef struct store_import {
   uint64_t rows_done; /* rows already taken in or rejected */
   uint64_t rows_accepted, rows_rejected;
   bool finished;
+  char report[4096]; /* JSON: the importer's own counts, so that they go on after a resume; "" at the start */
 } store_import;
 
 typedef struct store_generation {
@@ -105,7 +108,8 @@ typedef struct store_generation {
 } store_generation;
 
 typedef struct store_counts {
-  uint64_t items, users, events, links, vectors, media[4];
+  uint64_t items, users, events, links, vectors;
+  uint64_t media[4]; /* items that have the modality (media/sample.h); text: a title or a text */
 } store_counts;
 
 typedef enum store_table { STORE_ITEMS, STORE_USERS } store_table;
