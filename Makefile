@@ -1,0 +1,56 @@
+# A short front for Meson and the scripts: `make help` says what there is. Packages: scripts/install-deps. Checks: scripts/check.
+.PHONY: help build demo check check-long bench fuzz lint format install clean deps
+
+PREFIX ?= /usr/local
+MESON_OPTIONS = -Dtests=false --prefix=$(PREFIX)
+FUZZ_SECONDS ?= 60
+
+help:
+	@echo 'make demo        install what is missing, build, and do the main job on a sample catalogue'
+	@echo 'make check       install what is missing, build with sanitizers, run all tests and the lint'
+	@echo 'make build       an optimised build/medley'
+	@echo 'make check-long  check, and the long trials: clang, TSan, kill -9, the bars on real data'
+	@echo 'make bench       the benchmarks'
+	@echo 'make fuzz        every fuzz target for FUZZ_SECONDS=$(FUZZ_SECONDS) (needs clang)'
+	@echo 'make lint        formatting, floors, headers, registered members (make format: applies the format)'
+	@echo 'make install     into PREFIX=$(PREFIX), under DESTDIR when given'
+	@echo 'make clean       removes all build folders'
+
+deps:
+	@scripts/install-deps build
+
+build: deps
+	@[ -f build/build.ninja ] || meson setup build $(MESON_OPTIONS) > /dev/null
+	@ninja -C build --quiet
+
+demo: build
+	@scripts/demo
+
+check:
+	@scripts/install-deps check
+	@scripts/check
+
+check-long:
+	@scripts/install-deps check
+	@scripts/check --long
+
+bench: deps
+	@[ -f build-bench/build.ninja ] || meson setup build-bench -Dtests=false -Dbench=true > /dev/null
+	@meson test -C build-bench --benchmark --verbose --num-processes 1
+
+fuzz:
+	@scripts/install-deps check
+	@scripts/check --only fuzz --fuzz-seconds $(FUZZ_SECONDS)
+
+lint:
+	@scripts/lint
+
+format:
+	@git ls-files -z '*.c' '*.h' | xargs -0 clang-format -i
+
+install: build
+	@meson configure build --prefix=$(PREFIX)
+	@meson install -C build $(if $(DESTDIR),--destdir $(abspath $(DESTDIR)))
+
+clean:
+	@rm -rf build build-*/
