@@ -59,14 +59,14 @@ medley_status json_write_file(const char *path, const json_t *value, medley_erro
   char *text = json_dumps(value, JSON_INDENT(2) | JSON_SORT_KEYS);
   if (text == NULL) return error_memory(err, path);
   medley_status status = file_write(path, text, strlen(text), err);
-  free(text); /* jansson's own allocation */
+  free(text); /* foreign: jansson's own allocation */
   return status;
 }
 
 char *json_to_text(const json_t *value) {
   char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
   char *copy = mem_strdup(text);
-  free(text);
+  free(text); /* foreign, as above */
   return copy;
 }
 

@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "media/sample.h"
 #include "store/sqlite.h"
 
 /* ---- imports ---- */
@@ -159,7 +158,8 @@ static medley_status count_media(store *s, store_counts *out, medley_error *err)
     TRY(statement_step(s, st, &row, err));
     if (!row) break;
     int modality = sqlite3_column_int(st, 0);
-    if (modality >= 0 && modality < MODALITY_COUNT) out->media[modality] = (uint64_t)sqlite3_column_int64(st, 1);
+    if (modality >= 0 && (size_t)modality < sizeof out->media / sizeof out->media[0])
+      out->media[modality] = (uint64_t)sqlite3_column_int64(st, 1);
   }
 done:
   statement_give(s, st);
@@ -174,8 +174,8 @@ medley_status sqlite_counts(store *s, store_counts *out, medley_error *err) {
   TRY(count_rows(s, "SELECT count(*) FROM events", &out->events, err));
   TRY(count_rows(s, "SELECT count(*) FROM links", &out->links, err));
   TRY(count_rows(s, "SELECT count(*) FROM vectors", &out->vectors, err));
-  TRY(count_rows(s, "SELECT count(*) FROM items WHERE coalesce(title, text) IS NOT NULL", &out->media[MODALITY_TEXT],
-                 err));
+  TRY(count_rows(s, "SELECT count(*) FROM items WHERE coalesce(title, text) IS NOT NULL",
+                 &out->media[STORE_MODALITY_TEXT], err));
   TRY(count_media(s, out, err));
 done:
   return status;

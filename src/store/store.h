@@ -25,6 +25,8 @@
 #define STORE_TEXT_MAX (1 << 20)
 #define STORE_TAG_MAX 1024 /* tags per item */
 #define STORE_MEDIA_MAX 64 /* files per item and modality */
+/* Modalities are numbered as in media/sample.h (a sister folder, hence not included); databases keep the numbers. */
+#define STORE_MODALITY_TEXT 0
 
 typedef struct store store; /* opaque; made by a store_kind */
 

@@ -10,6 +10,8 @@
 #include "media/sample.h"
 #include "store/store.h"
 
+_Static_assert(STORE_MODALITY_TEXT == MODALITY_TEXT, "store and media number the modalities alike");
+
 static const store_kind *const kind = &store_sqlite;
 
 typedef struct fixture {
