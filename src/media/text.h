@@ -15,8 +15,11 @@ typedef struct text_options { /* zero means: everything on */
   bool keep_urls;             /* URLs and e-mail addresses stay */
   bool keep_emoji;            /* emoji and other symbols stay */
   bool keep_stop_words;
-  bool keep_endings;    /* no stemming */
-  const char *language; /* ISO 639-1; NULL: detected per text */
+  bool keep_endings;           /* no stemming */
+  bool without_shortcuts;      /* ASCII goes through ICU too: slower, the same answer, for tests */
+  const char *language;        /* ISO 639-1; NULL: detected per text. Copied */
+  const char *language_models; /* folder of libexttextcat's fpdb.conf; NULL: where its package puts it. Copied. When it
+                                * is missing, languages are told by script and stop words alone */
 } text_options;
 
 typedef struct text_preparer text_preparer;

@@ -1,0 +1,37 @@
+/* Any bytes through cleaning, language and words, with everything on and with everything off. */
+#include <stdint.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "media/text.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static bool take(void *context, const char *word, size_t length, size_t position) {
+  (void)position;
+  *(size_t *)context += length > 0 && word[0] != '\0';
+  return true;
+}
+
+static void prepare(const text_options *options, const char *text) {
+  text_preparer *p;
+  strbuf out = {0};
+  char language[8];
+  size_t words = 0;
+  if (text_preparer_create(options, &p, NULL) != MEDLEY_OK) return;
+  if (text_clean(p, text, &out, NULL) == MEDLEY_OK && !utf8_valid(out.text, out.length)) __builtin_trap();
+  (void)!text_language(p, text, language, NULL);
+  (void)!text_words(p, text, take, &words, NULL);
+  strbuf_deinit(&out);
+  text_preparer_free(p);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+  char *text = mem_strndup((const char *)data, size);
+  if (text == NULL) return 0;
+  prepare(NULL, text);
+  prepare(&(text_options){.keep_compatibility = true, .keep_html = true, .keep_emoji = true, .language = "fr"}, text);
+  prepare(&(text_options){.keep_case = true, .keep_urls = true, .keep_stop_words = true, .keep_endings = true}, text);
+  mem_free(text);
+  return 0;
+}
