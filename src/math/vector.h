@@ -1,6 +1,6 @@
-/* math/vector.h: the vector kernels, all float32, chosen once by the compiler's target_clones (AVX-512, AVX2,
- * baseline). Each has a plain twin in the tests. Thread-safe; none allocates. Arrays may be unaligned unless said
- * otherwise. */
+/* math/vector.h: the vector kernels, all float32, in a version for AVX-512, AVX2 and the baseline, the best
+ * the machine has taken (math/clones.h). Each has a plain twin in the tests. Thread-safe; none allocates. Arrays may be
+ * unaligned unless said otherwise. */
 #ifndef MATH_VECTOR_H
 #define MATH_VECTOR_H
 
@@ -18,6 +18,21 @@ float vector_normalise(float *x, size_t dim);
 float vector_sum(const float *a, size_t dim);
 /* Mean and population standard deviation, accumulated in double. */
 void vector_moments(const float *a, size_t dim, double *mean, double *deviation);
+
+/* y [dim] = sum over i < count of weight[i] * x[row[i]], x [rows, dim]: a row of a sparse product, a bag of embeddings.
+ */
+void vector_weighted_rows(const float *x, size_t dim, const uint32_t *row, const float *weight, size_t count, float *y);
+
+/* The versions of the kernels above, for tests; NULL when this machine lacks the level (math/clones.h). */
+typedef struct vector_kernels {
+  float (*dot)(const float *a, const float *b, size_t dim);
+  float (*squared_distance)(const float *a, const float *b, size_t dim);
+  float (*sum)(const float *a, size_t dim);
+  void (*add_scaled)(float *y, float alpha, const float *x, size_t dim);
+  void (*scale)(float *x, float alpha, size_t dim);
+  void (*weighted_rows)(const float *x, size_t dim, const uint32_t *row, const float *weight, size_t count, float *y);
+} vector_kernels;
+const vector_kernels *vector_kernels_at(int level);
 
 /* IEEE half precision, round to nearest even. */
 void half_from_float(uint16_t *out, const float *in, size_t dim);

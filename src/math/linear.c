@@ -1,0 +1,166 @@
+/* math/linear.c: dense products, positive definite systems, eigenvalues and singular values.
+ *
+ * OpenBLAS and LAPACK want columns, Medley has rows. A row-major matrix is the column-major transpose, so every call is
+ * turned round rather than the data: LAPACKE's own row-major mode would copy each matrix twice. The OpenMP build of
+ * OpenBLAS runs on one thread inside a parallel region, so all of this may be called there.
+ */
+#include "math/linear.h"
+
+#include <assert.h>
+#include <cblas.h>
+#include <lapacke.h>
+#include <limits.h>
+#include <math.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "math/vector.h"
+
+static size_t size_min(size_t a, size_t b) { return a < b ? a : b; }
+
+void matrix_multiply(bool transpose_a, bool transpose_b, size_t m, size_t n, size_t k, float alpha, const float *a,
+                     const float *b, float beta, float *c) {
+  assert(m <= INT_MAX && n <= INT_MAX && k <= INT_MAX);
+  if (m == 0 || n == 0) return;
+  if (k == 0) { /* BLAS refuses a leading dimension of 0 */
+    for (size_t i = 0; i < m * n; i++) c[i] = beta == 0 ? 0 : c[i] * beta;
+    return;
+  }
+  cblas_sgemm(CblasRowMajor, transpose_a ? CblasTrans : CblasNoTrans, transpose_b ? CblasTrans : CblasNoTrans, (int)m,
+              (int)n, (int)k, alpha, a, (int)(transpose_a ? m : k), b, (int)(transpose_b ? k : n), beta, c, (int)n);
+}
+
+void matrix_mirror_upper(float *c, size_t n) {
+  enum { TILE = 32 };
+#pragma omp parallel for schedule(dynamic, 4) if (n > 256)
+  for (size_t row = 0; row < n; row += TILE)
+    for (size_t column = 0; column <= row; column += TILE)
+      for (size_t r = row; r < row + TILE && r < n; r++)
+        for (size_t k = column; k < column + TILE && k < r; k++) c[r * n + k] = c[k * n + r];
+}
+
+void matrix_gram(size_t m, size_t n, float alpha, const float *a, float beta, float *c) {
+  assert(m <= INT_MAX && n <= INT_MAX);
+  if (n == 0) return;
+  cblas_ssyrk(CblasRowMajor, CblasUpper, CblasTrans, (int)n, (int)m, alpha, a, (int)n, beta, c, (int)n);
+  matrix_mirror_upper(c, n);
+}
+
+/* ---- positive definite ---- */
+
+static medley_status size_check(size_t a, size_t b, medley_error *err) {
+  if (a <= INT_MAX && b <= INT_MAX && (b == 0 || a <= SIZE_MAX / b / sizeof(float))) return MEDLEY_OK;
+  return error_set(err, MEDLEY_ERR_LIMIT, "a matrix of %zu x %zu is larger than LAPACK can take (%d rows or columns)",
+                   a, b, INT_MAX);
+}
+
+/* LAPACK's info: 0 good; below 0 an argument, which for us means a NaN in the matrix (LAPACKE looks for them); above 0
+ * the reason. */
+static medley_status info_check(lapack_int info, const char *reason, size_t n, medley_error *err) {
+  if (info == 0) return MEDLEY_OK;
+  if (info == LAPACK_WORK_MEMORY_ERROR || info == LAPACK_TRANSPOSE_MEMORY_ERROR)
+    return error_memory(err, "a matrix decomposition");
+  if (info < 0) return error_set(err, MEDLEY_ERR_INPUT, "a matrix of order %zu holds a value that is not a number", n);
+  return error_set(err, MEDLEY_ERR_INPUT, "%s (order %zu, at %d)", reason, n, (int)info);
+}
+
+static const char not_definite[] = "a matrix that should be positive definite is not; add more regularisation";
+
+/* The upper triangle of a row-major matrix is what a column-major reader calls the lower one. */
+static medley_status cholesky(float *a, size_t n, medley_error *err) {
+  lapack_int info = LAPACKE_spotrf(LAPACK_COL_MAJOR, 'L', (lapack_int)n, a, (lapack_int)n);
+  return info_check(info, not_definite, n, err);
+}
+
+medley_status matrix_invert_spd(float *a, size_t n, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  if (n == 0) return MEDLEY_OK;
+  TRY(size_check(n, n, err));
+  TRY(cholesky(a, n, err));
+  TRY(info_check(LAPACKE_spotri(LAPACK_COL_MAJOR, 'L', (lapack_int)n, a, (lapack_int)n), not_definite, n, err));
+  matrix_mirror_upper(a, n);
+done:
+  return status;
+}
+
+medley_status matrix_solve_spd(float *a, size_t n, float *b, size_t columns, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  if (n == 0 || columns == 0) return MEDLEY_OK;
+  TRY(size_check(n, n, err));
+  TRY(size_check(n, columns, err));
+  TRY(cholesky(a, n, err)); /* a = uᵀ u, u in the upper triangle */
+  cblas_strsm(CblasRowMajor, CblasLeft, CblasUpper, CblasTrans, CblasNonUnit, (int)n, (int)columns, 1, a, (int)n, b,
+              (int)columns);
+  cblas_strsm(CblasRowMajor, CblasLeft, CblasUpper, CblasNoTrans, CblasNonUnit, (int)n, (int)columns, 1, a, (int)n, b,
+              (int)columns);
+done:
+  return status;
+}
+
+/* Row by row (Cholesky–Banachiewicz): a = l lᵀ with l in the lower triangle, so that every inner loop is a product of
+ * two contiguous rows. */
+medley_status matrix_solve_spd_small(float *a, size_t n, float *b, medley_error *err) {
+  for (size_t i = 0; i < n; i++) {
+    float *row = a + i * n;
+    for (size_t j = 0; j < i; j++) row[j] = (row[j] - vector_dot(row, a + j * n, j)) * a[j * n + j];
+    float square = row[i] - vector_dot(row, row, i);
+    if (!(square > 0) || isinf(square))
+      return error_set(err, MEDLEY_ERR_INPUT, "%s (order %zu, at %zu)", not_definite, n, i + 1);
+    row[i] = 1 / sqrtf(square); /* the reciprocal: multiplied with from here on */
+    b[i] = (b[i] - vector_dot(row, b, i)) * row[i];
+  }
+  for (size_t i = n; i-- > 0;) {
+    b[i] *= a[i * n + i];
+    vector_add_scaled(b, -b[i], a + i * n, i);
+  }
+  return MEDLEY_OK;
+}
+
+/* ---- eigenvalues, singular values ---- */
+
+medley_status matrix_eigen_symmetric(float *a, size_t n, float *values, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  if (n == 0) return MEDLEY_OK;
+  TRY(size_check(n, n, err));
+  lapack_int info = LAPACKE_ssyevd(LAPACK_COL_MAJOR, 'V', 'L', (lapack_int)n, a, (lapack_int)n, values);
+  TRY(info_check(info, "the eigenvalues of a matrix did not converge", n, err));
+done:
+  return status;
+}
+
+/* LAPACK sees aᵀ = v s uᵀ, whose left vectors in columns are the rows of vt, and whose right vectors in rows are the
+ * columns of u. */
+medley_status matrix_svd(float *a, size_t m, size_t n, float *u, float *s, float *vt, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  size_t r = size_min(m, n);
+  float *spare_u = NULL, *spare_vt = NULL;
+  char job = u == NULL && vt == NULL ? 'N' : 'S';
+  if (r == 0) return MEDLEY_OK;
+  TRY(size_check(m, n, err));
+  if (job == 'S' && u == NULL) TRY_NEW(spare_u, m * r, "singular vectors");
+  if (job == 'S' && vt == NULL) TRY_NEW(spare_vt, r * n, "singular vectors");
+  lapack_int info = LAPACKE_sgesdd(LAPACK_COL_MAJOR, job, (lapack_int)n, (lapack_int)m, a, (lapack_int)n, s,
+                                   vt ? vt : spare_vt, (lapack_int)n, u ? u : spare_u, (lapack_int)r);
+  TRY(info_check(info, "the singular values of a matrix did not converge", r, err));
+done:
+  mem_free(spare_u);
+  mem_free(spare_vt);
+  return status;
+}
+
+/* The rows of a column-major view are our columns, so orthonormal columns come from an LQ factorisation. */
+medley_status matrix_orthonormalise(float *a, size_t m, size_t n, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  float *tau = NULL;
+  assert(n <= m);
+  if (n == 0) return MEDLEY_OK;
+  TRY(size_check(m, n, err));
+  TRY_NEW(tau, n, "an orthonormal basis");
+  TRY(info_check(LAPACKE_sgelqf(LAPACK_COL_MAJOR, (lapack_int)n, (lapack_int)m, a, (lapack_int)n, tau), "no basis", n,
+                 err));
+  TRY(info_check(LAPACKE_sorglq(LAPACK_COL_MAJOR, (lapack_int)n, (lapack_int)m, (lapack_int)n, a, (lapack_int)n, tau),
+                 "no basis", n, err));
+done:
+  mem_free(tau);
+  return status;
+}

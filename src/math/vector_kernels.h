@@ -1,0 +1,114 @@
+/* math/vector_kernels.h: the kernels of vector.c, one copy per instruction set. vector.c includes this file once a
+ * level, with KERNEL(name)   the name at this level, KERNEL_TARGET  the function attribute, KERNEL_LANES   floats in
+ * one register. The vector type must be as wide as the register: gcc 12 takes wider ones through the stack and becomes
+ * six times slower. Four accumulators hide the latency of the multiply-add; the order of summation depends on the
+ * level, not on anything else.
+ */
+typedef float KERNEL(lanes) __attribute__((vector_size(4 * KERNEL_LANES), aligned(4), may_alias));
+#define LANES(p) (*(const KERNEL(lanes) *)(p))
+
+KERNEL_TARGET static float KERNEL(lanes_sum)(const KERNEL(lanes) part[4]) {
+  KERNEL(lanes) all = (part[0] + part[1]) + (part[2] + part[3]);
+  float sum = 0;
+  for (int lane = 0; lane < KERNEL_LANES; lane++) sum += all[lane];
+  return sum;
+}
+
+KERNEL_TARGET static float KERNEL(dot)(const float *a, const float *b, size_t dim) {
+  KERNEL(lanes) part[4] = {{0}};
+  size_t i = 0;
+  for (; i + 4 * KERNEL_LANES <= dim; i += 4 * KERNEL_LANES) {
+    part[0] += LANES(a + i) * LANES(b + i);
+    part[1] += LANES(a + i + KERNEL_LANES) * LANES(b + i + KERNEL_LANES);
+    part[2] += LANES(a + i + 2 * KERNEL_LANES) * LANES(b + i + 2 * KERNEL_LANES);
+    part[3] += LANES(a + i + 3 * KERNEL_LANES) * LANES(b + i + 3 * KERNEL_LANES);
+  }
+  for (; i + KERNEL_LANES <= dim; i += KERNEL_LANES) part[0] += LANES(a + i) * LANES(b + i);
+  float sum = KERNEL(lanes_sum)(part);
+  for (; i < dim; i++) sum += a[i] * b[i];
+  return sum;
+}
+
+KERNEL_TARGET static float KERNEL(squared_distance)(const float *a, const float *b, size_t dim) {
+  KERNEL(lanes) part[4] = {{0}};
+  size_t i = 0;
+  for (; i + 4 * KERNEL_LANES <= dim; i += 4 * KERNEL_LANES)
+    for (int k = 0; k < 4; k++) {
+      KERNEL(lanes) gap = LANES(a + i + k * KERNEL_LANES) - LANES(b + i + k * KERNEL_LANES);
+      part[k] += gap * gap;
+    }
+  for (; i + KERNEL_LANES <= dim; i += KERNEL_LANES) {
+    KERNEL(lanes) gap = LANES(a + i) - LANES(b + i);
+    part[0] += gap * gap;
+  }
+  float sum = KERNEL(lanes_sum)(part);
+  for (; i < dim; i++) sum += (a[i] - b[i]) * (a[i] - b[i]);
+  return sum;
+}
+
+KERNEL_TARGET static float KERNEL(sum)(const float *a, size_t dim) {
+  KERNEL(lanes) part[4] = {{0}};
+  size_t i = 0;
+  for (; i + 4 * KERNEL_LANES <= dim; i += 4 * KERNEL_LANES)
+    for (int k = 0; k < 4; k++) part[k] += LANES(a + i + k * KERNEL_LANES);
+  for (; i + KERNEL_LANES <= dim; i += KERNEL_LANES) part[0] += LANES(a + i);
+  float sum = KERNEL(lanes_sum)(part);
+  for (; i < dim; i++) sum += a[i];
+  return sum;
+}
+
+KERNEL_TARGET static void KERNEL(add_scaled)(float *y, float alpha, const float *x, size_t dim) {
+  size_t i = 0;
+  for (; i + KERNEL_LANES <= dim; i += KERNEL_LANES) *(KERNEL(lanes) *)(y + i) += alpha * LANES(x + i);
+  for (; i < dim; i++) y[i] += alpha * x[i];
+}
+
+KERNEL_TARGET static void KERNEL(scale)(float *x, float alpha, size_t dim) {
+  size_t i = 0;
+  for (; i + KERNEL_LANES <= dim; i += KERNEL_LANES) *(KERNEL(lanes) *)(x + i) *= alpha;
+  for (; i < dim; i++) x[i] *= alpha;
+}
+
+/* The sums of four registers stay in registers over the whole list, so y is written once instead of once per row. */
+KERNEL_TARGET static void KERNEL(weighted_rows)(const float *x, size_t dim, const uint32_t *row, const float *weight,
+                                                size_t count, float *y) {
+  size_t d = 0;
+  for (; d + 4 * KERNEL_LANES <= dim; d += 4 * KERNEL_LANES) {
+    KERNEL(lanes) s0 = {0}, s1 = {0}, s2 = {0}, s3 = {0};
+    for (size_t i = 0; i < count; i++) {
+      const float *from = x + (size_t)row[i] * dim + d;
+      s0 += weight[i] * LANES(from);
+      s1 += weight[i] * LANES(from + KERNEL_LANES);
+      s2 += weight[i] * LANES(from + 2 * KERNEL_LANES);
+      s3 += weight[i] * LANES(from + 3 * KERNEL_LANES);
+    }
+    *(KERNEL(lanes) *)(y + d) = s0;
+    *(KERNEL(lanes) *)(y + d + KERNEL_LANES) = s1;
+    *(KERNEL(lanes) *)(y + d + 2 * KERNEL_LANES) = s2;
+    *(KERNEL(lanes) *)(y + d + 3 * KERNEL_LANES) = s3;
+  }
+  for (; d + KERNEL_LANES <= dim; d += KERNEL_LANES) {
+    KERNEL(lanes) s = {0};
+    for (size_t i = 0; i < count; i++) s += weight[i] * LANES(x + (size_t)row[i] * dim + d);
+    *(KERNEL(lanes) *)(y + d) = s;
+  }
+  for (; d < dim; d++) {
+    float s = 0;
+    for (size_t i = 0; i < count; i++) s += weight[i] * x[(size_t)row[i] * dim + d];
+    y[d] = s;
+  }
+}
+
+static const vector_kernels KERNEL(kernels) = {
+    .dot = KERNEL(dot),
+    .squared_distance = KERNEL(squared_distance),
+    .sum = KERNEL(sum),
+    .add_scaled = KERNEL(add_scaled),
+    .scale = KERNEL(scale),
+    .weighted_rows = KERNEL(weighted_rows),
+};
+
+#undef LANES
+#undef KERNEL
+#undef KERNEL_TARGET
+#undef KERNEL_LANES
