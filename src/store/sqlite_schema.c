@@ -12,10 +12,9 @@
 #define APPLICATION_ID 0x4D444C59 /* "MDLY" */
 
 static const char *const migrations[] = {
-    /* 1: ids are AUTOINCREMENT because they are never reused; those of events are counted in event_sequence, a call at
-     * a time, because AUTOINCREMENT, which writes its counter a row at a time, halved the speed of imports. items.tags
-     * has one tag a line. time_s is NULL when unknown, which sorts before every time. The index on events serves every
-     * request (one user's newest events); there is none on item_id, since only the deletion of an item would use it. */
+    /* 1: ids are AUTOINCREMENT because they are never reused. items.tags has one tag a line. time_s is NULL when
+     * unknown, which sorts before every time. The index on events serves every request (one user's newest events);
+     * there is none on item_id, since only the deletion of an item would use it. */
     "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;"
     "CREATE TABLE items (id INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL UNIQUE, title TEXT,"
     " text TEXT CHECK (length(text) <= 1048576), category TEXT, language TEXT, tags TEXT, attributes TEXT,"
@@ -25,10 +24,8 @@ static const char *const migrations[] = {
     "CREATE TABLE users (id INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL UNIQUE, attributes TEXT,"
     " time_s INTEGER);"
     "CREATE TABLE event_types (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);"
-    "CREATE TABLE events (id INTEGER PRIMARY KEY, user_id INTEGER NOT NULL, item_id INTEGER NOT NULL,"
+    "CREATE TABLE events (id INTEGER PRIMARY KEY AUTOINCREMENT, user_id INTEGER NOT NULL, item_id INTEGER NOT NULL,"
     " type INTEGER NOT NULL, value REAL NOT NULL, time_s INTEGER, split INTEGER NOT NULL, context TEXT);"
-    "CREATE TABLE event_sequence (last INTEGER NOT NULL);"
-    "INSERT INTO event_sequence VALUES (0);"
     "CREATE INDEX events_of_user ON events (user_id, time_s);"
     "CREATE TABLE links (from_kind TEXT NOT NULL, from_id INTEGER NOT NULL, to_kind TEXT NOT NULL,"
     " to_id INTEGER NOT NULL, type TEXT NOT NULL, weight REAL NOT NULL,"

@@ -143,7 +143,6 @@ typedef struct store_kind {
    * is given replace all of that modality; *id (may be NULL) is the row's id. */
   medley_status (*put_item)(store *s, const store_item *item, int64_t *id, medley_error *err);
   medley_status (*put_user)(store *s, const store_user *user, int64_t *id, medley_error *err);
-  /* Numbered by user, each user's in the order given: that is also the order in which each_event tells them. */
   medley_status (*put_events)(store *s, const store_event *events, size_t count, medley_error *err);
   medley_status (*put_link)(store *s, const store_link *link, medley_error *err);
   /* Words (space-joined, prepared by media/text) under which the full-text index finds the item; replaces. */

@@ -1,0 +1,118 @@
+/* learn/represent_save.c: a representation into a generation's files and back; freeing it. */
+#include <stdio.h>
+#include <string.h>
+
+#include "learn/represent_parts.h"
+
+void representation_part_deinit(representation_part *part) {
+  if (part->encoder != NULL) part->encoder->kind->free(part->encoder);
+  normaliser_deinit(&part->normaliser);
+  features_deinit(&part->features);
+  *part = (representation_part){0};
+}
+
+void representation_free(representation *r) {
+  if (r == NULL) return;
+  for (size_t i = 0; i < r->count; i++) representation_part_deinit(&r->parts[i]);
+  mem_free(r);
+}
+
+representation_part *representation_find(representation *r, const char *name) {
+  for (size_t i = 0; i < r->count; i++)
+    if (strcmp(r->parts[i].name, name) == 0) return &r->parts[i];
+  return NULL;
+}
+
+size_t representation_features(const representation *r, features out[FEATURES_MAX]) {
+  for (size_t i = 0; i < r->count; i++) out[i] = r->parts[i].features;
+  return r->count;
+}
+
+static medley_status part_save(const representation_part *part, size_t index, safetensors_writer *w, json_t *list,
+                               medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  char prefix[64], name[96];
+  snprintf(prefix, sizeof prefix, "part.%zu", index);
+  snprintf(name, sizeof name, "%s.values", prefix);
+  TRY(safetensors_add_f32(w, name, part->features.count, part->features.dim, part->features.values, err));
+  snprintf(name, sizeof name, "%s.present", prefix);
+  TRY(safetensors_add(w, name, DTYPE_U8, 1, (const uint64_t[]){part->features.count}, part->features.present, err));
+  snprintf(name, sizeof name, "%s.normaliser", prefix);
+  TRY(normaliser_save(&part->normaliser, w, name, err));
+  snprintf(name, sizeof name, "%s.encoder", prefix);
+  if (part->encoder != NULL) TRY(part->encoder->kind->save(part->encoder, w, name, err));
+  json_t *entry = json_pack("{s:s, s:i, s:i, s:s, s:I, s:I, s:I, s:f}", "name", part->name, "source", (int)part->source, "modality",
+                            (int)part->modality, "encoder", part->encoder ? part->encoder->kind->name : "", "dim",
+                            (json_int_t)part->features.dim, "present", (json_int_t)features_present_count(&part->features),
+                            "unreadable", (json_int_t)part->unreadable, "seconds", part->seconds);
+  if (entry == NULL || json_array_append_new(list, entry) != 0) return error_memory(err, "a manifest");
+done:
+  return status;
+}
+
+medley_status representation_save(const representation *r, safetensors_writer *w, json_t *manifest, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  json_t *list = json_array();
+  if (list == NULL) return error_memory(err, "a manifest");
+  for (size_t i = 0; i < r->count; i++) TRY(part_save(&r->parts[i], i, w, list, err));
+  if (json_object_set(manifest, "representation", list) != 0) status = error_memory(err, "a manifest");
+done:
+  json_decref(list);
+  return status;
+}
+
+static medley_status part_load(const safetensors *s, const json_t *entry, size_t index, representation_part *part,
+                               uint32_t *item_count, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  char prefix[64], name[96];
+  const tensor_view *values, *present;
+  snprintf(part->name, sizeof part->name, "%s", json_member_string(entry, "name", "?"));
+  long long source = json_member_integer(entry, "source", -1), m = json_member_integer(entry, "modality", -1);
+  if (source < PART_MEDIA || source > PART_VECTORS || m < 0 || m >= MODALITY_COUNT)
+    FAIL(err, MEDLEY_ERR_CORRUPT, "%s: part '%s' has an unknown source or modality", s->path, part->name);
+  part->source = (part_source)source;
+  part->modality = (modality)m;
+  snprintf(prefix, sizeof prefix, "part.%zu", index);
+  snprintf(name, sizeof name, "%s.values", prefix);
+  TRY(safetensors_need(s, name, DTYPE_F32, 2, (const uint64_t[]){*item_count, 0}, &values, err));
+  *item_count = (uint32_t)values->shape[0];
+  snprintf(name, sizeof name, "%s.present", prefix);
+  TRY(safetensors_need(s, name, DTYPE_U8, 1, (const uint64_t[]){*item_count}, &present, err));
+  part->features = (features){.count = values->shape[0], .dim = values->shape[1]};
+  TRY_NEW(part->features.values, values->count, "vectors");
+  TRY_NEW(part->features.present, present->count, "vectors");
+  memcpy(part->features.values, values->data, values->count * sizeof(float));
+  memcpy(part->features.present, present->data, present->count);
+  snprintf(name, sizeof name, "%s.normaliser", prefix);
+  TRY(normaliser_load(s, name, &part->normaliser, err));
+  const char *encoder = json_member_string(entry, "encoder", "");
+  if (encoder[0] == '\0') goto done;
+  const encoder_kind *kind = encoder_kind_find(encoder);
+  if (kind == NULL) FAIL(err, MEDLEY_ERR_UNSUPPORTED, "%s: was made with the encoder '%s', which this Medley has not", s->path, encoder);
+  snprintf(name, sizeof name, "%s.encoder", prefix);
+  TRY(kind->load(s, name, &part->encoder, err));
+  /* A query is encoded, normalised and compared: the three must fit together. */
+  if (kind->dim(part->encoder) != part->normaliser.in_dim || part->normaliser.out_dim != part->features.dim)
+    FAIL(err, MEDLEY_ERR_CORRUPT, "%s: encoder, normaliser and vectors of '%s' do not fit together", s->path, part->name);
+done:
+  return status;
+}
+
+medley_status representation_load(const safetensors *s, const json_t *manifest, representation **out, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  representation *r = NULL;
+  const json_t *list = json_object_get(manifest, "representation");
+  if (json_array_size(list) > FEATURES_MAX) FAIL(err, MEDLEY_ERR_CORRUPT, "%s: more than %d parts", s->path, FEATURES_MAX);
+  TRY_NEW(r, 1, "a representation");
+  for (size_t i = 0; i < json_array_size(list); i++) {
+    status = part_load(s, json_array_get(list, i), i, &r->parts[i], &r->item_count, err);
+    r->count = i + 1;
+    if (status != MEDLEY_OK) goto done;
+    r->parts[i].features.name = r->parts[i].name;
+  }
+  *out = r;
+  r = NULL;
+done:
+  representation_free(r);
+  return status;
+}

@@ -1,0 +1,182 @@
+/* recommend/blend.c: see recommend/blend.h. */
+#include "recommend/blend.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "math/vector.h"
+
+void blend_free(blend *b) {
+  if (b == NULL) return;
+  for (size_t p = 0; p < b->count; p++)
+    if (b->parts[p].model != NULL) b->parts[p].model->kind->free(b->parts[p].model);
+  mem_free(b->cold);
+  mem_free(b);
+}
+
+typedef struct moments {
+  double sum, square;
+  uint32_t count;
+} moments;
+
+/* Mean and inverse deviation; a constant score says nothing and becomes zero. */
+static void moments_finish(const moments *m, float *mean, float *inverse) {
+  double average = m->count ? m->sum / m->count : 0;
+  double variance = m->count ? m->square / m->count - average * average : 0;
+  double scale = average * average + m->square / (m->count ? m->count : 1);
+  *mean = (float)average;
+  *inverse = variance > 1e-12 * scale && variance > 0 ? (float)(1 / sqrt(variance)) : 0;
+}
+
+void blend_standardise(const uint8_t *cold, uint32_t cold_count, size_t item_count, float *scores) {
+  moments m[2] = {{0}};
+  float mean[2], inverse[2];
+  if (cold_count == 0) {
+    for (size_t i = 0; i < item_count; i++) {
+      m[0].sum += scores[i];
+      m[0].square += (double)scores[i] * scores[i];
+    }
+    m[0].count = (uint32_t)item_count;
+    moments_finish(&m[0], &mean[0], &inverse[0]);
+    for (size_t i = 0; i < item_count; i++) scores[i] = (scores[i] - mean[0]) * inverse[0];
+    return;
+  }
+  for (size_t i = 0; i < item_count; i++) {
+    moments *mine = &m[cold[i]];
+    mine->sum += scores[i];
+    mine->square += (double)scores[i] * scores[i];
+    mine->count++;
+  }
+  for (int t = 0; t < 2; t++) moments_finish(&m[t], &mean[t], &inverse[t]);
+  for (size_t i = 0; i < item_count; i++) scores[i] = (scores[i] - mean[cold[i]]) * inverse[cold[i]];
+}
+
+medley_status blend_score(const blend *b, const history *h, recommender_scratch *scratch, float *total, float *parts,
+                          medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  size_t n = b->item_count;
+  float *own = NULL, *row = NULL;
+  if (parts == NULL) {
+    TRY_NEW(own, n, "scores");
+    row = own;
+  }
+  memset(total, 0, n * sizeof *total);
+  for (size_t p = 0; p < b->count; p++) {
+    const blend_part *part = &b->parts[p];
+    if (parts != NULL) row = parts + p * n;
+    if (part->weight[BLEND_WARM] == 0 && part->weight[BLEND_COLD] == 0) {
+      memset(row, 0, n * sizeof *row);
+      continue;
+    }
+    TRY(part->model->kind->score(part->model, h, scratch, row, err));
+    blend_standardise(b->cold, b->cold_count, n, row);
+    for (size_t i = 0; i < n; i++) {
+      row[i] *= part->weight[b->cold_count ? b->cold[i] : BLEND_WARM];
+      total[i] += row[i];
+    }
+  }
+  for (size_t i = 0; i < n; i++) {
+    float shift = b->cold_count && b->cold[i] ? b->cold_shift : 0;
+    if (parts != NULL) parts[b->count * n + i] = shift;
+    total[i] += shift;
+  }
+done:
+  mem_free(own);
+  return status;
+}
+
+/* ---- save and load ---- */
+
+static json_t *part_to_json(const blend_part *part) {
+  json_t *settings = json_object();
+  const recommender_kind *kind = part->model->kind;
+  for (size_t s = 0; kind->settings != NULL && kind->settings[s].name != NULL; s++)
+    json_object_set_new(settings, kind->settings[s].name, json_real(part->values[s]));
+  return json_pack("{s:s, s:o, s:f, s:f}", "model", kind->name, "settings", settings, "weight_warm",
+                   (double)part->weight[BLEND_WARM], "weight_cold", (double)part->weight[BLEND_COLD]);
+}
+
+medley_status blend_save(const blend *b, safetensors_writer *w, json_t *manifest, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  json_t *list = json_array();
+  if (list == NULL) return error_memory(err, "a manifest");
+  TRY(safetensors_add(w, "blend.cold", DTYPE_U8, 1, (const uint64_t[]){b->item_count}, b->cold, err));
+  for (size_t p = 0; p < b->count; p++) {
+    char prefix[64];
+    snprintf(prefix, sizeof prefix, "model.%zu", p);
+    TRY(b->parts[p].model->kind->save(b->parts[p].model, w, prefix, err));
+    json_t *entry = part_to_json(&b->parts[p]);
+    if (entry == NULL || json_array_append_new(list, entry) != 0) {
+      status = error_memory(err, "a manifest");
+      goto done;
+    }
+  }
+  if (json_object_set(manifest, "blend", list) != 0 ||
+      json_object_set_new(manifest, "cold_shift", json_real((double)b->cold_shift)) != 0)
+    status = error_memory(err, "a manifest");
+done:
+  json_decref(list);
+  return status;
+}
+
+static medley_status part_load(const safetensors *s, const json_t *entry, size_t index, const recommender_data *data,
+                               blend_part *part, medley_error *err) {
+  const char *name = json_member_string(entry, "model", "?");
+  const recommender_kind *kind = recommender_kind_find(name);
+  if (kind == NULL)
+    return error_set(err, MEDLEY_ERR_UNSUPPORTED, "%s: was made with the recommender '%s', which this Medley has not", s->path,
+                     name);
+  recommender_defaults(kind, part->values);
+  const json_t *settings = json_object_get(entry, "settings");
+  for (size_t i = 0; kind->settings != NULL && kind->settings[i].name != NULL; i++)
+    part->values[i] = json_member_number(settings, kind->settings[i].name, part->values[i]);
+  part->weight[BLEND_WARM] = (float)json_member_number(entry, "weight_warm", 0);
+  part->weight[BLEND_COLD] = (float)json_member_number(entry, "weight_cold", 0);
+  if (!isfinite(part->weight[BLEND_WARM]) || !isfinite(part->weight[BLEND_COLD]))
+    return error_set(err, MEDLEY_ERR_CORRUPT, "%s: a weight of '%s' is no number", s->path, name);
+  char prefix[64];
+  snprintf(prefix, sizeof prefix, "model.%zu", index);
+  return kind->load(s, prefix, data, &part->model, err);
+}
+
+static medley_status cold_load(const safetensors *s, blend *b, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  const tensor_view *cold;
+  TRY(safetensors_need(s, "blend.cold", DTYPE_U8, 1, (const uint64_t[]){0}, &cold, err));
+  if (cold->count > UINT32_MAX) FAIL(err, MEDLEY_ERR_CORRUPT, "%s: too many items", s->path);
+  b->item_count = (uint32_t)cold->count;
+  TRY_NEW(b->cold, b->item_count, "a blend");
+  for (uint32_t i = 0; i < b->item_count; i++) {
+    b->cold[i] = ((const uint8_t *)cold->data)[i] != 0;
+    b->cold_count += b->cold[i];
+  }
+done:
+  return status;
+}
+
+medley_status blend_load(const safetensors *s, const json_t *manifest, const recommender_data *data, blend **out,
+                         medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  const json_t *list = json_object_get(manifest, "blend");
+  blend *b = NULL;
+  if (json_array_size(list) > BLEND_PARTS_MAX)
+    FAIL(err, MEDLEY_ERR_CORRUPT, "%s: a blend of %zu models, at most %d are expected", s->path, json_array_size(list),
+         BLEND_PARTS_MAX);
+  TRY_NEW(b, 1, "a blend");
+  TRY(cold_load(s, b, err));
+  b->cold_shift = (float)json_member_number(manifest, "cold_shift", 0);
+  for (size_t p = 0; p < json_array_size(list); p++) {
+    b->count = p + 1;
+    TRY(part_load(s, json_array_get(list, p), p, data, &b->parts[p], err));
+    if (b->parts[p].model->item_count != b->item_count)
+      FAIL(err, MEDLEY_ERR_CORRUPT, "%s: model %zu scores %u items, the blend has %u", s->path, p,
+           b->parts[p].model->item_count, b->item_count);
+  }
+  *out = b;
+  b = NULL;
+done:
+  blend_free(b);
+  return status;
+}
