@@ -8,15 +8,20 @@
 #include "media/sample.h"
 
 typedef struct sound_options { /* zero means: decode, mix to mono, resample */
-  uint32_t rate_hz;            /* 0: 22050 */
-  double seconds;              /* at most so many; 0: 60 */
-  int normalise;               /* 1: to -23 LUFS (EBU R 128 integrated loudness) */
-  int denoise;                 /* 1: spectral gate against the quietest frames */
-  int trim;                    /* 1: silence cut at both ends */
+  uint32_t rate_hz;            /* 1000 to 192000; 0: 22050 (sound_process: as it is) */
+  double seconds;              /* at most so many; 0: 60 (sound_process: all) */
+  int normalise; /* 1: to -23 LUFS (EBU R 128 integrated loudness), or as near as a peak of -1 dBFS allows */
+  int denoise;   /* 1: spectral gate against the quietest frames; a sound without quieter parts stays as it is */
+  int trim;      /* 1: silence cut at both ends (50 dB below the loudest) */
 } sound_options;
 
+/* Encoder delay and padding are left out where the file states them. INPUT: not a sound file, or nothing in it decodes.
+ */
 medley_status sound_load(const char *path, const sound_options *options, sound *out, medley_error *err) MEDLEY_CHECK;
+/* seconds, denoise, trim, normalise, in this order. */
 medley_status sound_process(const sound *in, const sound_options *options, sound *out, medley_error *err) MEDLEY_CHECK;
+/* Band-limited (FFmpeg's windowed sinc), without delay. */
+medley_status sound_resample(const sound *in, uint32_t rate_hz, sound *out, medley_error *err) MEDLEY_CHECK;
 /* 16-bit PCM RIFF/WAVE. Written beside and renamed. */
 medley_status sound_save_wav(const sound *in, const char *path, medley_error *err) MEDLEY_CHECK;
 
