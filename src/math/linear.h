@@ -23,7 +23,7 @@ medley_status matrix_invert_spd(float *a, size_t n, medley_error *err) MEDLEY_CH
 /* Solves a x = b for b [n, columns] (row-major) in place; a is overwritten by its Cholesky factor. */
 medley_status matrix_solve_spd(float *a, size_t n, float *b, size_t columns, medley_error *err) MEDLEY_CHECK;
 /* The same for one small right side without LAPACK's overhead, any n up to a few hundred; safe inside OpenMP threads.
- * Only the lower triangle of a is read. */
+ * Only the upper triangle of a is read. */
 medley_status matrix_solve_spd_small(float *a, size_t n, float *b, medley_error *err) MEDLEY_CHECK;
 /* a [n, n] symmetric → eigenvalues ascending in values [n], eigenvectors in the rows of a. */
 medley_status matrix_eigen_symmetric(float *a, size_t n, float *values, medley_error *err) MEDLEY_CHECK;

@@ -234,7 +234,7 @@ static void test_definite(void **state) {
     assert_same(b, x, n * 3, 1e-3);
     memcpy(copy, a, n * n * 4);
     for (size_t i = 0; i < n; i++)
-      for (size_t j = i + 1; j < n; j++) copy[i * n + j] = NAN; /* only the lower triangle counts */
+      for (size_t j = 0; j < i; j++) copy[i * n + j] = NAN; /* only the upper triangle counts */
     assert_ok(matrix_solve_spd_small(copy, n, one, &error));
     for (size_t i = 0; i < n; i++) assert_near(one[i], x[i * 3], 1e-3);
     memcpy(copy, a, n * n * 4);
