@@ -39,6 +39,7 @@ typedef struct encoder_kind {
   medley_status (*encode)(const encoder *e, const encoder_input *inputs, size_t count, float *out, medley_error *err);
   medley_status (*save)(const encoder *e, safetensors_writer *w, const char *prefix,
                         medley_error *err); /* tensors "<prefix>.<name>"; data borrowed until the writer saves */
+  /* Copies what it needs: s may be closed afterwards. A file that does not fit together is MEDLEY_ERR_CORRUPT. */
   medley_status (*load)(const safetensors *s, const char *prefix, encoder **out, medley_error *err);
   void (*free)(encoder *e);
 } encoder_kind;
@@ -47,10 +48,13 @@ struct encoder {
   const encoder_kind *kind;
 };
 
-/* Ended by NULL. */
+/* Ended by NULL; the first of a modality is its default. */
 extern const encoder_kind *const encoder_kinds[];
 const encoder_kind *encoder_kind_find(const char *name);
 /* The one used when nothing is configured. */
 const encoder_kind *encoder_kind_default(modality m);
+
+/* The kinds, one file each. */
+extern const encoder_kind encoder_text_lsa;
 
 #endif

@@ -6,7 +6,11 @@
 #include "base/error.h"
 #include "nn/safetensors.h"
 
-/* A normaliser is an affine map and, last, an optional division by the norm: y = (x - shift) [scale | matrix]. */
+#define NORMALISER_DIM_MAX 65536
+
+/* A normaliser is an affine map and, last, an optional division by the norm: y = (x - shift) [scale | matrix]. Every
+ * kind but l2 leaves `unit` false: who needs rows of unit length (features.h) sets it after fit. A zero row stays zero
+ * under l2 and none; elsewhere it is content like any other, so leave absent rows out. */
 typedef struct normaliser {
   size_t in_dim, out_dim;
   float *shift;  /* [in_dim] */
@@ -18,8 +22,9 @@ typedef struct normaliser {
 typedef struct normaliser_kind {
   const char *name; /* "none" "l2" "zscore" "minmax" "robust" "whiten" */
   const char *summary;
-  /* x [count, dim], training rows that have the modality. dim_max 0: no limit (whitening keeps at most so many
-   * directions). */
+  /* x [count, dim], training rows that have the modality; finite, at least one. dim_max 0: no limit (whitening keeps at
+   * most so many directions, those of greatest variance). A column that never varies in training is mapped to 0: its
+   * values in other rows have no scale to be judged by. */
   medley_status (*fit)(const float *x, size_t count, size_t dim, size_t dim_max, normaliser *out, medley_error *err);
 } normaliser_kind;
 

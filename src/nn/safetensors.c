@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -187,6 +188,27 @@ medley_status safetensors_need(const safetensors *s, const char *name, tensor_dt
   return MEDLEY_OK;
 }
 
+medley_status safetensors_copy_f32(const safetensors *s, const char *prefix, const char *field, uint64_t rows,
+                                   uint64_t columns, float **out, uint64_t found[2], medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  char name[SAFETENSORS_NAME_MAX];
+  const tensor_view *view;
+  float *copy = NULL;
+  snprintf(name, sizeof name, "%s.%s", prefix, field);
+  TRY(safetensors_need(s, name, DTYPE_F32, 2, (uint64_t[]){rows, columns}, &view, err));
+  if (view->count == 0) FAIL(err, MEDLEY_ERR_CORRUPT, "%s: tensor '%s' is empty", s->path, name);
+  const float *values = view->data;
+  for (uint64_t i = 0; i < view->count; i++)
+    if (!isfinite(values[i]))
+      FAIL(err, MEDLEY_ERR_CORRUPT, "%s: value %" PRIu64 " of tensor '%s' is not a finite number", s->path, i, name);
+  TRY_NEW(copy, view->count, name);
+  memcpy(copy, values, view->count * sizeof *copy);
+  if (found != NULL) memcpy(found, view->shape, 2 * sizeof *found);
+  *out = copy;
+done:
+  return status;
+}
+
 /* ---- writing ---- */
 
 medley_status safetensors_add(safetensors_writer *w, const char *name, tensor_dtype dtype, int rank,
@@ -210,6 +232,13 @@ done:
 medley_status safetensors_add_f32(safetensors_writer *w, const char *name, uint64_t rows, uint64_t columns,
                                   const float *data, medley_error *err) {
   return safetensors_add(w, name, DTYPE_F32, 2, (const uint64_t[]){rows, columns}, data, err);
+}
+
+medley_status safetensors_add_field(safetensors_writer *w, const char *prefix, const char *field, uint64_t rows,
+                                    uint64_t columns, const float *data, medley_error *err) {
+  char name[SAFETENSORS_NAME_MAX];
+  snprintf(name, sizeof name, "%s.%s", prefix, field);
+  return safetensors_add_f32(w, name, rows, columns, data, err);
 }
 
 medley_status safetensors_add_metadata(safetensors_writer *w, const char *key, const char *value, medley_error *err) {

@@ -12,6 +12,7 @@
 
 #define SAFETENSORS_HEADER_MAX ((size_t)100 << 20)
 #define SAFETENSORS_RANK_MAX 8
+#define SAFETENSORS_NAME_MAX 192 /* bytes of a name that Medley builds from a prefix and a field */
 
 typedef enum tensor_dtype {
   DTYPE_F64,
@@ -62,6 +63,11 @@ const tensor_view *safetensors_get(const safetensors *s, const char *name);
 medley_status safetensors_need(const safetensors *s, const char *name, tensor_dtype dtype, int rank,
                                const uint64_t *shape, const tensor_view **out, medley_error *err) MEDLEY_CHECK;
 
+/* A copy of the F32 matrix "<prefix>.<field>" into *out (mem_free), which must have these sizes (0: any, but not none)
+ * and hold finite numbers only. found, when not NULL, gets its sizes. */
+medley_status safetensors_copy_f32(const safetensors *s, const char *prefix, const char *field, uint64_t rows,
+                                   uint64_t columns, float **out, uint64_t found[2], medley_error *err) MEDLEY_CHECK;
+
 /* Collects tensors (data borrowed until save), then writes them, aligned to 64 bytes, beside and renamed. */
 typedef struct safetensors_writer {
   tensor_view *tensors;
@@ -72,6 +78,9 @@ medley_status safetensors_add(safetensors_writer *w, const char *name, tensor_dt
                               const uint64_t *shape, const void *data, medley_error *err) MEDLEY_CHECK;
 medley_status safetensors_add_f32(safetensors_writer *w, const char *name, uint64_t rows, uint64_t columns,
                                   const float *data, medley_error *err) MEDLEY_CHECK;
+/* The same as "<prefix>.<field>". */
+medley_status safetensors_add_field(safetensors_writer *w, const char *prefix, const char *field, uint64_t rows,
+                                    uint64_t columns, const float *data, medley_error *err) MEDLEY_CHECK;
 medley_status safetensors_add_metadata(safetensors_writer *w, const char *key, const char *value,
                                        medley_error *err) MEDLEY_CHECK;
 medley_status safetensors_save(safetensors_writer *w, const char *path, medley_error *err) MEDLEY_CHECK;

@@ -1,0 +1,62 @@
+/* encode/text_lsa.h: what the two halves of text.lsa share: text_lsa_fit.c learns the model, text_lsa.c uses and keeps
+ * it. */
+#ifndef ENCODE_TEXT_LSA_H
+#define ENCODE_TEXT_LSA_H
+
+#include <pthread.h>
+
+#include "base/map.h"
+#include "encode/encoder.h"
+#include "media/text.h"
+
+#define TEXT_LSA_DIM_DEFAULT 256
+#define TEXT_LSA_DIM_MAX 2048
+#define TEXT_LSA_WORDS_MAX 40000
+#define TEXT_LSA_GRAMS_MAX 30000
+
+/* Preparers hold dictionaries and are costly to make, so those that rest wait here. */
+typedef struct preparer_pool {
+  pthread_mutex_t lock;
+  text_preparer **resting;
+  size_t count, capacity;
+} preparer_pool;
+
+/* What fit learns. */
+typedef struct lsa_model {
+  size_t term_count, word_count, dim; /* words come first */
+  strmap terms;                       /* → 0 … term_count-1 */
+  uint8_t *bytes;                     /* all terms, one after the other */
+  size_t byte_count;
+  int64_t *offsets;  /* [term_count + 1] into bytes */
+  float *idf;        /* [term_count] */
+  float *projection; /* [term_count, dim] */
+} lsa_model;
+
+typedef struct text_lsa {
+  encoder base;
+  uint64_t seed;
+  size_t dim_wanted;
+  lsa_model model;
+  preparer_pool *pool;
+} text_lsa;
+
+/* Takes a resting preparer or makes one; put it back afterwards. */
+medley_status text_lsa_take_preparer(preparer_pool *pool, text_preparer **out, medley_error *err) MEDLEY_CHECK;
+void text_lsa_put_preparer(preparer_pool *pool, text_preparer *p);
+
+typedef struct weighted_term {
+  uint32_t id;
+  float weight;
+} weighted_term;
+
+/* The row of weights of a text whose terms are ids [count], with repeats, sorted here in place. row has room for count;
+ * returns how many distinct terms there are, ascending by id. Needs terms' idf and word_count. */
+size_t text_lsa_weigh(const lsa_model *m, uint32_t *ids, size_t count, weighted_term *row);
+
+/* encoder_kind.fit */
+medley_status text_lsa_fit(encoder *e, const encoder_input *inputs, size_t count, progress_stage *progress,
+                           medley_error *err);
+void lsa_model_deinit(lsa_model *m);
+int text_lsa_compare_ids(const void *a, const void *b);
+
+#endif
