@@ -6,6 +6,7 @@
 #include <medley/content.h>
 #include <medley/error.h>
 #include <medley/progress.h>
+#include <medley/sample.h>
 #include <medley/train.h>
 #include <medley/workspace.h>
 
