@@ -7,7 +7,8 @@
 
 #include "base/memory.h"
 
-static pthread_mutex_t planner_lock = PTHREAD_MUTEX_INITIALIZER; /* guards FFTW's planner, which is the process's */
+/* Set up once, for the process: it guards a table that FFTW keeps for the process. */
+static pthread_mutex_t planner_lock = PTHREAD_MUTEX_INITIALIZER;
 
 medley_status spectrum_init(spectrum *s, uint32_t window, medley_error *err) {
   medley_status status = MEDLEY_OK;

@@ -18,6 +18,10 @@ typedef struct video_options {
  * The poster is the sharp, bright, colourful frame nearest the middle of the longest scene. */
 medley_status video_load(const char *path, const video_options *options, video *out, medley_error *err) MEDLEY_CHECK;
 
+/* The same for bytes in memory, for tests and fuzzing. */
+medley_status video_load_bytes(const void *bytes, size_t length, const video_options *options, video *out,
+                               medley_error *err) MEDLEY_CHECK;
+
 /* A small MP4 (MPEG-4 part 2 picture, AAC sound) of ours, for the sample catalogue; sound may be NULL. frames all of
  * one even size. */
 medley_status video_save_mp4(const image *frames, uint32_t frame_count, double frames_per_s, const sound *sound,
