@@ -31,7 +31,8 @@ typedef struct event_log {
   char **type_names;
   int32_t type_count;
   int64_t last_event; /* for reading on */
-  bool has_time, has_split;
+  bool has_time;      /* at least nine of ten events have a time */
+  bool has_split;     /* some event came with a split */
 } event_log;
 
 medley_status event_log_load(const store_kind *kind, store *s, const medley_progress *progress, event_log *out,
@@ -42,10 +43,15 @@ void event_log_deinit(event_log *log);
  * the matrix) and, for ratings, a threshold or a scale. */
 typedef struct event_weights {
   float type_weight[64];  /* by type; unknown types 1. Filled by event_weights_default from the names */
-  float rating_threshold; /* "rate" events below it are left out; NAN: none */
+  uint64_t rating_types;  /* bit t: type t is a rating ("rate", "rating"), whose value is a judgement */
+  float rating_threshold; /* ratings below it are left out; NAN: none */
 } event_weights;
+/* By the words of the type's name: view, click, watch, play, listen, read 1; like, love, favourite, bookmark, save,
+ * share, cart, add 2; buy, purchase, order 3; rate, rating 1; dislike, unlike, skip, hide, remove, report, block, not
+ * 0; else 1. The threshold of ratings is the middle of the scale they use (3 for one to five, 0 for thumbs of -1 and
+ * 1), NAN when all are equal. */
 void event_weights_default(const event_log *log, event_weights *out);
-/* 0 when the event carries no positive signal. */
+/* 0 when the event carries no positive signal; so is any other event with a negative value (a returned order). */
 float event_weight(const event_weights *w, const event *e);
 
 /* ---- splits ---- */
@@ -73,12 +79,16 @@ typedef struct split_options {
   size_t cold_item_count;
 } split_options;
 
-enum { LABEL_TRAIN = 0, LABEL_TEST = 1, LABEL_DROP = 2 };
+/* LABEL_HISTORY: not learned from, but known of the user when the test is asked (cold users only). */
+enum { LABEL_TRAIN = 0, LABEL_TEST = 1, LABEL_DROP = 2, LABEL_HISTORY = 3 };
 
 /* label [event_count]: LABEL_*. When a base labelling is given (may be NULL), only events that are LABEL_TRAIN there
- * are split again and the others become LABEL_DROP: that is how validation is cut from train. Given splits: train and
- * valid → TRAIN, test → TEST. With cold_items and a given split, test events are the given test events on the cold
- * items, and no train event touches a cold item. */
+ * are split again and the others become LABEL_DROP: that is how validation is cut from train. SPLIT_GIVEN: train, valid
+ * and unmarked → TRAIN, test → TEST; cut again, valid → TEST. With cold_items, test events are the given test events on
+ * the cold items, and no train event touches a cold item. Kinds that go by time use the order of insertion where times
+ * are missing, except SPLIT_GLOBAL_TIME, which is refused then (it drops single events without a time). No user is left
+ * without an event to learn from by the kinds that cut each user's events; a split that leaves nothing to learn from or
+ * to test with is refused. */
 medley_status split_make(const event_log *log, const split_options *options, const uint8_t *base, uint8_t *label,
                          medley_error *err) MEDLEY_CHECK;
 
