@@ -2,7 +2,7 @@
 .PHONY: help build demo check check-long bench fuzz lint format install clean deps
 
 PREFIX ?= /usr/local
-MESON_OPTIONS = -Dtests=false --prefix=$(PREFIX)
+MESON_OPTIONS = -Dtests=false --prefix=$(PREFIX) $(if $(CI),-Dwerror=true)
 FUZZ_SECONDS ?= 60
 
 help:
