@@ -9,6 +9,8 @@
 
 typedef enum image_crop { IMAGE_CROP_NONE, IMAGE_CROP_CENTRE, IMAGE_CROP_ATTENTION } image_crop;
 
+/* Steps in this order: scale, crop, denoise, contrast, equalise, sharpen: scaling first, because files can be decoded
+ * small, and because the others are meant for the pixels that are looked at. */
 typedef struct image_options { /* zero means: decode, orient, sRGB, alpha over white, at full size */
   uint32_t
       side; /* scale so that the longer side (crop none) or both sides (crop) are this; never enlarges without crop */
@@ -20,14 +22,18 @@ typedef struct image_options { /* zero means: decode, orient, sRGB, alpha over w
   uint64_t pixel_limit; /* 0: 100 million, as stored in the file */
 } image_options;
 
-/* Shrink-on-load where the format can. Animated files give their first frame. */
+#define IMAGE_SIDE_MAX 65535
+#define IMAGE_PIXEL_LIMIT_DEFAULT 100000000u
+
+/* JPEG, PNG, WebP, GIF, TIFF, AVIF, HEIC, BMP, QOI, PNM, PSD, JPEG 2000. Shrink-on-load where the format can. Animated
+ * files give their first frame. */
 medley_status image_load(const char *path, const image_options *options, image *out, medley_error *err) MEDLEY_CHECK;
 medley_status image_load_bytes(const void *bytes, size_t length, const image_options *options, image *out,
                                medley_error *err) MEDLEY_CHECK;
 /* All frames of an animated GIF or WebP, at most frame_max evenly chosen, with their times. */
 medley_status image_load_animation(const char *path, const image_options *options, uint32_t frame_max, video *out,
                                    medley_error *err) MEDLEY_CHECK;
-/* The same steps on a sample that is already decoded (denoise … crop). out must not alias in. */
+/* The same steps on a sample that is already decoded. out must not alias in. */
 medley_status image_process(const image *in, const image_options *options, image *out, medley_error *err) MEDLEY_CHECK;
 /* By the extension of path: png, jpg, webp. Written beside and renamed. */
 medley_status image_save(const image *in, const char *path, medley_error *err) MEDLEY_CHECK;
