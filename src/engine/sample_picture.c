@@ -135,7 +135,7 @@ static void place_background(sketch *s) { canvas_place(s->c, 0, 0, 1, 1, 0); }
 
 /* The thing, moved and sized by chance and by its form. */
 static void place_thing(sketch *s, float dx, float dy, float turn) {
-  static const float wide[] = {1.04f, 0.76f, 0.98f}, high[] = {0.97f, 1.1f, 1};
+  static const float wide[] = {1.04f, 0.76f, 0.98f}, high[] = {0.97f, 1.06f, 1};
   unsigned form = s->item->value[ATTRIBUTE_FORM];
   float size = s->jitter_size, foot = GROUND_Y * (1 - size * high[form]); /* the foot stays on the ground */
   if (s->in_air || s->under_water || s->at_sea) foot = 0;
@@ -546,7 +546,7 @@ medley_status sample_picture_draw(const sample_item *item, unsigned side, float 
   s->under_water = kind == KIND_FISH;
   s->jitter_x = around(s, 0.1f);
   s->jitter_y = around(s, 0.05f);
-  s->jitter_size = 0.98f + around(s, 0.1f);
+  s->jitter_size = 0.96f + around(s, 0.09f);
   if (kind == KIND_GUITAR) s->jitter_size *= 0.88f; /* the longest thing has to fit too */
   colours_choose(s);
   background_draw(s);

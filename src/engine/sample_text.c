@@ -159,7 +159,7 @@ static void sounds_english(const sample_item *item, strbuf *out) {
   strbuf_printf(out, "It plays %s ", article_for(tempo ? tempo_word : pitch ? pitch_word : voice));
   if (tempo) strbuf_printf(out, "%s%s", tempo_word, pitch ? ", " : " ");
   if (pitch) strbuf_printf(out, "%s ", pitch_word);
-  strbuf_printf(out, "%s. ", voice);
+  strbuf_printf(out, "%s%s. ", voice, item->told[ATTRIBUTE_TIMBRE] ? " tune" : "");
 }
 
 static void sounds_chinese(const sample_item *item, strbuf *out) {

@@ -133,7 +133,7 @@ static sample_words words_draw(rng *r) {
 static float price_draw(rng *r, unsigned kind) {
   static const float usual[] = {45, 30, 25, 60, 180, 18, 75, 15};
   double price = usual[kind] * exp(0.35 * rng_normal(r));
-  return (float)(floor(price) + (chance(r, 0.5) ? 0.9 : 0.5));
+  return (float)(floor(price) + (chance(r, 0.5) ? 0.5 : 0));
 }
 
 void sample_item_draw(rng *r, sample_item *item) {

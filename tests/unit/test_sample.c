@@ -373,6 +373,167 @@ static void test_world_memory(void **state) {
 }
 #endif
 
+/* ---- the folder ---- */
+
+static const medley_sample_options small = {.items = 24, .users = 6, .events_per_user = 12, .clips = 2, .seed = 11};
+
+typedef struct listing {
+  strbuf lines;
+  uint32_t files;
+} listing;
+
+/* Every file below the folder with the hash of its bytes, in order of names. */
+static void folder_hash(const char *folder, const char *prefix, listing *out) {
+  medley_error error;
+  char **names;
+  size_t count;
+  assert_ok(folder_list(folder, &names, &count, &error));
+  for (size_t i = 0; i < count; i++) {
+    char *path = path_join(folder, names[i]), below[128], hex[HASH_HEX_BYTES];
+    unsigned char hash[HASH_BYTES];
+    snprintf(below, sizeof below, "%s/%s", prefix, names[i]);
+    if (file_is_folder(path)) {
+      folder_hash(path, below, out);
+    } else {
+      assert_ok(hash_file(path, hash, &error));
+      hash_to_hex(hash, hex);
+      strbuf_printf(&out->lines, "%s %s\n", below, hex);
+      out->files++;
+    }
+    mem_free(path);
+  }
+  folder_list_free(names, count);
+}
+
+/* Every path of items.jsonl leads to a file that decodes. Returns how many there are. */
+static uint32_t media_check(const char *folder) {
+  medley_error error;
+  char *path = path_join(folder, "items.jsonl"), *bytes, *rest = NULL;
+  size_t length;
+  uint32_t found = 0;
+  assert_ok(file_read(path, 1 << 20, &bytes, &length, &error));
+  for (char *line = strtok_r(bytes, "\n", &rest); line != NULL; line = strtok_r(NULL, "\n", &rest)) {
+    json_t *row;
+    image picture = {0};
+    sound jingle = {0};
+    video clip = {0};
+    assert_ok(json_parse(line, strlen(line), "items.jsonl", &row, &error));
+    char *files[3];
+    static const char *const keys[] = {"image", "audio", "video"};
+    for (int k = 0; k < 3; k++) {
+      const char *name = json_member_string(row, keys[k], NULL);
+      files[k] = name ? path_join(folder, name) : NULL;
+      found += name != NULL;
+    }
+    if (files[0] != NULL) assert_ok(image_load(files[0], &(image_options){0}, &picture, &error));
+    if (files[1] != NULL) assert_ok(sound_load(files[1], &(sound_options){0}, &jingle, &error));
+    if (files[2] != NULL) {
+      assert_ok(video_load(files[2], &(video_options){0}, &clip, &error));
+      assert_true(clip.sound.count > 0 && clip.frame_count > 0);
+    }
+    image_deinit(&picture);
+    sound_deinit(&jingle);
+    video_deinit(&clip);
+    for (int k = 0; k < 3; k++) mem_free(files[k]);
+    json_decref(row);
+  }
+  mem_free(bytes);
+  mem_free(path);
+  return found;
+}
+
+/* The folder's parent holds this many entries: nothing temporary was left beside it. */
+static void assert_entries(const char *folder, size_t expected) {
+  medley_error error;
+  char **names;
+  size_t count;
+  assert_ok(folder_list(folder, &names, &count, &error));
+  assert_int_equal(count, expected);
+  folder_list_free(names, count);
+}
+
+static void test_folder_is_whole_and_repeats(void **state) {
+  (void)state;
+  medley_error error;
+  char base[256];
+  test_folder(base);
+  medley_sample_report report;
+  char *one = path_join(base, "one"), *two = path_join(base, "deeper/two"), *slashed = path_join(base, "deeper/two///");
+  listing a = {0}, b = {0};
+  assert_ok(folder_create(one, &error)); /* an empty folder will do */
+  assert_ok(medley_sample_create(one, &small, NULL, &report, &error));
+  assert_ok(medley_sample_create(slashed, &small, NULL, NULL, &error));
+  assert_entries(base, 2);
+  folder_hash(one, "", &a);
+  folder_hash(two, "", &b);
+  assert_string_equal(a.lines.text, b.lines.text);
+  uint32_t media = report.images + report.sounds + report.clips;
+  assert_int_equal(report.items, 24);
+  assert_int_equal(report.clips, 2);
+  assert_int_equal(media_check(one), media);
+  assert_int_equal(a.files, media + 5 + 3); /* four tables and the README, three queries */
+  assert_ok(folder_remove(base, &error));
+  strbuf_deinit(&a.lines);
+  strbuf_deinit(&b.lines);
+  mem_free(one);
+  mem_free(two);
+  mem_free(slashed);
+}
+
+static int stop_at_once(void *context, const medley_progress_state *at) {
+  (void)context;
+  return at->done > 0;
+}
+
+static void test_folder_refusals(void **state) {
+  (void)state;
+  medley_error error;
+  char base[256];
+  test_folder(base);
+  char *file = path_join(base, "file"), *fresh = path_join(base, "fresh"), *inside = path_join(base, "file/inside");
+  assert_ok(file_write(file, "x", 1, &error));
+  assert_refused(medley_sample_create(base, &small, NULL, NULL, &error), MEDLEY_ERR_EXISTS,
+                 "is not empty (1 entries, the first is 'file')");
+  assert_refused(medley_sample_create(file, &small, NULL, NULL, &error), MEDLEY_ERR_EXISTS, "is a file");
+  assert_refused(medley_sample_create(inside, &small, NULL, NULL, &error), MEDLEY_ERR_IO, "cannot create folder");
+  assert_refused(medley_sample_create("", &small, NULL, NULL, &error), MEDLEY_ERR_USAGE, "a folder of its own name");
+  assert_refused(medley_sample_create(NULL, NULL, NULL, NULL, &error), MEDLEY_ERR_USAGE, "a folder of its own name");
+  assert_refused(medley_sample_create(".", &small, NULL, NULL, &error), MEDLEY_ERR_USAGE, "not '.'");
+  assert_refused(medley_sample_create(fresh, &(medley_sample_options){.items = 1}, NULL, NULL, &error),
+                 MEDLEY_ERR_USAGE, "1 items");
+  medley_progress stop = {.report = stop_at_once};
+  assert_refused(medley_sample_create(fresh, &(medley_sample_options){.items = 200}, &stop, NULL, &error),
+                 MEDLEY_ERR_CANCELLED, "draw and play");
+  assert_entries(base, 1); /* only the file of the start: nothing half-written */
+  assert_ok(folder_remove(base, &error));
+  mem_free(file);
+  mem_free(fresh);
+  mem_free(inside);
+}
+
+#ifdef MEDLEY_FAULTS
+/* Whatever allocation fails, nothing is left behind. The n-th of a few hundred is tried in growing steps. */
+static void test_folder_memory(void **state) {
+  (void)state;
+  medley_error error;
+  char base[256];
+  test_folder(base);
+  char *folder = path_join(base, "shop");
+  medley_sample_options tiny = {.items = 20, .users = 2, .events_per_user = 2, .clips = 1, .seed = 1};
+  for (long n = 1; n < 100000; n += 1 + n / 6) {
+    memory_fault_after(n);
+    medley_status status = medley_sample_create(folder, &tiny, NULL, NULL, &error);
+    memory_fault_after(0);
+    if (status == MEDLEY_OK) break;
+    assert_int_equal(status, MEDLEY_ERR_MEMORY);
+    assert_entries(base, 0);
+  }
+  assert_entries(base, 1);
+  assert_ok(folder_remove(base, &error));
+  mem_free(folder);
+}
+#endif
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_coverage_is_area),
@@ -386,8 +547,11 @@ int main(void) {
       cmocka_unit_test(test_words),
       cmocka_unit_test(test_pictures_differ_by_attribute),
       cmocka_unit_test(test_world_refusals),
+      cmocka_unit_test(test_folder_is_whole_and_repeats),
+      cmocka_unit_test(test_folder_refusals),
 #ifdef MEDLEY_FAULTS
       cmocka_unit_test(test_world_memory),
+      cmocka_unit_test(test_folder_memory),
 #endif
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
