@@ -30,7 +30,7 @@ static void moments_finish(const moments *m, float *mean, float *inverse) {
   *inverse = variance > 1e-12 * scale && variance > 0 ? (float)(1 / sqrt(variance)) : 0;
 }
 
-void blend_standardise(const uint8_t *cold, uint32_t cold_count, size_t item_count, float *scores) {
+void blend_standardise(const uint8_t *cold, uint32_t cold_count, size_t item_count, float *scores, float *inverse_out) {
   moments m[2] = {{0}};
   float mean[2], inverse[2];
   if (cold_count == 0) {
@@ -39,48 +39,61 @@ void blend_standardise(const uint8_t *cold, uint32_t cold_count, size_t item_cou
       m[0].square += (double)scores[i] * scores[i];
     }
     m[0].count = (uint32_t)item_count;
-    moments_finish(&m[0], &mean[0], &inverse[0]);
-    for (size_t i = 0; i < item_count; i++) scores[i] = (scores[i] - mean[0]) * inverse[0];
-    return;
-  }
-  for (size_t i = 0; i < item_count; i++) {
-    moments *mine = &m[cold[i]];
-    mine->sum += scores[i];
-    mine->square += (double)scores[i] * scores[i];
-    mine->count++;
+  } else {
+    for (size_t i = 0; i < item_count; i++) {
+      moments *mine = &m[cold[i]];
+      mine->sum += scores[i];
+      mine->square += (double)scores[i] * scores[i];
+      mine->count++;
+    }
   }
   for (int t = 0; t < 2; t++) moments_finish(&m[t], &mean[t], &inverse[t]);
-  for (size_t i = 0; i < item_count; i++) scores[i] = (scores[i] - mean[cold[i]]) * inverse[cold[i]];
+  if (cold_count == 0)
+    for (size_t i = 0; i < item_count; i++) scores[i] = (scores[i] - mean[0]) * inverse[0];
+  else
+    for (size_t i = 0; i < item_count; i++) scores[i] = (scores[i] - mean[cold[i]]) * inverse[cold[i]];
+  if (inverse_out != NULL) memcpy(inverse_out, inverse, sizeof inverse);
+}
+
+/* One part into its row: scored, standardised, weighted. */
+static medley_status part_score(const blend *b, const blend_part *part, const history *h, recommender_scratch *scratch, float *row,
+                                float scale[2], medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  size_t n = b->item_count;
+  memset(scale, 0, 2 * sizeof *scale);
+  if (part->weight[BLEND_WARM] == 0 && part->weight[BLEND_COLD] == 0) {
+    memset(row, 0, n * sizeof *row);
+    return MEDLEY_OK;
+  }
+  TRY(part->model->kind->score(part->model, h, scratch, row, err));
+  blend_standardise(b->cold, b->cold_count, n, row, scale);
+  for (int t = 0; t < 2; t++) scale[t] *= part->weight[t];
+  if (b->cold_count == 0)
+    for (size_t i = 0; i < n; i++) row[i] *= part->weight[BLEND_WARM];
+  else
+    for (size_t i = 0; i < n; i++) row[i] *= part->weight[b->cold[i]];
+done:
+  return status;
 }
 
 medley_status blend_score(const blend *b, const history *h, recommender_scratch *scratch, float *total, float *parts,
-                          medley_error *err) {
+                          float *scales, medley_error *err) {
   medley_status status = MEDLEY_OK;
   size_t n = b->item_count;
-  float *own = NULL, *row = NULL;
-  if (parts == NULL) {
-    TRY_NEW(own, n, "scores");
-    row = own;
-  }
+  float *own = NULL;
+  if (parts == NULL) TRY_NEW(own, n, "scores");
   memset(total, 0, n * sizeof *total);
   for (size_t p = 0; p < b->count; p++) {
-    const blend_part *part = &b->parts[p];
-    if (parts != NULL) row = parts + p * n;
-    if (part->weight[BLEND_WARM] == 0 && part->weight[BLEND_COLD] == 0) {
-      memset(row, 0, n * sizeof *row);
-      continue;
-    }
-    TRY(part->model->kind->score(part->model, h, scratch, row, err));
-    blend_standardise(b->cold, b->cold_count, n, row);
-    for (size_t i = 0; i < n; i++) {
-      row[i] *= part->weight[b->cold_count ? b->cold[i] : BLEND_WARM];
-      total[i] += row[i];
-    }
+    float scale[2], *row = parts ? parts + p * n : own;
+    TRY(part_score(b, &b->parts[p], h, scratch, row, scale, err));
+    for (size_t i = 0; i < n; i++) total[i] += row[i];
+    if (scales != NULL) memcpy(scales + 2 * p, scale, sizeof scale);
   }
-  for (size_t i = 0; i < n; i++) {
-    float shift = b->cold_count && b->cold[i] ? b->cold_shift : 0;
-    if (parts != NULL) parts[b->count * n + i] = shift;
-    total[i] += shift;
+  if (parts != NULL) memset(parts + b->count * n, 0, n * sizeof *parts);
+  for (size_t i = 0; b->cold_count > 0 && i < n; i++) {
+    if (!b->cold[i]) continue;
+    total[i] += b->cold_shift;
+    if (parts != NULL) parts[b->count * n + i] = b->cold_shift;
   }
 done:
   mem_free(own);

@@ -33,12 +33,14 @@ typedef struct blend {
 void blend_free(blend *b);
 
 /* total [items]; parts (may be NULL) [count + 1, items]: what each part adds, the last row being the shift of cold items. Row p belongs to
- * parts[p]. Thread-safe; scratch belongs to the thread, and is used by the models too. */
+ * parts[p]. scales (may be NULL) [count, 2]: weight / deviation of each part for warm and cold items, by which what a model says of one history
+ * item or one modality becomes a share of the score. Thread-safe; scratch belongs to the thread, and is used by the models too. */
 medley_status blend_score(const blend *b, const history *h, recommender_scratch *scratch, float *total, float *parts,
-                          medley_error *err) MEDLEY_CHECK;
+                          float *scales, medley_error *err) MEDLEY_CHECK;
 
-/* What one model adds before weighting: its scores standardised in place over warm and over cold items. */
-void blend_standardise(const uint8_t *cold, uint32_t cold_count, size_t item_count, float *scores);
+/* What one model adds before weighting: its scores standardised in place over warm and over cold items. inverse (may be NULL) [2]: one by
+ * the deviation, 0 for a constant score. */
+void blend_standardise(const uint8_t *cold, uint32_t cold_count, size_t item_count, float *scores, float *inverse);
 
 medley_status blend_save(const blend *b, safetensors_writer *w, json_t *manifest, medley_error *err) MEDLEY_CHECK;
 /* data as for recommender_kind.load; the file must outlive the blend. */

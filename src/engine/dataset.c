@@ -1,0 +1,39 @@
+/* engine/dataset.c: see engine/dataset.h. */
+#include "engine/dataset.h"
+
+medley_status dataset_load(medley_workspace *w, const medley_progress *progress, dataset *out, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  *out = (dataset){0};
+  /* One transaction around both walks: an import that goes on beside us must not give one of them items the other has not seen. */
+  TRY(w->kind->begin(w->store, err));
+  status = catalogue_load(w->kind, w->store, progress, &out->items, err);
+  if (status == MEDLEY_OK) status = event_log_load(w->kind, w->store, progress, &out->log, err);
+  w->kind->rollback(w->store);
+  if (status != MEDLEY_OK) goto done;
+  if (out->items.count != out->log.item_count)
+    FAIL(err, MEDLEY_ERR_INTERNAL, "%u items and %u numbered ones", out->items.count, out->log.item_count);
+  event_weights_default(&out->log, &out->weights);
+done:
+  if (status != MEDLEY_OK) dataset_deinit(out);
+  return status;
+}
+
+medley_status dataset_represent(medley_workspace *w, dataset *data, const uint8_t *fit_items, uint64_t seed, bool fresh,
+                                const medley_progress *progress, medley_error *err) {
+  represent_options options = {.fit_items = fit_items, .seed = seed, .fresh = fresh, .config = &w->config, .root = w->path};
+  representation_free(data->content);
+  data->content = NULL;
+  return represent_catalogue(&data->items, w->kind, w->store, &options, progress, &data->content, err);
+}
+
+fit_input dataset_fit_input(const dataset *data, const uint8_t *label) {
+  return (fit_input){
+      .items = &data->items, .log = &data->log, .weights = &data->weights, .content = data->content, .label = label};
+}
+
+void dataset_deinit(dataset *data) {
+  representation_free(data->content);
+  event_log_deinit(&data->log);
+  catalogue_deinit(&data->items);
+  *data = (dataset){0};
+}

@@ -1,0 +1,24 @@
+/* engine/dataset.h: what training and evaluation read from a workspace: items, events, vectors. */
+#ifndef ENGINE_DATASET_H
+#define ENGINE_DATASET_H
+
+#include "base/hash.h"
+#include "engine/workspace.h"
+#include "learn/fit.h"
+
+typedef struct dataset {
+  catalogue items;
+  event_log log; /* numbered like items */
+  event_weights weights;
+  representation *content; /* after dataset_represent */
+} dataset;
+
+/* Items and events as of one moment. */
+medley_status dataset_load(medley_workspace *w, const medley_progress *progress, dataset *out, medley_error *err) MEDLEY_CHECK;
+/* fit_items [items]: what encoders and normalisers may learn from; NULL: all. Replaces data->content. */
+medley_status dataset_represent(medley_workspace *w, dataset *data, const uint8_t *fit_items, uint64_t seed, bool fresh,
+                                const medley_progress *progress, medley_error *err) MEDLEY_CHECK;
+fit_input dataset_fit_input(const dataset *data, const uint8_t *label);
+void dataset_deinit(dataset *data);
+
+#endif

@@ -1,0 +1,35 @@
+/* engine/workspace.h: the inside of a medley_workspace handle, for the files of this folder. */
+#ifndef ENGINE_WORKSPACE_H
+#define ENGINE_WORKSPACE_H
+
+#include <medley/workspace.h>
+
+#include "base/config.h"
+#include "base/memory.h"
+#include "engine/generation.h"
+#include "media/text.h"
+#include "store/store.h"
+
+struct medley_workspace {
+  char *path;
+  config config;
+  const store_kind *kind;
+  store *store;
+  generation *generation;  /* NULL until one is published and first needed */
+  double looked_s;         /* when `current` was read last */
+  text_preparer *preparer; /* for words of queries; made on first use */
+  struct media_pool *pool; /* for queries with files; made on first use */
+  struct answer_buffers *buffers; /* reused between answers */
+};
+
+/* "<workspace>/<name>"; NULL when memory runs out. */
+char *workspace_path(const medley_workspace *w, const char *name);
+/* The serving generation, loaded if need be; *out is borrowed and NULL when nothing was trained yet. Looks at `current` at most once a second. */
+medley_status workspace_generation(medley_workspace *w, generation **out, medley_error *err) MEDLEY_CHECK;
+medley_status workspace_preparer(medley_workspace *w, text_preparer **out, medley_error *err) MEDLEY_CHECK;
+medley_status workspace_pool(medley_workspace *w, struct media_pool **out, medley_error *err) MEDLEY_CHECK;
+/* The id of an item or user by key, with a sentence that names the key when it is unknown. */
+medley_status workspace_item_id(medley_workspace *w, const char *key, int64_t *id, medley_error *err) MEDLEY_CHECK;
+medley_status workspace_user_id(medley_workspace *w, const char *key, int64_t *id, medley_error *err) MEDLEY_CHECK;
+
+#endif

@@ -1,0 +1,412 @@
+/* learn/fit.c: see learn/fit.h. The validation parts are cut in fit_validation.c. */
+#include "learn/fit.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "learn/fit_validation.h"
+#include "learn/weights.h"
+
+#define TUNE_USERS 1500    /* users asked for each setting that is tried */
+#define WEIGHT_USERS 4000  /* users asked for the weights of the blend */
+#define WEIGHT_KEEP 150    /* items kept per user and column while weights are searched */
+
+/* One run of fit. */
+typedef struct fitter {
+  const fit_input *input;
+  const fit_options *options;
+  const medley_progress *progress;
+  fit_result *out;
+  fit_validation validation;
+  recommender_data tune_data; /* what the models see while settings are tried */
+  recommender *tuned[BLEND_PARTS_MAX]; /* the best of each kind, fitted on tune_data */
+  float cold_shift;
+  char stage_name[64];
+} fitter;
+
+static size_t settings_count(const recommender_kind *kind) {
+  size_t count = 0;
+  while (kind->settings != NULL && kind->settings[count].name != NULL) count++;
+  return count;
+}
+
+/* ---- settings of one model ---- */
+
+static medley_status model_objective(const measure_task *task, const recommender *model, double *objective, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  static const char *const names[] = {"recall@20", "ndcg@20"};
+  measure_metric metrics[2];
+  measurement m = {0};
+  for (int i = 0; i < 2; i++) TRY(measure_metric_parse(names[i], &metrics[i], err));
+  scorer what = scorer_of_recommender(model);
+  measure_options options = {.metrics = metrics, .metric_count = 2};
+  TRY(measure_scorer(task, &what, &options, NULL, &m, err));
+  *objective = (measurement_mean(&m, 0) + measurement_mean(&m, 1)) / 2;
+done:
+  measurement_deinit(&m);
+  return status;
+}
+
+/* Fits with these values and keeps the model when it is the best so far. */
+static medley_status model_try(fitter *f, size_t index, const double *values, progress_stage *stage, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  fit_model *model = &f->out->models[index];
+  recommender *candidate = NULL;
+  double objective;
+  TRY(model->kind->fit(&f->tune_data, values, stage, &candidate, err));
+  TRY(model_objective(model->tuned_cold ? &f->validation.cold : &f->validation.warm, candidate, &objective, err));
+  if (f->tuned[index] == NULL || objective > model->objective) {
+    if (f->tuned[index] != NULL) f->tuned[index]->kind->free(f->tuned[index]);
+    f->tuned[index] = candidate;
+    candidate = NULL;
+    memcpy(model->values, values, sizeof model->values);
+    model->objective = objective;
+  }
+done:
+  if (candidate != NULL) candidate->kind->free(candidate);
+  return status;
+}
+
+static medley_status model_tune(fitter *f, size_t index, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  fit_model *model = &f->out->models[index];
+  const recommender_setting *settings = model->kind->settings;
+  double values[RECOMMENDER_SETTINGS_MAX] = {0};
+  progress_stage stage;
+  uint64_t tries = 1, done = 0;
+  for (size_t s = 0; s < settings_count(model->kind); s++)
+    if (settings[s].grid_count > 1) tries += settings[s].grid_count - 1;
+  snprintf(f->stage_name, sizeof f->stage_name, "tune %s", model->kind->name);
+  progress_begin(&stage, f->progress, f->stage_name, tries);
+  recommender_defaults(model->kind, values);
+  TRY(model_try(f, index, values, &stage, err));
+  /* One pass over the settings in the order of the table, which names the decisive ones first. */
+  for (size_t s = 0; s < settings_count(model->kind); s++) {
+    double tried = model->values[s];
+    for (size_t g = 0; g < settings[s].grid_count; g++) {
+      if (settings[s].grid[g] == tried) continue;
+      memcpy(values, model->values, sizeof values);
+      values[s] = settings[s].grid[g];
+      TRY(model_try(f, index, values, &stage, err));
+      TRY(progress_update(&stage, ++done, err));
+    }
+  }
+  progress_end(&stage, tries);
+done:
+  return status;
+}
+
+/* ---- which models ---- */
+
+static bool model_is_named(const fit_options *options, const char *name) {
+  if (options->models == NULL) return true;
+  for (const char *const *m = options->models; *m != NULL; m++)
+    if (strcmp(*m, name) == 0) return true;
+  return false;
+}
+
+static medley_status models_choose(fitter *f, medley_error *err) {
+  for (const char *const *m = f->options->models; m != NULL && *m != NULL; m++)
+    if (recommender_kind_find(*m) == NULL)
+      return error_set(err, MEDLEY_ERR_USAGE, "there is no recommender '%s' (medley list recommender)", *m);
+  bool content = f->input->content->count > 0;
+  for (const recommender_kind *const *k = recommender_kinds; *k != NULL; k++) {
+    if (!model_is_named(f->options, (*k)->name) || f->out->model_count == BLEND_PARTS_MAX) continue;
+    fit_model *model = &f->out->models[f->out->model_count++];
+    medley_error why = {0};
+    model->kind = *k;
+    model->objective = NAN;
+    model->tuned_cold = (*k)->needs_features && (*k)->scores_cold_items && f->validation.has_cold;
+    recommender_defaults(*k, model->values);
+    if ((*k)->needs_features && !content) snprintf(model->skipped, sizeof model->skipped, "no item has text, media, tags or vectors");
+    else if ((*k)->needs_time && f->tune_data.train->time_s == NULL) snprintf(model->skipped, sizeof model->skipped, "events have no times");
+    else if ((*k)->accepts != NULL && (*k)->accepts(&f->tune_data, &why) != MEDLEY_OK)
+      snprintf(model->skipped, sizeof model->skipped, "%.*s", (int)sizeof model->skipped - 1, why.text);
+    if (model->skipped[0] != '\0' && f->options->models != NULL)
+      return error_set(err, MEDLEY_ERR_USAGE, "%s cannot take part: %s", (*k)->name, model->skipped);
+  }
+  return MEDLEY_OK;
+}
+
+/* ---- weights ---- */
+
+typedef struct columns_context {
+  const fitter *f;
+  const uint8_t *cold;
+  uint32_t cold_count;
+  bool cold_only; /* only models that score cold items; the others' columns are zero */
+} columns_context;
+
+static medley_status columns_fill(const void *context, const history *h, recommender_scratch *scratch, float *columns,
+                                  medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  const columns_context *c = context;
+  size_t n = c->f->out->train.by_user.columns;
+  for (size_t p = 0; p < c->f->out->model_count; p++) {
+    const recommender *model = c->f->tuned[p];
+    float *row = columns + p * n;
+    if (model == NULL || (c->cold_only && !model->kind->scores_cold_items)) {
+      memset(row, 0, n * sizeof *row);
+      continue;
+    }
+    TRY(model->kind->score(model, h, scratch, row, err));
+    blend_standardise(c->cold, c->cold_count, n, row, NULL);
+  }
+done:
+  return status;
+}
+
+static medley_status weights_tune(fitter *f, int temperature, double *recall, double *ndcg, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  weights_problem problem = {0};
+  float weight[WEIGHTS_MAX];
+  columns_context context = {f, f->validation.cold_items, f->validation.cold_count, temperature == BLEND_COLD};
+  measure_task task = temperature == BLEND_COLD ? f->validation.cold : f->validation.warm;
+  uint32_t *users = NULL;
+  TRY(measure_users(&task, WEIGHT_USERS, f->options->seed, &users, &task.user_count, err));
+  task.users = users;
+  TRY(weights_problem_build(&task, columns_fill, &context, f->out->model_count, WEIGHT_KEEP, &problem, err));
+  weights_search(&problem, weight);
+  weights_objective(&problem, weight, recall, ndcg);
+  for (size_t p = 0; p < f->out->model_count; p++) f->out->models[p].weight[temperature] = weight[p];
+done:
+  weights_problem_deinit(&problem);
+  mem_free(users);
+  return status;
+}
+
+/* Two columns: the blended score, and 1 for cold items. The weight of the second is the shift. */
+static medley_status shift_fill(const void *context, const history *h, recommender_scratch *scratch, float *columns,
+                                medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  const columns_context *c = context;
+  size_t n = c->f->out->train.by_user.columns;
+  float *row = NULL;
+  TRY_NEW(row, n, "scores");
+  memset(columns, 0, n * sizeof *columns);
+  for (size_t p = 0; p < c->f->out->model_count; p++) {
+    const fit_model *model = &c->f->out->models[p];
+    if (model->weight[BLEND_WARM] == 0 && model->weight[BLEND_COLD] == 0) continue;
+    TRY(model->kind->score(c->f->tuned[p], h, scratch, row, err));
+    blend_standardise(c->cold, c->cold_count, n, row, NULL);
+    for (size_t i = 0; i < n; i++) columns[i] += model->weight[c->cold[i]] * row[i];
+  }
+  for (size_t i = 0; i < n; i++) columns[n + i] = c->cold[i];
+done:
+  mem_free(row);
+  return status;
+}
+
+/* Where cold items stand among warm ones: tried on both kinds of held-out events at once, in their natural proportion. */
+static medley_status shift_tune(fitter *f, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  weights_problem problem = {0};
+  columns_context context = {f, f->validation.cold_items, f->validation.cold_count, false};
+  uint32_t *users = NULL;
+  measure_task task = f->validation.both;
+  TRY(measure_users(&task, WEIGHT_USERS, f->options->seed, &users, &task.user_count, err));
+  task.users = users;
+  TRY(weights_problem_build(&task, shift_fill, &context, 2, 4 * WEIGHT_KEEP, &problem, err));
+  double best = -1;
+  for (float shift = -4; shift <= 4; shift += 0.25f) {
+    double reached = weights_objective(&problem, (const float[]){1, shift}, NULL, NULL);
+    if (reached <= best) continue;
+    best = reached;
+    f->cold_shift = shift;
+  }
+done:
+  weights_problem_deinit(&problem);
+  mem_free(users);
+  return status;
+}
+
+/* ---- the last fit ---- */
+
+static medley_status model_refit(fitter *f, size_t index, recommender **model, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  fit_model *m = &f->out->models[index];
+  progress_stage stage;
+  snprintf(f->stage_name, sizeof f->stage_name, "fit %s", m->kind->name);
+  progress_begin(&stage, f->progress, f->stage_name, 0);
+  memory_peak_reset();
+  double started = clock_now_s();
+  TRY(m->kind->fit(&f->out->data, m->values, &stage, model, err));
+  m->fit_s = clock_now_s() - started;
+  m->peak_bytes = memory_peak_bytes();
+  progress_end(&stage, 1);
+done:
+  return status;
+}
+
+static medley_status blend_fit(fitter *f, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  blend *b = NULL;
+  uint32_t n = f->out->train.by_user.columns;
+  TRY_NEW(b, 1, "a blend");
+  f->out->blend = b;
+  b->item_count = n;
+  b->cold_shift = f->cold_shift;
+  TRY_NEW(b->cold, n, "a blend");
+  for (uint32_t i = 0; i < n; i++) b->cold_count += b->cold[i] = f->out->train.popularity[i] == 0;
+  for (size_t p = 0; p < f->out->model_count; p++) {
+    fit_model *m = &f->out->models[p];
+    bool counts = m->weight[BLEND_WARM] > 0 || m->weight[BLEND_COLD] > 0;
+    if (m->skipped[0] != '\0' || (!counts && !f->options->every_model)) continue;
+    recommender *model = NULL;
+    TRY(model_refit(f, p, &model, err));
+    if (!counts) {
+      f->out->others[p] = model;
+      continue;
+    }
+    blend_part *part = &b->parts[b->count++];
+    part->model = model;
+    memcpy(part->values, m->values, sizeof part->values);
+    memcpy(part->weight, m->weight, sizeof part->weight);
+  }
+done:
+  return status;
+}
+
+/* Without anything to validate on (a handful of events), popularity answers, and what scores cold items stands beside it. */
+static void weights_fall_back(fitter *f) {
+  for (size_t p = 0; p < f->out->model_count; p++) {
+    fit_model *m = &f->out->models[p];
+    if (m->skipped[0] != '\0') continue;
+    if (!m->kind->needs_history) m->weight[BLEND_WARM] = 0.5f;
+    if (m->kind->scores_cold_items) m->weight[BLEND_COLD] = 0.5f;
+    if (m->kind->needs_features && m->kind->scores_cold_items) m->weight[BLEND_WARM] = 0.5f;
+  }
+}
+
+static bool any_weight(const fit_result *r, int temperature) {
+  for (size_t p = 0; p < r->model_count; p++)
+    if (r->models[p].weight[temperature] > 0) return true;
+  return false;
+}
+
+/* A stranger has no history, and every model that needs one is silent: something that needs none must be in the blend, with so little
+ * weight that it only breaks ties for everybody else. */
+static void weights_for_strangers(fit_result *r) {
+  fit_model *fallback = NULL;
+  for (size_t p = 0; p < r->model_count; p++) {
+    fit_model *m = &r->models[p];
+    if (m->skipped[0] != '\0' || m->kind->needs_history) continue;
+    if (m->weight[BLEND_WARM] > 0) return;
+    if (fallback == NULL) fallback = m;
+  }
+  if (fallback != NULL) fallback->weight[BLEND_WARM] = 0.001f;
+}
+
+static medley_status fit_tune(fitter *f, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  progress_stage stage;
+  for (size_t p = 0; p < f->out->model_count; p++)
+    if (f->out->models[p].skipped[0] == '\0') TRY(model_tune(f, p, err));
+  progress_begin(&stage, f->progress, "tune blend", 3);
+  TRY(weights_tune(f, BLEND_WARM, &f->out->warm_recall, &f->out->warm_ndcg, err));
+  TRY(progress_update(&stage, 1, err));
+  if (f->validation.has_cold) {
+    TRY(weights_tune(f, BLEND_COLD, &f->out->cold_recall, &f->out->cold_ndcg, err));
+    TRY(progress_update(&stage, 2, err));
+    if (any_weight(f->out, BLEND_COLD)) TRY(shift_tune(f, err));
+  }
+  progress_end(&stage, 3);
+done:
+  return status;
+}
+
+static medley_status item_times(const catalogue *items, int64_t **out, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  bool any = false;
+  TRY_NEW(*out, items->count, "item times");
+  for (uint32_t i = 0; i < items->count; i++) {
+    (*out)[i] = items->items[i].time_s;
+    any |= (*out)[i] != STORE_TIME_UNKNOWN;
+  }
+  if (!any) {
+    mem_free(*out);
+    *out = NULL;
+  }
+done:
+  return status;
+}
+
+medley_status fit_run(const fit_input *input, const fit_options *options, const medley_progress *progress, fit_result *out,
+                      medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  double started = clock_now_s();
+  fitter f = {.input = input, .options = options, .progress = progress, .out = out};
+  *out = (fit_result){.warm_recall = NAN, .warm_ndcg = NAN, .cold_recall = NAN, .cold_ndcg = NAN};
+  TRY(interactions_build(input->log, input->weights, input->label, LABEL_TRAIN, &out->train, err));
+  TRY(item_times(input->items, &out->item_time_s, err));
+  size_t feature_count = representation_features(input->content, out->features);
+  out->data = (recommender_data){.train = &out->train,
+                                 .features = out->features,
+                                 .feature_count = feature_count,
+                                 .item_time_s = out->item_time_s,
+                                 .seed = options->seed};
+  TRY(fit_validation_make(input, options, &out->train, TUNE_USERS, &f.validation, err));
+  f.tune_data = out->data;
+  f.tune_data.train = &f.validation.train;
+  TRY(models_choose(&f, err));
+  if (f.validation.warm.user_count > 0) TRY(fit_tune(&f, err));
+  if (!any_weight(out, BLEND_WARM)) weights_fall_back(&f);
+  weights_for_strangers(out);
+  for (size_t p = 0; p < out->model_count; p++) {
+    if (f.tuned[p] != NULL) f.tuned[p]->kind->free(f.tuned[p]);
+    f.tuned[p] = NULL;
+  }
+  fit_validation_deinit(&f.validation);
+  TRY(blend_fit(&f, err));
+  out->seconds = clock_now_s() - started;
+done:
+  for (size_t p = 0; p < BLEND_PARTS_MAX; p++)
+    if (f.tuned[p] != NULL) f.tuned[p]->kind->free(f.tuned[p]);
+  fit_validation_deinit(&f.validation);
+  if (status != MEDLEY_OK) fit_result_deinit(out);
+  return status;
+}
+
+void fit_result_deinit(fit_result *r) {
+  for (size_t p = 0; p < BLEND_PARTS_MAX; p++)
+    if (r->others[p] != NULL) r->others[p]->kind->free(r->others[p]);
+  blend_free(r->blend);
+  interactions_deinit(&r->train);
+  mem_free(r->item_time_s);
+  *r = (fit_result){0};
+}
+
+const recommender *fit_result_model(const fit_result *r, size_t index) {
+  if (r->others[index] != NULL) return r->others[index];
+  for (size_t p = 0; r->blend != NULL && p < r->blend->count; p++)
+    if (r->blend->parts[p].model->kind == r->models[index].kind) return r->blend->parts[p].model;
+  return NULL;
+}
+
+static json_t *number_or_null(double value) { return isfinite(value) ? json_real(value) : json_null(); }
+
+static json_t *model_to_json(const fit_model *m) {
+  json_t *settings = json_object();
+  for (size_t s = 0; s < settings_count(m->kind); s++)
+    json_object_set_new(settings, m->kind->settings[s].name, json_real(m->values[s]));
+  json_t *entry = json_pack("{s:s, s:s, s:o, s:o, s:s, s:f, s:f, s:f, s:I}", "model", m->kind->name, "part", m->kind->part,
+                            "settings", settings, "validation", number_or_null(m->objective), "tuned_on",
+                            m->tuned_cold ? "cold items" : "warm items", "weight_warm", (double)m->weight[BLEND_WARM],
+                            "weight_cold", (double)m->weight[BLEND_COLD], "fit_seconds", m->fit_s, "peak_memory_bytes",
+                            (json_int_t)m->peak_bytes);
+  if (m->skipped[0] != '\0') json_object_set_new(entry, "skipped", json_string(m->skipped));
+  return entry;
+}
+
+json_t *fit_result_to_json(const fit_result *r) {
+  json_t *models = json_array();
+  for (size_t p = 0; p < r->model_count; p++) json_array_append_new(models, model_to_json(&r->models[p]));
+  return json_pack("{s:o, s:{s:o, s:o, s:o, s:o}, s:f, s:f, s:I, s:I, s:I}", "models", models, "validation", "warm_recall@20",
+                   number_or_null(r->warm_recall), "warm_ndcg@20", number_or_null(r->warm_ndcg), "cold_recall@20",
+                   number_or_null(r->cold_recall), "cold_ndcg@20", number_or_null(r->cold_ndcg), "cold_shift",
+                   r->blend ? (double)r->blend->cold_shift : 0.0, "seconds", r->seconds, "users",
+                   (json_int_t)r->train.by_user.rows, "items", (json_int_t)r->train.by_user.columns, "interactions",
+                   (json_int_t)sparse_count(&r->train.by_user));
+}

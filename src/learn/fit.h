@@ -1,0 +1,63 @@
+/* learn/fit.h: from interactions and features to a tuned blend.
+ *
+ * Inside the events it may learn from, fit carves out a validation part twice over: a share of the events of warm items, and all events of
+ * a random share of the items, which so become cold on purpose. On the rest it fits every model that accepts the data, choosing each model's
+ * settings from its grid, then the weights of the blend: warm weights on the first part, cold weights and the place of cold items among
+ * warm ones on the second. Then the models that count are fitted again on everything.
+ */
+#ifndef LEARN_FIT_H
+#define LEARN_FIT_H
+
+#include "base/json.h"
+#include "learn/measure.h"
+#include "learn/represent.h"
+#include "recommend/blend.h"
+
+typedef struct fit_input { /* borrowed */
+  const catalogue *items;
+  const event_log *log;
+  const event_weights *weights;
+  const representation *content;
+  const uint8_t *label; /* [events] LABEL_TRAIN: may be learned from; NULL: all */
+} fit_input;
+
+typedef struct fit_options {
+  uint64_t seed;
+  const char *const *models; /* NULL-terminated names; NULL: every kind that accepts the data */
+  split_kind validation;     /* how the warm validation part is cut */
+  bool every_model;          /* refit also the models the blend leaves out (to be measured) */
+} fit_options;
+
+typedef struct fit_model {
+  const recommender_kind *kind;
+  double values[RECOMMENDER_SETTINGS_MAX];
+  double objective;      /* (recall@20 + ndcg@20) / 2 on the validation part it was tuned on */
+  bool tuned_cold;       /* … which was the cold one */
+  float weight[2];
+  double fit_s;          /* of the last fit, on everything */
+  uint64_t peak_bytes;
+  char skipped[256];     /* why it takes no part, "" when it does */
+} fit_model;
+
+typedef struct fit_result {
+  interactions train;      /* all that was learned from */
+  recommender_data data;   /* borrowed parts: train, features */
+  features features[FEATURES_MAX]; /* borrowed from the representation */
+  int64_t *item_time_s;    /* [items] or NULL */
+  fit_model models[BLEND_PARTS_MAX];
+  size_t model_count;
+  blend *blend;            /* owns the models with a weight */
+  recommender *others[BLEND_PARTS_MAX]; /* with every_model: fitted models without a weight, by index into models; owned */
+  double warm_recall, warm_ndcg, cold_recall, cold_ndcg; /* of the blend on validation; NAN when there was none */
+  double seconds;
+} fit_result;
+
+medley_status fit_run(const fit_input *input, const fit_options *options, const medley_progress *progress, fit_result *out,
+                      medley_error *err) MEDLEY_CHECK;
+void fit_result_deinit(fit_result *r);
+/* The fitted model of models[index], in the blend or beside it; NULL when there is none. */
+const recommender *fit_result_model(const fit_result *r, size_t index);
+/* Settings, weights, figures, seconds, memory: for manifests and reports. */
+json_t *fit_result_to_json(const fit_result *r);
+
+#endif

@@ -1,0 +1,302 @@
+/* learn/weights.c: see learn/weights.h. */
+#include "learn/weights.h"
+
+#include <math.h>
+#include <omp.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "math/vector.h"
+
+#define LIST 20            /* the list the weights are tuned for */
+#define ROUNDS_MAX 12
+#define GAIN_MIN 2e-5      /* a step must gain so much, relatively */
+#define WORTH_MIN 5e-4     /* a column must be worth so much, relatively, or it goes */
+
+/* ---- building ---- */
+
+typedef struct user_rows {
+  float *rows;
+  uint8_t *relevant;
+  uint32_t count, relevant_count;
+} user_rows;
+
+typedef struct builder {
+  const measure_task *task;
+  weights_columns fill;
+  const void *context;
+  size_t column_count, keep, item_count;
+  user_rows *users;
+} builder;
+
+typedef struct builder_worker {
+  recommender_scratch scratch;
+  history_buffer buffer;
+  float *columns;  /* [column_count, items] */
+  uint8_t *skip;   /* [items] */
+  uint8_t *chosen; /* [items] */
+  scored *best;    /* [keep] */
+  uint32_t *list;  /* [items] chosen items */
+} builder_worker;
+
+static medley_status builder_worker_init(const builder *b, builder_worker *w, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  *w = (builder_worker){0};
+  TRY_NEW(w->columns, b->column_count * b->item_count, "scores");
+  TRY_NEW(w->skip, b->item_count, "scores");
+  TRY_NEW(w->chosen, b->item_count, "scores");
+  TRY_NEW(w->best, b->keep, "scores");
+  TRY_NEW(w->list, b->item_count, "scores");
+done:
+  return status;
+}
+
+static void builder_worker_deinit(builder_worker *w) {
+  recommender_scratch_deinit(&w->scratch);
+  history_buffer_deinit(&w->buffer);
+  mem_free(w->columns);
+  mem_free(w->skip);
+  mem_free(w->chosen);
+  mem_free(w->best);
+  mem_free(w->list);
+}
+
+/* The items that stay: the best of each column. */
+static uint32_t builder_choose(const builder *b, builder_worker *w, const history *h) {
+  uint32_t count = 0;
+  for (size_t i = 0; i < b->item_count; i++) w->skip[i] = b->task->candidate != NULL && !b->task->candidate[i];
+  for (size_t j = 0; j < h->count; j++) w->skip[h->item[j]] = 1;
+  memset(w->chosen, 0, b->item_count);
+  for (size_t c = 0; c < b->column_count; c++) {
+    size_t found = top_k(w->columns + c * b->item_count, b->item_count, w->skip, b->keep, w->best);
+    for (size_t k = 0; k < found; k++) {
+      if (w->chosen[w->best[k].index]) continue;
+      w->chosen[w->best[k].index] = 1;
+      w->list[count++] = w->best[k].index;
+    }
+  }
+  return count;
+}
+
+static medley_status builder_user(const builder *b, builder_worker *w, size_t slot, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  history h;
+  user_rows *out = &b->users[slot];
+  uint32_t user = b->task->users[slot];
+  TRY(history_of_row(b->task->history, user, b->task->hidden_item, &w->buffer, &h, err));
+  TRY(b->fill(b->context, &h, &w->scratch, w->columns, err));
+  out->count = builder_choose(b, w, &h);
+  TRY_NEW(out->rows, out->count * b->column_count, "tuning rows");
+  TRY_NEW(out->relevant, out->count, "tuning rows");
+  for (uint32_t r = 0; r < out->count; r++) {
+    for (size_t c = 0; c < b->column_count; c++)
+      out->rows[r * b->column_count + c] = w->columns[c * b->item_count + w->list[r]];
+    out->relevant[r] = sparse_has(&b->task->test->by_user, user, w->list[r]);
+  }
+  const sparse *test = &b->task->test->by_user;
+  for (uint64_t e = test->start[user]; e < test->start[user + 1]; e++)
+    out->relevant_count += !w->skip[test->column[e]];
+done:
+  return status;
+}
+
+static medley_status builder_run(const builder *b, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+#pragma omp parallel shared(status)
+  {
+    builder_worker w;
+    medley_error mine = {0};
+    medley_status my_status = builder_worker_init(b, &w, &mine);
+#pragma omp for schedule(dynamic, 16)
+    for (size_t u = 0; u < b->task->user_count; u++)
+      if (my_status == MEDLEY_OK) my_status = builder_user(b, &w, u, &mine);
+    builder_worker_deinit(&w);
+    if (my_status != MEDLEY_OK) {
+#pragma omp critical(weights_failure)
+      {
+        if (err != NULL) *err = mine;
+        status = my_status;
+      }
+    }
+  }
+  return status;
+}
+
+static medley_status builder_join(const builder *b, weights_problem *out, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  size_t total = 0;
+  for (size_t u = 0; u < b->task->user_count; u++) total += b->users[u].count;
+  *out = (weights_problem){.column_count = b->column_count, .user_count = b->task->user_count};
+  TRY_NEW(out->start, out->user_count + 1, "tuning rows");
+  TRY_NEW(out->rows, total * b->column_count, "tuning rows");
+  TRY_NEW(out->relevant, total, "tuning rows");
+  TRY_NEW(out->relevant_count, out->user_count, "tuning rows");
+  for (size_t u = 0; u < out->user_count; u++) {
+    const user_rows *from = &b->users[u];
+    size_t at = out->start[u];
+    if (from->count > 0) {
+      memcpy(out->rows + at * b->column_count, from->rows, from->count * b->column_count * sizeof *out->rows);
+      memcpy(out->relevant + at, from->relevant, from->count);
+    }
+    out->relevant_count[u] = from->relevant_count;
+    out->start[u + 1] = at + from->count;
+  }
+done:
+  return status;
+}
+
+medley_status weights_problem_build(const measure_task *task, weights_columns fill, const void *context, size_t column_count,
+                                    size_t keep, weights_problem *out, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  builder b = {.task = task,
+               .fill = fill,
+               .context = context,
+               .column_count = column_count,
+               .keep = keep,
+               .item_count = task->test->by_user.columns};
+  *out = (weights_problem){0};
+  TRY_NEW(b.users, task->user_count, "tuning rows");
+  TRY(builder_run(&b, err));
+  TRY(builder_join(&b, out, err));
+done:
+  for (size_t u = 0; b.users != NULL && u < task->user_count; u++) {
+    mem_free(b.users[u].rows);
+    mem_free(b.users[u].relevant);
+  }
+  mem_free(b.users);
+  if (status != MEDLEY_OK) weights_problem_deinit(out);
+  return status;
+}
+
+void weights_problem_deinit(weights_problem *p) {
+  mem_free(p->start);
+  mem_free(p->rows);
+  mem_free(p->relevant);
+  mem_free(p->relevant_count);
+  *p = (weights_problem){0};
+}
+
+/* ---- trying weights ---- */
+
+typedef struct listed {
+  float score;
+  uint8_t relevant;
+} listed;
+
+/* The LIST best rows, best first, by insertion into a short sorted list; the first of equal scores stays ahead. */
+static size_t user_list(const weights_problem *p, size_t user, const float *weight, listed *list) {
+  size_t count = 0;
+  for (size_t r = p->start[user]; r < p->start[user + 1]; r++) {
+    const float *row = p->rows + r * p->column_count;
+    float score = 0;
+    for (size_t c = 0; c < p->column_count; c++) score += weight[c] * row[c];
+    if (count == LIST && score <= list[LIST - 1].score) continue;
+    size_t at = count < LIST ? count++ : LIST - 1;
+    for (; at > 0 && list[at - 1].score < score; at--) list[at] = list[at - 1];
+    list[at] = (listed){score, p->relevant[r]};
+  }
+  return count;
+}
+
+double weights_objective(const weights_problem *p, const float *weight, double *recall, double *ndcg) {
+  double discount[LIST], ideal[LIST + 1] = {0}, recall_sum = 0, ndcg_sum = 0;
+  for (int i = 0; i < LIST; i++) {
+    discount[i] = 1 / log2(i + 2);
+    ideal[i + 1] = ideal[i] + discount[i];
+  }
+  /* Static shares and an ordered sum: the same result for the same number of threads. */
+#pragma omp parallel for schedule(static) reduction(+ : recall_sum, ndcg_sum)
+  for (size_t u = 0; u < p->user_count; u++) {
+    listed list[LIST];
+    size_t count = user_list(p, u, weight, list), hits = 0;
+    double gain = 0;
+    for (size_t i = 0; i < count; i++) {
+      if (!list[i].relevant) continue;
+      hits++;
+      gain += discount[i];
+    }
+    size_t relevant = p->relevant_count[u];
+    if (relevant == 0) continue;
+    recall_sum += (double)hits / (double)relevant;
+    ndcg_sum += gain / ideal[relevant < LIST ? relevant : LIST];
+  }
+  double users = p->user_count ? (double)p->user_count : 1;
+  if (recall != NULL) *recall = recall_sum / users;
+  if (ndcg != NULL) *ndcg = ndcg_sum / users;
+  return (recall_sum + ndcg_sum) / (2 * users);
+}
+
+/* ---- searching ---- */
+
+static double try_value(const weights_problem *p, float *weight, size_t column, float value, double best) {
+  float before = weight[column];
+  weight[column] = value;
+  double reached = weights_objective(p, weight, NULL, NULL);
+  if (reached > best * (1 + GAIN_MIN)) return reached;
+  weight[column] = before;
+  return best;
+}
+
+static double search_column(const weights_problem *p, float *weight, size_t column, double best) {
+  static const float factors[] = {0, 0.5f, 0.7f, 0.85f, 1.2f, 1.5f, 2};
+  static const float steps[] = {0.05f, 0.15f, 0.4f};
+  float base = weight[column], sum = 0;
+  for (size_t c = 0; c < p->column_count; c++) sum += weight[c];
+  if (base > 0)
+    for (size_t i = 0; i < sizeof factors / sizeof *factors; i++)
+      best = try_value(p, weight, column, base * factors[i], best);
+  if (weight[column] == 0)
+    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++)
+      best = try_value(p, weight, column, (sum > 0 ? sum : 1) * steps[i], best);
+  return best;
+}
+
+/* The least useful columns go first; each removal is accepted when it costs less than WORTH_MIN. */
+static double search_prune(const weights_problem *p, float *weight, double best) {
+  double floor = best * (1 - WORTH_MIN);
+  for (;;) {
+    size_t weakest = p->column_count;
+    double kept = -1;
+    for (size_t c = 0; c < p->column_count; c++) {
+      if (weight[c] == 0) continue;
+      float before = weight[c];
+      weight[c] = 0;
+      double without = weights_objective(p, weight, NULL, NULL);
+      weight[c] = before;
+      if (without > kept) {
+        kept = without;
+        weakest = c;
+      }
+    }
+    if (weakest == p->column_count || kept < floor || kept <= 0) return best;
+    weight[weakest] = 0;
+    best = kept;
+  }
+}
+
+double weights_search(const weights_problem *p, float *weight) {
+  double best = 0;
+  size_t first = p->column_count;
+  memset(weight, 0, p->column_count * sizeof *weight);
+  for (size_t c = 0; c < p->column_count; c++) {
+    weight[c] = 1;
+    double alone = weights_objective(p, weight, NULL, NULL);
+    weight[c] = 0;
+    if (alone > best) {
+      best = alone;
+      first = c;
+    }
+  }
+  if (first == p->column_count) return 0;
+  weight[first] = 1;
+  for (int round = 0; round < ROUNDS_MAX; round++) {
+    double before = best;
+    for (size_t c = 0; c < p->column_count; c++) best = search_column(p, weight, c, best);
+    if (best <= before * (1 + 10 * GAIN_MIN)) break;
+  }
+  best = search_prune(p, weight, best);
+  float sum = 0;
+  for (size_t c = 0; c < p->column_count; c++) sum += weight[c];
+  for (size_t c = 0; c < p->column_count; c++) weight[c] /= sum;
+  return best;
+}
