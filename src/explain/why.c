@@ -1,0 +1,70 @@
+/* explain/why.c: see explain/why.h. */
+#include "explain/why.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PARTS_TOLD 3
+#define PART_WORTH 0.05 /* of the largest part: smaller ones are noise to a reader */
+
+/* What a positive and a negative part mean in words. */
+static const struct {
+  const char *name, *good, *bad;
+} phrases[] = {
+    {"taste", "people with your history choose it", "people with your history rarely choose it"},
+    {"text", "its words are close to what you chose", "its words are unlike what you chose"},
+    {"image", "it looks like what you chose", "it looks unlike what you chose"},
+    {"audio", "it sounds like what you chose", "it sounds unlike what you chose"},
+    {"video", "its clip is like those you chose", "its clip is unlike those you chose"},
+    {"tags", "it shares tags and category with your history", "it shares few tags with your history"},
+    {"year", "it is from the years you like", "it is from other years"},
+    {"content", "its content fits your history", "its content fits your history less"},
+    {"popularity", "many people choose it", "few people choose it"},
+    {"freshness", "it is new", "it is not new"},
+    {"new", "it is new here and gets a chance", "nobody has chosen it yet"},
+    {"words", "it contains your words", "it lacks your words"},
+    {"rule", "a rule of this catalogue lifts it", "a rule of this catalogue lowers it"},
+};
+
+static int part_compare(const void *a, const void *b) {
+  double x = fabs(((const why_part *)a)->value), y = fabs(((const why_part *)b)->value);
+  return x < y ? 1 : x > y ? -1 : 0;
+}
+
+static void why_evidence(const why_item *evidence, size_t count, strbuf *out) {
+  if (count == 0) return;
+  strbuf_append(out, "Because of ");
+  for (size_t i = 0; i < count; i++) {
+    if (i > 0) strbuf_append(out, i + 1 == count ? " and " : ", ");
+    strbuf_printf(out, "“%s” (%.0f %% of the evidence from the history)", evidence[i].title, 100 * evidence[i].share);
+  }
+  strbuf_append(out, ".");
+}
+
+static void why_part_phrase(const why_part *part, strbuf *out) {
+  for (size_t i = 0; i < sizeof phrases / sizeof *phrases; i++) {
+    if (strcmp(phrases[i].name, part->name) != 0) continue;
+    strbuf_printf(out, "%s (%s %+.2f)", part->value >= 0 ? phrases[i].good : phrases[i].bad, part->name, part->value);
+    return;
+  }
+  strbuf_printf(out, "%s (%+.2f)", part->name, part->value);
+}
+
+void why_sentences(const why_part *parts, size_t part_count, const why_item *evidence, size_t evidence_count, strbuf *out) {
+  why_part sorted[64];
+  size_t count = part_count < 64 ? part_count : 64, told = 0;
+  why_evidence(evidence, evidence_count, out);
+  if (count == 0) return;
+  memcpy(sorted, parts, count * sizeof *sorted);
+  qsort(sorted, count, sizeof *sorted, part_compare);
+  for (size_t i = 0; i < count && told < PARTS_TOLD; i++) {
+    if (fabs(sorted[i].value) < PART_WORTH * fabs(sorted[0].value)) break;
+    if (told > 0) strbuf_append(out, "; ");
+    else if (out->length > 0) strbuf_append(out, " ");
+    size_t before = out->length;
+    why_part_phrase(&sorted[i], out);
+    if (told++ == 0 && !out->failed && out->text[before] >= 'a' && out->text[before] <= 'z') out->text[before] -= 'a' - 'A';
+  }
+  strbuf_append(out, ".");
+}

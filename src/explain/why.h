@@ -1,0 +1,21 @@
+/* explain/why.h: parts and evidence in words (F83). Everything said is computed; nothing is guessed. */
+#ifndef EXPLAIN_WHY_H
+#define EXPLAIN_WHY_H
+
+#include "base/strbuf.h"
+
+typedef struct why_part {
+  const char *name; /* "taste", "image", … */
+  double value;
+} why_part;
+
+typedef struct why_item {
+  const char *title;
+  double share; /* of the evidence from the history */
+} why_item;
+
+/* Sentences such as: Because you chose “Alien” (41 %) and “Aliens” (22 %). It is chosen by people with your taste (+1.82) and its
+ * text is close to your history (+0.40). parts in any order; evidence best first. */
+void why_sentences(const why_part *parts, size_t part_count, const why_item *evidence, size_t evidence_count, strbuf *out);
+
+#endif
