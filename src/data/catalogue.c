@@ -22,7 +22,8 @@ static int year_of_title(const char *title) {
 
 static int year_of_attributes(const char *attributes) {
   json_t *object = NULL;
-  if (attributes == NULL || json_parse(attributes, strlen(attributes), "attributes", &object, NULL) != MEDLEY_OK) return 0;
+  if (attributes == NULL || json_parse(attributes, strlen(attributes), "attributes", &object, NULL) != MEDLEY_OK)
+    return 0;
   const json_t *value = json_object_get(object, "year");
   long long year = json_is_integer(value) ? json_integer_value(value) : 0;
   if (json_is_string(value)) year = strtoll(json_string_value(value), NULL, 10);
@@ -45,7 +46,8 @@ done:
   return status;
 }
 
-static medley_status catalogue_take_tags(catalogue *c, const store_item *from, catalogue_item *item, medley_error *err) {
+static medley_status catalogue_take_tags(catalogue *c, const store_item *from, catalogue_item *item,
+                                         medley_error *err) {
   medley_status status = MEDLEY_OK;
   uint32_t *tags = arena_alloc(c->strings, from->tag_count + 1, sizeof *tags);
   if (tags == NULL) return error_memory(err, "tags");
@@ -63,7 +65,8 @@ done:
   return status;
 }
 
-static medley_status catalogue_take_media(catalogue *c, const store_item *from, catalogue_item *item, medley_error *err) {
+static medley_status catalogue_take_media(catalogue *c, const store_item *from, catalogue_item *item,
+                                          medley_error *err) {
   uint32_t wanted[MODALITY_COUNT] = {0};
   const char **paths[MODALITY_COUNT] = {0};
   for (size_t i = 0; i < from->media_count; i++) {

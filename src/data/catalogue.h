@@ -1,6 +1,7 @@
 /* data/catalogue.h: what training and answering know about the items, in memory: titles, texts, tags, media, years.
  *
- * Items are numbered 0..count-1 in order of their store ids, the same numbering as event_log's. Strings live in one arena.
+ * Items are numbered 0..count-1 in order of their store ids, the same numbering as event_log's. Strings live in one
+ * arena.
  */
 #ifndef DATA_CATALOGUE_H
 #define DATA_CATALOGUE_H
@@ -15,7 +16,7 @@ typedef struct catalogue_item {
   int64_t id;
   const char *key;
   const char *title, *text, *category, *language; /* "" when not given */
-  const uint32_t *tags; /* [tag_count] indexes into tag_names, the category among them */
+  const uint32_t *tags;                           /* [tag_count] indexes into tag_names, the category among them */
   uint32_t tag_count;
   int64_t time_s;
   int year; /* from a title like "Toy Story (1995)", else from the attribute "year"; 0: unknown */

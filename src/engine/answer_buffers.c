@@ -22,7 +22,8 @@ void answer_buffers_free(answer_buffers *b) {
   mem_free(b);
 }
 
-medley_status answer_buffers_reserve(medley_workspace *w, const generation *g, size_t parts, answer_buffers **out, medley_error *err) {
+medley_status answer_buffers_reserve(medley_workspace *w, const generation *g, size_t parts, answer_buffers **out,
+                                     medley_error *err) {
   medley_status status = MEDLEY_OK;
   answer_buffers *b = w->buffers;
   if (b == NULL || b->items != g->item_count || b->parts < parts || b->type_generation != g->number) {
@@ -135,8 +136,10 @@ static medley_status history_take(void *context, const store_event *events, size
     event_type_weight type = {0};
     TRY(type_weight_of(r, events[i].type, &type, err));
     bool positive = type.rating ? !(events[i].value < r->g->rating_threshold) : events[i].value >= 0;
-    if (type.weight > 0 && positive) TRY(history_add(r, item, type.weight, events[i].time_s, err));
-    else if (r->b->seen[item] == 0) r->b->seen[item] = 1;
+    if (type.weight > 0 && positive)
+      TRY(history_add(r, item, type.weight, events[i].time_s, err));
+    else if (r->b->seen[item] == 0)
+      r->b->seen[item] = 1;
   }
 done:
   return status;
@@ -153,8 +156,8 @@ static history history_finish(const history_reader *r) {
                    .now_s = STORE_TIME_UNKNOWN};
 }
 
-medley_status history_of_user(medley_workspace *w, const generation *g, const char *user, uint64_t limit_events, answer_buffers *b,
-                              history *out, uint64_t *event_count, bool *known, medley_error *err) {
+medley_status history_of_user(medley_workspace *w, const generation *g, const char *user, uint64_t limit_events,
+                              answer_buffers *b, history *out, uint64_t *event_count, bool *known, medley_error *err) {
   medley_status status = MEDLEY_OK;
   history_reader r = {.w = w, .g = g, .b = b, .limit = limit_events};
   int64_t id;
@@ -162,8 +165,10 @@ medley_status history_of_user(medley_workspace *w, const generation *g, const ch
   if (user != NULL) {
     status = w->kind->get_id(w->store, STORE_USERS, user, &id, err);
     *known = status == MEDLEY_OK;
-    if (*known) TRY(w->kind->user_events(w->store, id, 0, history_take, &r, err));
-    else if (status == MEDLEY_ERR_NOT_FOUND) status = MEDLEY_OK;
+    if (*known)
+      TRY(w->kind->user_events(w->store, id, 0, history_take, &r, err));
+    else if (status == MEDLEY_ERR_NOT_FOUND)
+      status = MEDLEY_OK;
   }
   *event_count = r.taken;
   *out = history_finish(&r);
@@ -171,8 +176,8 @@ done:
   return status;
 }
 
-medley_status history_of_keys(medley_workspace *w, const generation *g, const char *const *keys, answer_buffers *b, history *out,
-                              medley_error *err) {
+medley_status history_of_keys(medley_workspace *w, const generation *g, const char *const *keys, answer_buffers *b,
+                              history *out, medley_error *err) {
   medley_status status = MEDLEY_OK;
   history_reader r = {.w = w, .g = g, .b = b};
   for (; *keys != NULL; keys++) {
@@ -222,7 +227,8 @@ medley_result *answer_add(answer_builder *b, const char *item, const char *title
   return result;
 }
 
-medley_status answer_add_part(answer_builder *b, medley_result *result, const char *name, double value, medley_error *err) {
+medley_status answer_add_part(answer_builder *b, medley_result *result, const char *name, double value,
+                              medley_error *err) {
   if (value == 0) return MEDLEY_OK;
   medley_part *parts = (medley_part *)result->parts; /* ours; const is for the receiver */
   result->score += value;
@@ -231,7 +237,8 @@ medley_status answer_add_part(answer_builder *b, medley_result *result, const ch
       parts[p].value += value;
       return MEDLEY_OK;
     }
-  if (result->part_count == ANSWER_PARTS_MAX) return error_set(err, MEDLEY_ERR_INTERNAL, "more than %d parts", ANSWER_PARTS_MAX);
+  if (result->part_count == ANSWER_PARTS_MAX)
+    return error_set(err, MEDLEY_ERR_INTERNAL, "more than %d parts", ANSWER_PARTS_MAX);
   char *kept = answer_keep(b, name);
   if (kept == NULL) return error_memory(err, "an answer");
   parts[result->part_count++] = (medley_part){kept, value};
@@ -280,9 +287,10 @@ medley_status page_parse(const char *after, page *out, medley_error *err) {
   *out = (page){0};
   if (after == NULL) return MEDLEY_OK;
   int end = 0;
-  bool fine = strspn(after, "0123456789.") == strlen(after) && strlen(after) < 60 &&
-              sscanf(after, "%" SCNd64 ".%" SCNu64 ".%" SCNu64 "%n", &out->generation, &out->offset, &out->events, &end) == 3 &&
-              after[end] == '\0' && out->offset < (1u << 30);
+  bool fine =
+      strspn(after, "0123456789.") == strlen(after) && strlen(after) < 60 &&
+      sscanf(after, "%" SCNd64 ".%" SCNu64 ".%" SCNu64 "%n", &out->generation, &out->offset, &out->events, &end) == 3 &&
+      after[end] == '\0' && out->offset < (1u << 30);
   if (fine) return MEDLEY_OK;
   return error_set(err, MEDLEY_ERR_USAGE, "'%.60s' is no page token; hand back the 'next' of the page before", after);
 }

@@ -4,7 +4,8 @@
 medley_status dataset_load(medley_workspace *w, const medley_progress *progress, dataset *out, medley_error *err) {
   medley_status status = MEDLEY_OK;
   *out = (dataset){0};
-  /* One transaction around both walks: an import that goes on beside us must not give one of them items the other has not seen. */
+  /* One transaction around both walks: an import that goes on beside us must not give one of them items the other has
+   * not seen. */
   TRY(w->kind->begin(w->store, err));
   status = catalogue_load(w->kind, w->store, progress, &out->items, err);
   if (status == MEDLEY_OK) status = event_log_load(w->kind, w->store, progress, &out->log, err);
@@ -20,7 +21,8 @@ done:
 
 medley_status dataset_represent(medley_workspace *w, dataset *data, const uint8_t *fit_items, uint64_t seed, bool fresh,
                                 const medley_progress *progress, medley_error *err) {
-  represent_options options = {.fit_items = fit_items, .seed = seed, .fresh = fresh, .config = &w->config, .root = w->path};
+  represent_options options = {
+      .fit_items = fit_items, .seed = seed, .fresh = fresh, .config = &w->config, .root = w->path};
   representation_free(data->content);
   data->content = NULL;
   return represent_catalogue(&data->items, w->kind, w->store, &options, progress, &data->content, err);

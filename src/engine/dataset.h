@@ -14,7 +14,8 @@ typedef struct dataset {
 } dataset;
 
 /* Items and events as of one moment. */
-medley_status dataset_load(medley_workspace *w, const medley_progress *progress, dataset *out, medley_error *err) MEDLEY_CHECK;
+medley_status dataset_load(medley_workspace *w, const medley_progress *progress, dataset *out,
+                           medley_error *err) MEDLEY_CHECK;
 /* fit_items [items]: what encoders and normalisers may learn from; NULL: all. Replaces data->content. */
 medley_status dataset_represent(medley_workspace *w, dataset *data, const uint8_t *fit_items, uint64_t seed, bool fresh,
                                 const medley_progress *progress, medley_error *err) MEDLEY_CHECK;

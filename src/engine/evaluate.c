@@ -1,4 +1,5 @@
-/* engine/evaluate.c: medley_evaluate: fit on the training part of a split, tune on a part of that, report on the test part. */
+/* engine/evaluate.c: medley_evaluate: fit on the training part of a split, tune on a part of that, report on the test
+ * part. */
 #include <medley/train.h>
 #include <math.h>
 #include <omp.h>
@@ -17,9 +18,9 @@
 #define CONFIDENCE 0.95
 #define CONTENT_FOR_DIVERSITY 0 /* the first part of the representation measures how unlike the items of a list are */
 
-static const char *const usual_metrics[] = {"recall@10", "recall@20",  "ndcg@10",      "ndcg@20",        "precision@20", "f1@20",
-                                            "hit@20",    "map@20",     "mrr",          "auc",            "arp@20",       "novelty@20",
-                                            "diversity@20", "serendipity@20", NULL};
+static const char *const usual_metrics[] = {
+    "recall@10", "recall@20", "ndcg@10", "ndcg@20",    "precision@20", "f1@20",          "hit@20", "map@20",
+    "mrr",       "auc",       "arp@20",  "novelty@20", "diversity@20", "serendipity@20", NULL};
 
 /* One evaluation. */
 typedef struct evaluation {
@@ -31,9 +32,9 @@ typedef struct evaluation {
   dataset data;
   uint32_t *cold_items; /* from the file; [cold_item_count] */
   size_t cold_item_count;
-  uint8_t *label;       /* [events] */
-  uint8_t *fit_items;   /* [items] */
-  uint8_t *candidate;   /* [items], only with a file of cold items */
+  uint8_t *label;                          /* [events] */
+  uint8_t *fit_items;                      /* [items] */
+  uint8_t *candidate;                      /* [items], only with a file of cold items */
   interactions known, test, slice_test[2]; /* [0] warm, [1] cold test items */
   fit_result fit;
   measure_metric metrics[MEASURE_METRICS_MAX];
@@ -96,10 +97,10 @@ static medley_status split_choose(evaluation *e, medley_error *err) {
     strbuf_deinit(&known);
     return MEDLEY_ERR_USAGE;
   }
-  e->split = log->has_split ? SPLIT_GIVEN
+  e->split = log->has_split                   ? SPLIT_GIVEN
              : e->options->cold_items != NULL ? SPLIT_COLD_ITEM
-             : log->has_time ? SPLIT_GLOBAL_TIME
-                             : SPLIT_USER_RANDOM;
+             : log->has_time                  ? SPLIT_GLOBAL_TIME
+                                              : SPLIT_USER_RANDOM;
   return MEDLEY_OK;
 }
 
@@ -113,7 +114,8 @@ static medley_status split_apply(evaluation *e, medley_error *err) {
                          .cold_items = e->cold_items,
                          .cold_item_count = e->cold_item_count};
   if (e->cold_items != NULL && e->split != SPLIT_GIVEN && e->split != SPLIT_COLD_ITEM)
-    FAIL(err, MEDLEY_ERR_USAGE, "a file of cold items goes with the splits given and cold-item, not with %s", split_kind_name(e->split));
+    FAIL(err, MEDLEY_ERR_USAGE, "a file of cold items goes with the splits given and cold-item, not with %s",
+         split_kind_name(e->split));
   TRY_NEW(e->label, e->data.log.event_count, "event labels");
   TRY(split_make(&e->data.log, &split, NULL, e->label, err));
 done:
@@ -129,8 +131,10 @@ static medley_status fit_items_mark(evaluation *e, medley_error *err) {
   TRY_NEW(tested, n, "items");
   for (size_t i = 0; i < e->data.log.event_count; i++) {
     uint32_t item = e->data.log.events[i].item;
-    if (e->label[i] == LABEL_TRAIN) e->fit_items[item] = 1;
-    else if (e->label[i] == LABEL_TEST) tested[item] = 1;
+    if (e->label[i] == LABEL_TRAIN)
+      e->fit_items[item] = 1;
+    else if (e->label[i] == LABEL_TEST)
+      tested[item] = 1;
   }
   for (uint32_t i = 0; i < n; i++) e->fit_items[i] |= !tested[i];
   for (size_t i = 0; i < e->cold_item_count; i++) e->fit_items[e->cold_items[i]] = 0;
@@ -146,8 +150,8 @@ done:
 /* ---- the tasks ---- */
 
 /* label 'want' of `from` → an own labelling in which exactly those events are LABEL_TEST. */
-static medley_status interactions_where(const evaluation *e, bool (*want)(const evaluation *, size_t), interactions *out,
-                                        medley_error *err) {
+static medley_status interactions_where(const evaluation *e, bool (*want)(const evaluation *, size_t),
+                                        interactions *out, medley_error *err) {
   medley_status status = MEDLEY_OK;
   uint8_t *label = NULL;
   TRY_NEW(label, e->data.log.event_count, "event labels");
@@ -158,7 +162,9 @@ done:
   return status;
 }
 
-static bool is_known(const evaluation *e, size_t i) { return e->label[i] == LABEL_TRAIN || e->label[i] == LABEL_HISTORY; }
+static bool is_known(const evaluation *e, size_t i) {
+  return e->label[i] == LABEL_TRAIN || e->label[i] == LABEL_HISTORY;
+}
 static bool is_test(const evaluation *e, size_t i) { return e->label[i] == LABEL_TEST; }
 static bool is_warm_test(const evaluation *e, size_t i) {
   return is_test(e, i) && e->fit.train.popularity[e->data.log.events[i].item] > 0;
@@ -176,7 +182,8 @@ static medley_status tasks_make(evaluation *e, medley_error *err) {
   e->task = (measure_task){.history = &e->known, .test = &e->test, .candidate = e->candidate};
   TRY(measure_users(&e->task, 0, e->seed, &e->users, &e->task.user_count, err));
   e->task.users = e->users;
-  if (e->task.user_count == 0) FAIL(err, MEDLEY_ERR_USAGE, "the %s split leaves no user with a test item", split_kind_name(e->split));
+  if (e->task.user_count == 0)
+    FAIL(err, MEDLEY_ERR_USAGE, "the %s split leaves no user with a test item", split_kind_name(e->split));
   for (int s = 0; s < 2; s++) {
     e->slice[s] = e->task;
     e->slice[s].test = &e->slice_test[s];
@@ -191,7 +198,8 @@ static medley_status metrics_parse(evaluation *e, medley_error *err) {
   medley_status status = MEDLEY_OK;
   const char *const *names = e->options->metrics ? e->options->metrics : usual_metrics;
   for (; *names != NULL; names++) {
-    if (e->metric_count == MEASURE_METRICS_MAX) FAIL(err, MEDLEY_ERR_LIMIT, "more than %d metrics", MEASURE_METRICS_MAX);
+    if (e->metric_count == MEASURE_METRICS_MAX)
+      FAIL(err, MEDLEY_ERR_LIMIT, "more than %d metrics", MEASURE_METRICS_MAX);
     TRY(measure_metric_parse(*names, &e->metrics[e->metric_count++], err));
   }
 done:
@@ -200,8 +208,8 @@ done:
 
 /* ---- measuring ---- */
 
-static medley_status blend_scorer_score(const void *context, const history *h, recommender_scratch *scratch, float *scores,
-                                        medley_error *err) {
+static medley_status blend_scorer_score(const void *context, const history *h, recommender_scratch *scratch,
+                                        float *scores, medley_error *err) {
   return blend_score(context, h, scratch, scores, NULL, NULL, err);
 }
 
@@ -225,7 +233,8 @@ static medley_status metrics_to_json(const evaluation *e, const measurement *m, 
   *out = json_object();
   for (size_t i = 0; i < e->metric_count; i++) {
     estimate found;
-    TRY(bootstrap_mean(m->values + i * m->user_count, m->user_count, BOOTSTRAP_ROUNDS, CONFIDENCE, e->seed, &found, err));
+    TRY(bootstrap_mean(m->values + i * m->user_count, m->user_count, BOOTSTRAP_ROUNDS, CONFIDENCE, e->seed, &found,
+                       err));
     json_t *entry = estimate_to_json(&found);
     if (entry != NULL) json_object_set_new(*out, e->metrics[i].name, entry);
   }
@@ -233,9 +242,11 @@ static medley_status metrics_to_json(const evaluation *e, const measurement *m, 
     char name[32];
     size_t items = e->data.items.count;
     snprintf(name, sizeof name, "coverage@%zu", m->list_size);
-    json_object_set_new(*out, name, json_pack("{s:f}", "mean", metric_coverage(m->top, m->user_count, m->list_size, items)));
+    json_object_set_new(*out, name,
+                        json_pack("{s:f}", "mean", metric_coverage(m->top, m->user_count, m->list_size, items)));
     snprintf(name, sizeof name, "gini@%zu", m->list_size);
-    json_object_set_new(*out, name, json_pack("{s:f}", "mean", metric_gini(m->top, m->user_count, m->list_size, items)));
+    json_object_set_new(*out, name,
+                        json_pack("{s:f}", "mean", metric_gini(m->top, m->user_count, m->list_size, items)));
   }
 done:
   return status;
@@ -261,8 +272,8 @@ done:
 }
 
 /* slot 0: the blend; 1 + i: fit.models[i]. */
-static medley_status model_measure(evaluation *e, size_t slot, const scorer *what, double fit_s, uint64_t fit_peak, json_t **out,
-                                   medley_error *err) {
+static medley_status model_measure(evaluation *e, size_t slot, const scorer *what, double fit_s, uint64_t fit_peak,
+                                   json_t **out, medley_error *err) {
   medley_status status = MEDLEY_OK;
   json_t *metrics = NULL, *slices = NULL;
   progress_stage stage;
@@ -277,10 +288,11 @@ static medley_status model_measure(evaluation *e, size_t slot, const scorer *wha
   progress_end(&stage, e->task.user_count);
   TRY(metrics_to_json(e, m, &metrics, err));
   TRY(slices_to_json(e, what, &slices, err));
-  *out = json_pack("{s:s, s:s, s:I, s:O, s:O, s:{s:f, s:f, s:f}, s:I}", "split", split_kind_name(e->split), "model", what->name,
-                   "users", (json_int_t)m->user_count, "metrics", metrics, "slices", slices, "seconds", "fit", fit_s, "score",
-                   m->seconds, "per_user", m->seconds / (double)(m->user_count ? m->user_count : 1), "peak_memory_bytes",
-                   (json_int_t)(peak > fit_peak ? peak : fit_peak));
+  *out =
+      json_pack("{s:s, s:s, s:I, s:O, s:O, s:{s:f, s:f, s:f}, s:I}", "split", split_kind_name(e->split), "model",
+                what->name, "users", (json_int_t)m->user_count, "metrics", metrics, "slices", slices, "seconds", "fit",
+                fit_s, "score", m->seconds, "per_user", m->seconds / (double)(m->user_count ? m->user_count : 1),
+                "peak_memory_bytes", (json_int_t)(peak > fit_peak ? peak : fit_peak));
   if (*out == NULL) status = error_memory(err, "a report");
 done:
   json_decref(metrics);
@@ -307,7 +319,8 @@ static medley_status tests_add(evaluation *e, json_t *const *entries, medley_err
     for (size_t i = 0; i < e->metric_count; i++) {
       double p;
       const measurement *a = &e->measured[slot], *b = &e->measured[base];
-      status = paired_test(a->values + i * a->user_count, b->values + i * b->user_count, a->user_count, TEST_ROUNDS, e->seed, &p, err);
+      status = paired_test(a->values + i * a->user_count, b->values + i * b->user_count, a->user_count, TEST_ROUNDS,
+                           e->seed, &p, err);
       if (status != MEDLEY_OK) {
         json_decref(tests);
         goto done;
@@ -344,7 +357,8 @@ done:
 
 /* ---- the whole ---- */
 
-static medley_status report_to_json(evaluation *e, json_t *const *entries, double seconds, json_t **out, medley_error *err) {
+static medley_status report_to_json(evaluation *e, json_t *const *entries, double seconds, json_t **out,
+                                    medley_error *err) {
   json_t *models = json_array();
   for (size_t slot = 0; slot <= e->fit.model_count; slot++)
     if (entries[slot] != NULL) json_array_append(models, entries[slot]);
@@ -376,15 +390,17 @@ static medley_status evaluation_run(evaluation *e, json_t **report, medley_error
   double started = clock_now_s();
   TRY(metrics_parse(e, err));
   TRY(dataset_load(e->w, e->progress, &e->data, err));
-  if (e->data.log.event_count == 0) FAIL(err, MEDLEY_ERR_USAGE, "the workspace has no events yet: import some first (medley import --help)");
+  if (e->data.log.event_count == 0)
+    FAIL(err, MEDLEY_ERR_USAGE, "the workspace has no events yet: import some first (medley import --help)");
   TRY(split_apply(e, err));
   TRY(fit_items_mark(e, err));
   TRY(dataset_represent(e->w, &e->data, e->fit_items, e->seed, false, e->progress, err));
   fit_input input = dataset_fit_input(&e->data, e->label);
   fit_options options = {.seed = e->seed, .models = e->options->models, .validation = e->split, .every_model = true};
-  /* Validation is cut as the test was, so that what is tuned is what is asked; the kinds that hold out whole items or users, and the given
-   * one, have no second cut of their own. */
-  if (e->split == SPLIT_GIVEN || e->split == SPLIT_COLD_ITEM || e->split == SPLIT_COLD_USER) options.validation = SPLIT_USER_RANDOM;
+  /* Validation is cut as the test was, so that what is tuned is what is asked; the kinds that hold out whole items or
+   * users, and the given one, have no second cut of their own. */
+  if (e->split == SPLIT_GIVEN || e->split == SPLIT_COLD_ITEM || e->split == SPLIT_COLD_USER)
+    options.validation = SPLIT_USER_RANDOM;
   TRY(fit_run(&input, &options, e->progress, &e->fit, err));
   TRY(tasks_make(e, err));
   TRY(models_measure(e, entries, err));
@@ -395,8 +411,8 @@ done:
   return status;
 }
 
-medley_status medley_evaluate(medley_workspace *workspace, const medley_evaluate_options *options, const medley_progress *progress,
-                              char **json, medley_error *err) {
+medley_status medley_evaluate(medley_workspace *workspace, const medley_evaluate_options *options,
+                              const medley_progress *progress, char **json, medley_error *err) {
   medley_status status = MEDLEY_OK;
   static const medley_evaluate_options usual = {0};
   json_t *report = NULL;
@@ -419,8 +435,10 @@ medley_status medley_evaluate(medley_workspace *workspace, const medley_evaluate
   }
   TRY(workspace->kind->begin(workspace->store, err));
   status = workspace->kind->put_run(workspace->store, "evaluate", started_s, clock_now_s() - started, *json, err);
-  if (status != MEDLEY_OK) workspace->kind->rollback(workspace->store);
-  else TRY(workspace->kind->commit(workspace->store, err));
+  if (status != MEDLEY_OK)
+    workspace->kind->rollback(workspace->store);
+  else
+    TRY(workspace->kind->commit(workspace->store, err));
 done:
   omp_set_num_threads(before);
   json_decref(report);

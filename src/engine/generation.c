@@ -15,7 +15,8 @@
 
 /* ---- publishing ---- */
 
-static medley_status content_write(const char *folder, const generation_parts *parts, json_t *manifest, medley_error *err) {
+static medley_status content_write(const char *folder, const generation_parts *parts, json_t *manifest,
+                                   medley_error *err) {
   medley_status status = MEDLEY_OK;
   safetensors_writer w = {0};
   char *path = path_join(folder, "content.safetensors");
@@ -35,13 +36,15 @@ done:
   return status;
 }
 
-static medley_status models_write(const char *folder, const generation_parts *parts, json_t *manifest, medley_error *err) {
+static medley_status models_write(const char *folder, const generation_parts *parts, json_t *manifest,
+                                  medley_error *err) {
   medley_status status = MEDLEY_OK;
   safetensors_writer w = {0};
   char *path = path_join(folder, "models.safetensors");
   if (path == NULL) return error_memory(err, "a file name");
   TRY(safetensors_add_metadata(&w, "format", "medley.models", err));
-  TRY(safetensors_add(&w, "popularity", DTYPE_F32, 1, (const uint64_t[]){parts->items->count}, parts->fit->train.popularity, err));
+  TRY(safetensors_add(&w, "popularity", DTYPE_F32, 1, (const uint64_t[]){parts->items->count},
+                      parts->fit->train.popularity, err));
   TRY(blend_save(parts->fit->blend, &w, manifest, err));
   TRY(safetensors_save(&w, path, err));
 done:
@@ -53,8 +56,9 @@ done:
 static json_t *weights_to_json(const event_log *log, const event_weights *weights) {
   json_t *types = json_array();
   for (int32_t t = 0; t < log->type_count && t < 64; t++)
-    json_array_append_new(types, json_pack("{s:s, s:f, s:b}", "type", log->type_names[t], "weight", (double)weights->type_weight[t],
-                                           "rating", (int)(weights->rating_types >> t & 1)));
+    json_array_append_new(
+        types, json_pack("{s:s, s:f, s:b}", "type", log->type_names[t], "weight", (double)weights->type_weight[t],
+                         "rating", (int)(weights->rating_types >> t & 1)));
   return json_pack("{s:o, s:o}", "types", types, "rating_threshold",
                    isnan(weights->rating_threshold) ? json_null() : json_real((double)weights->rating_threshold));
 }
@@ -62,8 +66,8 @@ static json_t *weights_to_json(const event_log *log, const event_weights *weight
 static json_t *manifest_make(const generation_parts *parts, int64_t number) {
   char made[32];
   clock_format_utc(clock_wall_s(), made);
-  return json_pack("{s:i, s:I, s:s, s:s, s:I, s:o, s:O}", "format", FORMAT, "number", (json_int_t)number, "made", made, "medley",
-                   MEDLEY_VERSION, "items", (json_int_t)parts->items->count, "events",
+  return json_pack("{s:i, s:I, s:s, s:s, s:I, s:o, s:O}", "format", FORMAT, "number", (json_int_t)number, "made", made,
+                   "medley", MEDLEY_VERSION, "items", (json_int_t)parts->items->count, "events",
                    weights_to_json(parts->log, parts->weights), "report", parts->report);
 }
 
@@ -96,7 +100,8 @@ done:
   return status;
 }
 
-/* Removes what a killed run left behind and generations older than the last few. Failing to tidy is no failure of training. */
+/* Removes what a killed run left behind and generations older than the last few. Failing to tidy is no failure of
+ * training. */
 static void tidy(const char *models, int64_t number) {
   char **names = NULL;
   size_t count = 0;
@@ -111,7 +116,8 @@ static void tidy(const char *models, int64_t number) {
   folder_list_free(names, count);
 }
 
-medley_status generation_publish(const char *workspace, const generation_parts *parts, int64_t *number, medley_error *err) {
+medley_status generation_publish(const char *workspace, const generation_parts *parts, int64_t *number,
+                                 medley_error *err) {
   medley_status status = MEDLEY_OK;
   char name[64], *models = path_join(workspace, "models"), *beside = NULL, *final = NULL, *path = NULL;
   json_t *manifest = NULL;
@@ -176,7 +182,8 @@ static medley_status manifest_load(generation *g, const char *folder, medley_err
   TRY(json_parse_file(path, MANIFEST_MAX, &g->manifest, err));
   long long format = json_member_integer(g->manifest, "format", 0);
   if (format != FORMAT)
-    FAIL(err, MEDLEY_ERR_UNSUPPORTED, "%s: format %lld, this Medley reads format %d: train again", path, format, FORMAT);
+    FAIL(err, MEDLEY_ERR_UNSUPPORTED, "%s: format %lld, this Medley reads format %d: train again", path, format,
+         FORMAT);
 done:
   mem_free(path);
   return status;
@@ -239,12 +246,13 @@ static medley_status parts_fit_together(const generation *g, medley_error *err) 
     return error_set(err, MEDLEY_ERR_CORRUPT, "%s: %u items have vectors, the generation has %u", g->content_file.path,
                      g->content->item_count, g->item_count);
   if (g->blend->item_count != g->item_count)
-    return error_set(err, MEDLEY_ERR_CORRUPT, "%s: the blend scores %u items, the generation has %u", g->models_file.path,
-                     g->blend->item_count, g->item_count);
+    return error_set(err, MEDLEY_ERR_CORRUPT, "%s: the blend scores %u items, the generation has %u",
+                     g->models_file.path, g->blend->item_count, g->item_count);
   return MEDLEY_OK;
 }
 
-static medley_status generation_read(generation *g, const char *folder, const store_kind *kind, store *s, medley_error *err) {
+static medley_status generation_read(generation *g, const char *folder, const store_kind *kind, store *s,
+                                     medley_error *err) {
   medley_status status = MEDLEY_OK;
   features list[FEATURES_MAX];
   TRY(manifest_load(g, folder, err));

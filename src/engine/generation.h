@@ -1,10 +1,11 @@
 /* engine/generation.h: one immutable result of training: models/<number>/ with
  *
- *   manifest.json       what was fitted, with settings, weights and figures; written last, so that its presence means the folder is whole
- *   content.safetensors vectors, encoders, normalisers, alignments, item ids
- *   models.safetensors  recommenders and the blend
+ *   manifest.json       what was fitted, with settings, weights and figures; written last, so that its presence means
+ * the folder is whole content.safetensors vectors, encoders, normalisers, alignments, item ids models.safetensors
+ * recommenders and the blend
  *
- * The folder is written beside its name and renamed; `current` then points to it. Old generations are removed but for the last few.
+ * The folder is written beside its name and renamed; `current` then points to it. Old generations are removed but for
+ * the last few.
  */
 #ifndef ENGINE_GENERATION_H
 #define ENGINE_GENERATION_H
@@ -32,7 +33,7 @@ typedef struct generation {
   uint32_t *catalogue_at; /* [item_count] index into `items`, UINT32_MAX when deleted since */
   uint8_t *blocked;       /* [item_count] 1: deleted or hidden: never answered */
   float *popularity;      /* [item_count] users in training */
-  strmap type_names;     /* event type → index into type_weight */
+  strmap type_names;      /* event type → index into type_weight */
   event_type_weight *type_weight;
   float rating_threshold;
   representation *content;
@@ -52,7 +53,8 @@ typedef struct generation_parts {
 } generation_parts;
 
 /* Writes the generation and makes it current; *number is its number. */
-medley_status generation_publish(const char *workspace, const generation_parts *parts, int64_t *number, medley_error *err) MEDLEY_CHECK;
+medley_status generation_publish(const char *workspace, const generation_parts *parts, int64_t *number,
+                                 medley_error *err) MEDLEY_CHECK;
 /* The number in `current`; 0 when there is none. */
 medley_status generation_current(const char *workspace, int64_t *number, medley_error *err) MEDLEY_CHECK;
 medley_status generation_load(const char *workspace, int64_t number, const store_kind *kind, store *s, generation **out,

@@ -10,11 +10,14 @@
 #define SIDES_MAX FEATURES_MAX
 #define EVIDENCE_TOLD 3
 
-static int temperature_of(const generation *g, uint32_t item) { return g->blend->cold_count > 0 ? g->blend->cold[item] : BLEND_WARM; }
+static int temperature_of(const generation *g, uint32_t item) {
+  return g->blend->cold_count > 0 ? g->blend->cold[item] : BLEND_WARM;
+}
 
 /* ---- parts ---- */
 
-/* A model with sides: each side's share, then what is left (the sides are centred on means of their own) under the model's name. */
+/* A model with sides: each side's share, then what is left (the sides are centred on means of their own) under the
+ * model's name. */
 static medley_status sides_add(const blend_parts_request *r, size_t p, uint32_t item, double value, answer_builder *out,
                                medley_result *result, medley_error *err) {
   medley_status status = MEDLEY_OK;
@@ -32,14 +35,17 @@ done:
   return status;
 }
 
-medley_status blend_parts_add(const blend_parts_request *r, uint32_t item, answer_builder *out, medley_result *result, medley_error *err) {
+medley_status blend_parts_add(const blend_parts_request *r, uint32_t item, answer_builder *out, medley_result *result,
+                              medley_error *err) {
   medley_status status = MEDLEY_OK;
   const blend *b = r->g->blend;
   for (size_t p = 0; p < b->count; p++) {
     double value = r->b->columns[p * b->item_count + item];
     const recommender_kind *kind = b->parts[p].model->kind;
-    if (kind->split != NULL && value != 0) TRY(sides_add(r, p, item, value, out, result, err));
-    else TRY(answer_add_part(out, result, kind->part, value, err));
+    if (kind->split != NULL && value != 0)
+      TRY(sides_add(r, p, item, value, out, result, err));
+    else
+      TRY(answer_add_part(out, result, kind->part, value, err));
   }
   TRY(answer_add_part(out, result, "new", r->b->columns[b->count * b->item_count + item], err));
 done:
@@ -83,8 +89,8 @@ static size_t evidence_best(const float *evidence, size_t count, size_t *best, s
 /* ---- counterfactual ---- */
 
 /* The rank of the item when the history lacks the entries `without`. What is skipped stays skipped. */
-static medley_status rank_without(const blend_parts_request *r, uint32_t item, const size_t *without, size_t without_count, size_t *rank,
-                                  medley_error *err) {
+static medley_status rank_without(const blend_parts_request *r, uint32_t item, const size_t *without,
+                                  size_t without_count, size_t *rank, medley_error *err) {
   medley_status status = MEDLEY_OK;
   const blend *b = r->g->blend;
   history_buffer shorter = {0};
@@ -119,8 +125,9 @@ done:
   return status;
 }
 
-medley_status blend_parts_counterfactual(const blend_parts_request *r, uint32_t item, const float *evidence, size_t shown,
-                                         size_t without[3], size_t *count, size_t *rank_after, medley_error *err) {
+medley_status blend_parts_counterfactual(const blend_parts_request *r, uint32_t item, const float *evidence,
+                                         size_t shown, size_t without[3], size_t *count, size_t *rank_after,
+                                         medley_error *err) {
   medley_status status = MEDLEY_OK;
   size_t best = evidence_best(evidence, r->h->count, without, 3);
   *count = 0;
@@ -141,8 +148,8 @@ static const char *title_of(const generation *g, uint32_t item) {
   return entry == NULL ? "a deleted item" : entry->title[0] ? entry->title : entry->key;
 }
 
-static medley_status because_fill(const blend_parts_request *r, const float *evidence, answer_builder *out, medley_result *result,
-                                  medley_error *err) {
+static medley_status because_fill(const blend_parts_request *r, const float *evidence, answer_builder *out,
+                                  medley_result *result, medley_error *err) {
   size_t best[EVIDENCE_TOLD], found = evidence_best(evidence, r->h->count, best, EVIDENCE_TOLD);
   double sum = 0;
   for (size_t j = 0; j < r->h->count; j++)
@@ -162,15 +169,16 @@ static medley_status because_fill(const blend_parts_request *r, const float *evi
   return MEDLEY_OK;
 }
 
-static void counterfactual_words(const blend_parts_request *r, const size_t *without, size_t count, size_t rank_after, strbuf *out) {
+static void counterfactual_words(const blend_parts_request *r, const size_t *without, size_t count, size_t rank_after,
+                                 strbuf *out) {
   strbuf_append(out, "Without ");
   for (size_t k = 0; k < count; k++)
     strbuf_printf(out, "%s“%s”", k == 0 ? "" : k + 1 == count ? " and " : ", ", title_of(r->g, r->h->item[without[k]]));
   strbuf_printf(out, " you would not see this: it would stand at place %zu.", rank_after + 1);
 }
 
-medley_status blend_parts_why(const blend_parts_request *r, uint32_t item, size_t shown, answer_builder *out, medley_result *result,
-                              medley_error *err) {
+medley_status blend_parts_why(const blend_parts_request *r, uint32_t item, size_t shown, answer_builder *out,
+                              medley_result *result, medley_error *err) {
   medley_status status = MEDLEY_OK;
   strbuf text = {0};
   float *evidence = NULL;

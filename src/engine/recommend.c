@@ -24,7 +24,7 @@ typedef struct request {
   bool known;
   size_t count, offset; /* wanted */
   float scales[2 * BLEND_PARTS_MAX];
-  size_t ranked_count;  /* b->ranked: pins, then by score */
+  size_t ranked_count; /* b->ranked: pins, then by score */
   size_t pin_count;
 } request;
 
@@ -141,8 +141,9 @@ static double likeness(const representation *content, uint32_t a, uint32_t b) {
   return sides ? sum / sides : 0;
 }
 
-/* Maximal marginal relevance (Carbonell & Goldstein 1998): the next item is the one with the best (1 − λ) relevance − λ likeness to what
- * is chosen already. Relevance is scaled to [0, 1] over the pool. closest [pool]: likeness to the nearest chosen item. */
+/* Maximal marginal relevance (Carbonell & Goldstein 1998): the next item is the one with the best (1 − λ) relevance − λ
+ * likeness to what is chosen already. Relevance is scaled to [0, 1] over the pool. closest [pool]: likeness to the
+ * nearest chosen item. */
 static medley_status rank_diverse(request *r, scored *pool, size_t pool_count, size_t wanted, medley_error *err) {
   medley_status status = MEDLEY_OK;
   double *closest = NULL, lambda = r->query->diversity;
@@ -227,7 +228,8 @@ static medley_status answer_make(request *r, medley_answer **answer, medley_erro
   const char *note = request_note(r);
   if (note != NULL) out.answer->note = answer_keep(&out, note);
   if (left > r->count) {
-    snprintf(next, sizeof next, "%lld.%zu.%llu", (long long)r->g->number, r->offset + count, (unsigned long long)r->events);
+    snprintf(next, sizeof next, "%lld.%zu.%llu", (long long)r->g->number, r->offset + count,
+             (unsigned long long)r->events);
     out.answer->next = answer_keep(&out, next);
   }
   *answer = answer_builder_take(&out);
@@ -241,11 +243,13 @@ medley_status medley_recommend(medley_workspace *workspace, const medley_recomme
   medley_status status = MEDLEY_OK;
   request r = {.w = workspace, .query = query, .count = query->count ? query->count : COUNT_USUAL};
   *answer = NULL;
-  if (r.count > COUNT_MAX) FAIL(err, MEDLEY_ERR_USAGE, "at most %d results at once, %zu were asked for", COUNT_MAX, r.count);
+  if (r.count > COUNT_MAX)
+    FAIL(err, MEDLEY_ERR_USAGE, "at most %d results at once, %zu were asked for", COUNT_MAX, r.count);
   if (!(query->diversity >= 0 && query->diversity <= 1))
     FAIL(err, MEDLEY_ERR_USAGE, "diversity is a number from 0 to 1, not %g", query->diversity);
   TRY(workspace_generation(workspace, &r.g, err));
-  if (r.g == NULL) FAIL(err, MEDLEY_ERR_NOT_FOUND, "nothing has been trained yet: run 'medley train %s' first", workspace->path);
+  if (r.g == NULL)
+    FAIL(err, MEDLEY_ERR_NOT_FOUND, "nothing has been trained yet: run 'medley train %s' first", workspace->path);
   TRY(answer_buffers_reserve(workspace, r.g, r.g->blend->count + 1, &r.b, err));
   TRY(request_history(&r, err));
   TRY(blend_score(r.g->blend, &r.h, &r.b->scratch, r.b->total, r.b->columns, r.scales, err));

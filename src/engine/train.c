@@ -8,8 +8,8 @@
 #include "engine/dataset.h"
 #include "engine/workspace.h"
 
-/* The words of every item into the full-text index, so that BM25 stands beside the vectors. Only items whose text changed since
- * are written: the hash of all words is remembered. */
+/* The words of every item into the full-text index, so that BM25 stands beside the vectors. Only items whose text
+ * changed since are written: the hash of all words is remembered. */
 typedef struct words_job {
   medley_workspace *w;
   const catalogue *items;
@@ -84,24 +84,24 @@ done:
   return status;
 }
 
-static medley_status report_make(const medley_workspace *w, const dataset *data, const fit_result *fit, double seconds, uint64_t peak,
-                                 json_t **out, medley_error *err) {
+static medley_status report_make(const medley_workspace *w, const dataset *data, const fit_result *fit, double seconds,
+                                 uint64_t peak, json_t **out, medley_error *err) {
   (void)w;
   json_t *parts = json_array();
   for (size_t i = 0; i < data->content->count; i++) {
     const representation_part *p = &data->content->parts[i];
     json_array_append_new(parts, json_pack("{s:s, s:s, s:I, s:I, s:I, s:f}", "name", p->name, "encoder",
-                                           p->encoder ? p->encoder->kind->name : "", "dim", (json_int_t)p->features.dim, "items",
-                                           (json_int_t)features_present_count(&p->features), "unreadable", (json_int_t)p->unreadable,
-                                           "seconds", p->seconds));
+                                           p->encoder ? p->encoder->kind->name : "", "dim", (json_int_t)p->features.dim,
+                                           "items", (json_int_t)features_present_count(&p->features), "unreadable",
+                                           (json_int_t)p->unreadable, "seconds", p->seconds));
   }
-  *out = json_pack("{s:o, s:o, s:f, s:I}", "content", parts, "fit", fit_result_to_json(fit), "seconds", seconds, "peak_memory_bytes",
-                   (json_int_t)peak);
+  *out = json_pack("{s:o, s:o, s:f, s:I}", "content", parts, "fit", fit_result_to_json(fit), "seconds", seconds,
+                   "peak_memory_bytes", (json_int_t)peak);
   return *out ? MEDLEY_OK : error_memory(err, "a report");
 }
 
-static medley_status train_run(medley_workspace *w, const medley_train_options *o, const medley_progress *progress, json_t **report,
-                               int64_t *number, medley_error *err) {
+static medley_status train_run(medley_workspace *w, const medley_train_options *o, const medley_progress *progress,
+                               json_t **report, int64_t *number, medley_error *err) {
   medley_status status = MEDLEY_OK;
   dataset data = {0};
   fit_result fit = {0};
@@ -109,15 +109,15 @@ static medley_status train_run(medley_workspace *w, const medley_train_options *
   double started = clock_now_s();
   uint64_t seed = o->seed ? o->seed : 1;
   TRY(dataset_load(w, progress, &data, err));
-  if (data.items.count == 0) FAIL(err, MEDLEY_ERR_USAGE, "the workspace has no items yet: import some first (medley import --help)");
+  if (data.items.count == 0)
+    FAIL(err, MEDLEY_ERR_USAGE, "the workspace has no items yet: import some first (medley import --help)");
   words_job words = {w, &data.items, progress};
   TRY(words_index(&words, err));
   TRY(dataset_represent(w, &data, NULL, seed, o->fresh != 0, progress, err));
   TRY(space_fit(data.content, NULL, seed, progress, &shared, err));
   fit_input input = dataset_fit_input(&data, NULL);
-  fit_options options = {.seed = seed,
-                         .models = o->models,
-                         .validation = data.log.has_time ? SPLIT_GLOBAL_TIME : SPLIT_USER_RANDOM};
+  fit_options options = {
+      .seed = seed, .models = o->models, .validation = data.log.has_time ? SPLIT_GLOBAL_TIME : SPLIT_USER_RANDOM};
   TRY(fit_run(&input, &options, progress, &fit, err));
   uint64_t peak = memory_peak_bytes();
   TRY(report_make(w, &data, &fit, clock_now_s() - started, peak, report, err));
@@ -136,21 +136,23 @@ done:
   return status;
 }
 
-static medley_status run_remember(medley_workspace *w, int64_t number, int64_t started_s, double seconds, const char *text,
-                                  medley_error *err) {
+static medley_status run_remember(medley_workspace *w, int64_t number, int64_t started_s, double seconds,
+                                  const char *text, medley_error *err) {
   medley_status status = MEDLEY_OK;
   store_generation row = {.number = number, .created_s = clock_wall_s(), .manifest = text};
   TRY(w->kind->begin(w->store, err));
   status = w->kind->put_generation(w->store, &row, err);
   if (status == MEDLEY_OK) status = w->kind->put_run(w->store, "train", started_s, seconds, text, err);
-  if (status != MEDLEY_OK) w->kind->rollback(w->store);
-  else TRY(w->kind->commit(w->store, err));
+  if (status != MEDLEY_OK)
+    w->kind->rollback(w->store);
+  else
+    TRY(w->kind->commit(w->store, err));
 done:
   return status;
 }
 
-medley_status medley_train(medley_workspace *workspace, const medley_train_options *options, const medley_progress *progress,
-                           char **report_json, medley_error *err) {
+medley_status medley_train(medley_workspace *workspace, const medley_train_options *options,
+                           const medley_progress *progress, char **report_json, medley_error *err) {
   medley_status status = MEDLEY_OK;
   static const medley_train_options usual = {0};
   json_t *report = NULL;

@@ -61,7 +61,8 @@ medley_status medley_workspace_create(const char *path, medley_error *err) {
     goto done;
   }
   if (file_exists(db)) FAIL(err, MEDLEY_ERR_EXISTS, "'%s' is a workspace already", path);
-  if (file_exists(path) && !file_is_folder(path)) FAIL(err, MEDLEY_ERR_EXISTS, "'%s' is a file; a workspace is a folder", path);
+  if (file_exists(path) && !file_is_folder(path))
+    FAIL(err, MEDLEY_ERR_EXISTS, "'%s' is a file; a workspace is a folder", path);
   if (!file_exists(path)) {
     if (mkdir(path, 0777) != 0) {
       status = error_set_errno(err, MEDLEY_ERR_IO, errno, "cannot create folder '%s'", path);
@@ -92,8 +93,8 @@ static medley_status workspace_read(medley_workspace *w, medley_error *err) {
     goto done;
   }
   if (!file_exists(db))
-    FAIL(err, MEDLEY_ERR_NOT_FOUND, "'%s' is no workspace (there is no medley.db in it); make one with 'medley init %s'", w->path,
-         w->path);
+    FAIL(err, MEDLEY_ERR_NOT_FOUND,
+         "'%s' is no workspace (there is no medley.db in it); make one with 'medley init %s'", w->path, w->path);
   TRY(config_load(&w->config, conf, err));
   const char *kind = config_string(&w->config, "store.kind", "sqlite");
   w->kind = store_kind_find(kind);
@@ -188,10 +189,10 @@ medley_status workspace_user_id(medley_workspace *w, const char *key, int64_t *i
 /* ---- describe ---- */
 
 static json_t *counts_to_json(const store_counts *c) {
-  return json_pack("{s:I, s:I, s:I, s:I, s:I, s:{s:I, s:I, s:I}}", "items", (json_int_t)c->items, "users", (json_int_t)c->users,
-                   "events", (json_int_t)c->events, "links", (json_int_t)c->links, "vectors", (json_int_t)c->vectors, "media", "image",
-                   (json_int_t)c->media[MODALITY_IMAGE], "audio", (json_int_t)c->media[MODALITY_AUDIO], "video",
-                   (json_int_t)c->media[MODALITY_VIDEO]);
+  return json_pack("{s:I, s:I, s:I, s:I, s:I, s:{s:I, s:I, s:I}}", "items", (json_int_t)c->items, "users",
+                   (json_int_t)c->users, "events", (json_int_t)c->events, "links", (json_int_t)c->links, "vectors",
+                   (json_int_t)c->vectors, "media", "image", (json_int_t)c->media[MODALITY_IMAGE], "audio",
+                   (json_int_t)c->media[MODALITY_AUDIO], "video", (json_int_t)c->media[MODALITY_VIDEO]);
 }
 
 medley_status medley_workspace_describe(medley_workspace *w, char **json, medley_error *err) {
@@ -204,10 +205,10 @@ medley_status medley_workspace_describe(medley_workspace *w, char **json, medley
   TRY(w->kind->counts(w->store, &counts, err));
   TRY(workspace_generation(w, &g, err));
   if (db != NULL) file_stat(db, &size, NULL);
-  out = json_pack("{s:s, s:s, s:s, s:I, s:o, s:o}", "workspace", w->path, "medley", MEDLEY_VERSION, "store", w->kind->name,
-                  "database_bytes", (json_int_t)size, "counts", counts_to_json(&counts), "generation",
-                  g ? json_pack("{s:I, s:s, s:I}", "number", (json_int_t)g->number, "made", json_member_string(g->manifest, "made", "?"),
-                                "items", (json_int_t)g->item_count)
+  out = json_pack("{s:s, s:s, s:s, s:I, s:o, s:o}", "workspace", w->path, "medley", MEDLEY_VERSION, "store",
+                  w->kind->name, "database_bytes", (json_int_t)size, "counts", counts_to_json(&counts), "generation",
+                  g ? json_pack("{s:I, s:s, s:I}", "number", (json_int_t)g->number, "made",
+                                json_member_string(g->manifest, "made", "?"), "items", (json_int_t)g->item_count)
                     : json_null());
   *json = out ? json_to_text(out) : NULL;
   if (*json == NULL) status = error_memory(err, "a description");

@@ -15,16 +15,17 @@ struct medley_workspace {
   config config;
   const store_kind *kind;
   store *store;
-  generation *generation;  /* NULL until one is published and first needed */
-  double looked_s;         /* when `current` was read last */
-  text_preparer *preparer; /* for words of queries; made on first use */
-  struct media_pool *pool; /* for queries with files; made on first use */
+  generation *generation;         /* NULL until one is published and first needed */
+  double looked_s;                /* when `current` was read last */
+  text_preparer *preparer;        /* for words of queries; made on first use */
+  struct media_pool *pool;        /* for queries with files; made on first use */
   struct answer_buffers *buffers; /* reused between answers */
 };
 
 /* "<workspace>/<name>"; NULL when memory runs out. */
 char *workspace_path(const medley_workspace *w, const char *name);
-/* The serving generation, loaded if need be; *out is borrowed and NULL when nothing was trained yet. Looks at `current` at most once a second. */
+/* The serving generation, loaded if need be; *out is borrowed and NULL when nothing was trained yet. Looks at `current`
+ * at most once a second. */
 medley_status workspace_generation(medley_workspace *w, generation **out, medley_error *err) MEDLEY_CHECK;
 medley_status workspace_preparer(medley_workspace *w, text_preparer **out, medley_error *err) MEDLEY_CHECK;
 medley_status workspace_pool(medley_workspace *w, struct media_pool **out, medley_error *err) MEDLEY_CHECK;

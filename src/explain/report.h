@@ -1,4 +1,5 @@
-/* explain/report.h: the evaluation as a page with plots (F82): one self-contained HTML file, no scripts from elsewhere. */
+/* explain/report.h: the evaluation as a page with plots (F82): one self-contained HTML file, no scripts from elsewhere.
+ */
 #ifndef EXPLAIN_REPORT_H
 #define EXPLAIN_REPORT_H
 

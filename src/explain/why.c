@@ -51,7 +51,8 @@ static void why_part_phrase(const why_part *part, strbuf *out) {
   strbuf_printf(out, "%s (%+.2f)", part->name, part->value);
 }
 
-void why_sentences(const why_part *parts, size_t part_count, const why_item *evidence, size_t evidence_count, strbuf *out) {
+void why_sentences(const why_part *parts, size_t part_count, const why_item *evidence, size_t evidence_count,
+                   strbuf *out) {
   why_part sorted[64];
   size_t count = part_count < 64 ? part_count : 64, told = 0;
   why_evidence(evidence, evidence_count, out);
@@ -60,11 +61,14 @@ void why_sentences(const why_part *parts, size_t part_count, const why_item *evi
   qsort(sorted, count, sizeof *sorted, part_compare);
   for (size_t i = 0; i < count && told < PARTS_TOLD; i++) {
     if (fabs(sorted[i].value) < PART_WORTH * fabs(sorted[0].value)) break;
-    if (told > 0) strbuf_append(out, "; ");
-    else if (out->length > 0) strbuf_append(out, " ");
+    if (told > 0)
+      strbuf_append(out, "; ");
+    else if (out->length > 0)
+      strbuf_append(out, " ");
     size_t before = out->length;
     why_part_phrase(&sorted[i], out);
-    if (told++ == 0 && !out->failed && out->text[before] >= 'a' && out->text[before] <= 'z') out->text[before] -= 'a' - 'A';
+    if (told++ == 0 && !out->failed && out->text[before] >= 'a' && out->text[before] <= 'z')
+      out->text[before] -= 'a' - 'A';
   }
   strbuf_append(out, ".");
 }

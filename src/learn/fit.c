@@ -9,9 +9,9 @@
 #include "learn/fit_validation.h"
 #include "learn/weights.h"
 
-#define TUNE_USERS 1500    /* users asked for each setting that is tried */
-#define WEIGHT_USERS 4000  /* users asked for the weights of the blend */
-#define WEIGHT_KEEP 150    /* items kept per user and column while weights are searched */
+#define TUNE_USERS 1500   /* users asked for each setting that is tried */
+#define WEIGHT_USERS 4000 /* users asked for the weights of the blend */
+#define WEIGHT_KEEP 150   /* items kept per user and column while weights are searched */
 
 /* One run of fit. */
 typedef struct fitter {
@@ -20,7 +20,7 @@ typedef struct fitter {
   const medley_progress *progress;
   fit_result *out;
   fit_validation validation;
-  recommender_data tune_data; /* what the models see while settings are tried */
+  recommender_data tune_data;          /* what the models see while settings are tried */
   recommender *tuned[BLEND_PARTS_MAX]; /* the best of each kind, fitted on tune_data */
   float cold_shift;
   char stage_name[64];
@@ -34,7 +34,8 @@ static size_t settings_count(const recommender_kind *kind) {
 
 /* ---- settings of one model ---- */
 
-static medley_status model_objective(const measure_task *task, const recommender *model, double *objective, medley_error *err) {
+static medley_status model_objective(const measure_task *task, const recommender *model, double *objective,
+                                     medley_error *err) {
   medley_status status = MEDLEY_OK;
   static const char *const names[] = {"recall@20", "ndcg@20"};
   measure_metric metrics[2];
@@ -50,7 +51,8 @@ done:
 }
 
 /* Fits with these values and keeps the model when it is the best so far. */
-static medley_status model_try(fitter *f, size_t index, const double *values, progress_stage *stage, medley_error *err) {
+static medley_status model_try(fitter *f, size_t index, const double *values, progress_stage *stage,
+                               medley_error *err) {
   medley_status status = MEDLEY_OK;
   fit_model *model = &f->out->models[index];
   recommender *candidate = NULL;
@@ -120,8 +122,10 @@ static medley_status models_choose(fitter *f, medley_error *err) {
     model->objective = NAN;
     model->tuned_cold = (*k)->needs_features && (*k)->scores_cold_items && f->validation.has_cold;
     recommender_defaults(*k, model->values);
-    if ((*k)->needs_features && !content) snprintf(model->skipped, sizeof model->skipped, "no item has text, media, tags or vectors");
-    else if ((*k)->needs_time && f->tune_data.train->time_s == NULL) snprintf(model->skipped, sizeof model->skipped, "events have no times");
+    if ((*k)->needs_features && !content)
+      snprintf(model->skipped, sizeof model->skipped, "no item has text, media, tags or vectors");
+    else if ((*k)->needs_time && f->tune_data.train->time_s == NULL)
+      snprintf(model->skipped, sizeof model->skipped, "events have no times");
     else if ((*k)->accepts != NULL && (*k)->accepts(&f->tune_data, &why) != MEDLEY_OK)
       snprintf(model->skipped, sizeof model->skipped, "%.*s", (int)sizeof model->skipped - 1, why.text);
     if (model->skipped[0] != '\0' && f->options->models != NULL)
@@ -199,7 +203,8 @@ done:
   return status;
 }
 
-/* Where cold items stand among warm ones: tried on both kinds of held-out events at once, in their natural proportion. */
+/* Where cold items stand among warm ones: tried on both kinds of held-out events at once, in their natural proportion.
+ */
 static medley_status shift_tune(fitter *f, medley_error *err) {
   medley_status status = MEDLEY_OK;
   weights_problem problem = {0};
@@ -269,7 +274,8 @@ done:
   return status;
 }
 
-/* Without anything to validate on (a handful of events), popularity answers, and what scores cold items stands beside it. */
+/* Without anything to validate on (a handful of events), popularity answers, and what scores cold items stands beside
+ * it. */
 static void weights_fall_back(fitter *f) {
   for (size_t p = 0; p < f->out->model_count; p++) {
     fit_model *m = &f->out->models[p];
@@ -286,8 +292,8 @@ static bool any_weight(const fit_result *r, int temperature) {
   return false;
 }
 
-/* A stranger has no history, and every model that needs one is silent: something that needs none must be in the blend, with so little
- * weight that it only breaks ties for everybody else. */
+/* A stranger has no history, and every model that needs one is silent: something that needs none must be in the blend,
+ * with so little weight that it only breaks ties for everybody else. */
 static void weights_for_strangers(fit_result *r) {
   fit_model *fallback = NULL;
   for (size_t p = 0; p < r->model_count; p++) {
@@ -333,8 +339,8 @@ done:
   return status;
 }
 
-medley_status fit_run(const fit_input *input, const fit_options *options, const medley_progress *progress, fit_result *out,
-                      medley_error *err) {
+medley_status fit_run(const fit_input *input, const fit_options *options, const medley_progress *progress,
+                      fit_result *out, medley_error *err) {
   medley_status status = MEDLEY_OK;
   double started = clock_now_s();
   fitter f = {.input = input, .options = options, .progress = progress, .out = out};
@@ -391,8 +397,8 @@ static json_t *model_to_json(const fit_model *m) {
   json_t *settings = json_object();
   for (size_t s = 0; s < settings_count(m->kind); s++)
     json_object_set_new(settings, m->kind->settings[s].name, json_real(m->values[s]));
-  json_t *entry = json_pack("{s:s, s:s, s:o, s:o, s:s, s:f, s:f, s:f, s:I}", "model", m->kind->name, "part", m->kind->part,
-                            "settings", settings, "validation", number_or_null(m->objective), "tuned_on",
+  json_t *entry = json_pack("{s:s, s:s, s:o, s:o, s:s, s:f, s:f, s:f, s:I}", "model", m->kind->name, "part",
+                            m->kind->part, "settings", settings, "validation", number_or_null(m->objective), "tuned_on",
                             m->tuned_cold ? "cold items" : "warm items", "weight_warm", (double)m->weight[BLEND_WARM],
                             "weight_cold", (double)m->weight[BLEND_COLD], "fit_seconds", m->fit_s, "peak_memory_bytes",
                             (json_int_t)m->peak_bytes);
@@ -403,10 +409,10 @@ static json_t *model_to_json(const fit_model *m) {
 json_t *fit_result_to_json(const fit_result *r) {
   json_t *models = json_array();
   for (size_t p = 0; p < r->model_count; p++) json_array_append_new(models, model_to_json(&r->models[p]));
-  return json_pack("{s:o, s:{s:o, s:o, s:o, s:o}, s:f, s:f, s:I, s:I, s:I}", "models", models, "validation", "warm_recall@20",
-                   number_or_null(r->warm_recall), "warm_ndcg@20", number_or_null(r->warm_ndcg), "cold_recall@20",
-                   number_or_null(r->cold_recall), "cold_ndcg@20", number_or_null(r->cold_ndcg), "cold_shift",
-                   r->blend ? (double)r->blend->cold_shift : 0.0, "seconds", r->seconds, "users",
+  return json_pack("{s:o, s:{s:o, s:o, s:o, s:o}, s:f, s:f, s:I, s:I, s:I}", "models", models, "validation",
+                   "warm_recall@20", number_or_null(r->warm_recall), "warm_ndcg@20", number_or_null(r->warm_ndcg),
+                   "cold_recall@20", number_or_null(r->cold_recall), "cold_ndcg@20", number_or_null(r->cold_ndcg),
+                   "cold_shift", r->blend ? (double)r->blend->cold_shift : 0.0, "seconds", r->seconds, "users",
                    (json_int_t)r->train.by_user.rows, "items", (json_int_t)r->train.by_user.columns, "interactions",
                    (json_int_t)sparse_count(&r->train.by_user));
 }

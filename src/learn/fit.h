@@ -1,9 +1,10 @@
 /* learn/fit.h: from interactions and features to a tuned blend.
  *
- * Inside the events it may learn from, fit carves out a validation part twice over: a share of the events of warm items, and all events of
- * a random share of the items, which so become cold on purpose. On the rest it fits every model that accepts the data, choosing each model's
- * settings from its grid, then the weights of the blend: warm weights on the first part, cold weights and the place of cold items among
- * warm ones on the second. Then the models that count are fitted again on everything.
+ * Inside the events it may learn from, fit carves out a validation part twice over: a share of the events of warm
+ * items, and all events of a random share of the items, which so become cold on purpose. On the rest it fits every
+ * model that accepts the data, choosing each model's settings from its grid, then the weights of the blend: warm
+ * weights on the first part, cold weights and the place of cold items among warm ones on the second. Then the models
+ * that count are fitted again on everything.
  */
 #ifndef LEARN_FIT_H
 #define LEARN_FIT_H
@@ -31,29 +32,30 @@ typedef struct fit_options {
 typedef struct fit_model {
   const recommender_kind *kind;
   double values[RECOMMENDER_SETTINGS_MAX];
-  double objective;      /* (recall@20 + ndcg@20) / 2 on the validation part it was tuned on */
-  bool tuned_cold;       /* … which was the cold one */
+  double objective; /* (recall@20 + ndcg@20) / 2 on the validation part it was tuned on */
+  bool tuned_cold;  /* … which was the cold one */
   float weight[2];
-  double fit_s;          /* of the last fit, on everything */
+  double fit_s; /* of the last fit, on everything */
   uint64_t peak_bytes;
-  char skipped[256];     /* why it takes no part, "" when it does */
+  char skipped[256]; /* why it takes no part, "" when it does */
 } fit_model;
 
 typedef struct fit_result {
-  interactions train;      /* all that was learned from */
-  recommender_data data;   /* borrowed parts: train, features */
+  interactions train;              /* all that was learned from */
+  recommender_data data;           /* borrowed parts: train, features */
   features features[FEATURES_MAX]; /* borrowed from the representation */
-  int64_t *item_time_s;    /* [items] or NULL */
+  int64_t *item_time_s;            /* [items] or NULL */
   fit_model models[BLEND_PARTS_MAX];
   size_t model_count;
-  blend *blend;            /* owns the models with a weight */
-  recommender *others[BLEND_PARTS_MAX]; /* with every_model: fitted models without a weight, by index into models; owned */
+  blend *blend; /* owns the models with a weight */
+  recommender
+      *others[BLEND_PARTS_MAX]; /* with every_model: fitted models without a weight, by index into models; owned */
   double warm_recall, warm_ndcg, cold_recall, cold_ndcg; /* of the blend on validation; NAN when there was none */
   double seconds;
 } fit_result;
 
-medley_status fit_run(const fit_input *input, const fit_options *options, const medley_progress *progress, fit_result *out,
-                      medley_error *err) MEDLEY_CHECK;
+medley_status fit_run(const fit_input *input, const fit_options *options, const medley_progress *progress,
+                      fit_result *out, medley_error *err) MEDLEY_CHECK;
 void fit_result_deinit(fit_result *r);
 /* The fitted model of models[index], in the blend or beside it; NULL when there is none. */
 const recommender *fit_result_model(const fit_result *r, size_t index);

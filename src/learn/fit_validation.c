@@ -6,12 +6,13 @@
 
 #include "base/rng.h"
 
-#define VALID_SHARE 0.12    /* of the events of warm items */
-#define COLD_SHARE 0.1      /* of the items */
-#define COLD_ITEMS_MIN 20   /* fewer items made cold say nothing */
+#define VALID_SHARE 0.12      /* of the events of warm items */
+#define COLD_SHARE 0.1        /* of the items */
+#define COLD_ITEMS_MIN 20     /* fewer items made cold say nothing */
 #define COLD_SALT 0x636f6c64u /* so that the items' draw differs from the events' */
 
-static medley_status choose_cold(const interactions *all, uint64_t seed, uint8_t **out, uint32_t *count, medley_error *err) {
+static medley_status choose_cold(const interactions *all, uint64_t seed, uint8_t **out, uint32_t *count,
+                                 medley_error *err) {
   medley_status status = MEDLEY_OK;
   rng r;
   rng_seed(&r, seed ^ COLD_SALT);
@@ -26,7 +27,8 @@ done:
   return status;
 }
 
-/* Three labellings of the events: what is learned from and the warm part; the cold part; both parts in natural proportion. */
+/* Three labellings of the events: what is learned from and the warm part; the cold part; both parts in natural
+ * proportion. */
 typedef struct labels {
   uint8_t *base, *tune, *cold, *both;
 } labels;
@@ -38,8 +40,8 @@ static void labels_deinit(labels *l) {
   mem_free(l->both);
 }
 
-static medley_status labels_make(const fit_input *input, const fit_options *options, const uint8_t *made_cold, labels *l,
-                                 medley_error *err) {
+static medley_status labels_make(const fit_input *input, const fit_options *options, const uint8_t *made_cold,
+                                 labels *l, medley_error *err) {
   medley_status status = MEDLEY_OK;
   const event_log *log = input->log;
   rng r;
@@ -77,8 +79,8 @@ done:
   return status;
 }
 
-medley_status fit_validation_make(const fit_input *input, const fit_options *options, const interactions *all, size_t user_limit,
-                                  fit_validation *out, medley_error *err) {
+medley_status fit_validation_make(const fit_input *input, const fit_options *options, const interactions *all,
+                                  size_t user_limit, fit_validation *out, medley_error *err) {
   medley_status status = MEDLEY_OK;
   labels l = {0};
   uint32_t made = 0;

@@ -1,6 +1,7 @@
 /* learn/measure.c: see learn/measure.h.
  *
- * All items are ranked, never a sample of them: sampled metrics do not keep the order of models (Krichene & Rendle 2020).
+ * All items are ranked, never a sample of them: sampled metrics do not keep the order of models (Krichene & Rendle
+ * 2020).
  */
 #include "learn/measure.h"
 
@@ -46,7 +47,8 @@ medley_status measure_metric_parse(const char *text, measure_metric *out, medley
   }
   if (out->kind->needs_k && (at == NULL || !string_to_int64(at + 1, &k) || k < 1 || k > 10000))
     return error_set(err, MEDLEY_ERR_USAGE, "metric '%s' needs a list size from 1 to 10000, as in '%s@20'", text, name);
-  if (!out->kind->needs_k && at != NULL) return error_set(err, MEDLEY_ERR_USAGE, "metric '%s' takes no list size", name);
+  if (!out->kind->needs_k && at != NULL)
+    return error_set(err, MEDLEY_ERR_USAGE, "metric '%s' takes no list size", name);
   out->k = (size_t)k;
   snprintf(out->name, sizeof out->name, "%s", text);
   return MEDLEY_OK;
@@ -54,8 +56,8 @@ medley_status measure_metric_parse(const char *text, measure_metric *out, medley
 
 /* ---- histories ---- */
 
-medley_status history_of_row(const interactions *x, uint32_t user, const uint8_t *hidden_item, history_buffer *b, history *out,
-                             medley_error *err) {
+medley_status history_of_row(const interactions *x, uint32_t user, const uint8_t *hidden_item, history_buffer *b,
+                             history *out, medley_error *err) {
   medley_status status = MEDLEY_OK;
   uint64_t from = x->by_user.start[user], to = x->by_user.start[user + 1];
   size_t need = (size_t)(to - from), count = 0;
@@ -139,10 +141,10 @@ done:
 typedef struct measure_worker {
   recommender_scratch scratch;
   history_buffer buffer;
-  float *scores;       /* [items] */
-  scored *best;        /* [list_size] */
-  uint32_t *top;       /* [list_size] */
-  uint32_t *relevant;  /* [items at most] */
+  float *scores;      /* [items] */
+  scored *best;       /* [list_size] */
+  uint32_t *top;      /* [list_size] */
+  uint32_t *relevant; /* [items at most] */
   uint32_t *rank;
   size_t relevant_capacity;
 } measure_worker;
@@ -186,7 +188,8 @@ static medley_status worker_measure(measure_worker *w, const measure_task *task,
   TRY(history_of_row(task->history, user, task->hidden_item, &w->buffer, &h, err));
   TRY(what->score(what->context, &h, &w->scratch, w->scores, err));
   for (size_t i = 0; i < item_count; i++)
-    if (!isfinite(w->scores[i])) FAIL(err, MEDLEY_ERR_INTERNAL, "%s gives item %zu a score that is no number", what->name, i);
+    if (!isfinite(w->scores[i]))
+      FAIL(err, MEDLEY_ERR_INTERNAL, "%s gives item %zu a score that is no number", what->name, i);
   ranking r = {.candidate_count = mask_scores(task, &h, w->scores, item_count),
                .popularity = options->popularity,
                .user_count = options->fit_user_count,

@@ -1,4 +1,5 @@
-/* learn/measure.h: how good a scorer is on held-out events: full ranking, per-user values, intervals, slices, seconds. */
+/* learn/measure.h: how good a scorer is on held-out events: full ranking, per-user values, intervals, slices, seconds.
+ */
 #ifndef LEARN_MEASURE_H
 #define LEARN_MEASURE_H
 
@@ -26,8 +27,8 @@ typedef struct measure_task {
   size_t user_count;
 } measure_task;
 
-/* Users with at least one test item that is a candidate and not in their history; at most limit of them (0: all), drawn by seed.
- * *out is the caller's (mem_free). */
+/* Users with at least one test item that is a candidate and not in their history; at most limit of them (0: all), drawn
+ * by seed. *out is the caller's (mem_free). */
 medley_status measure_users(const measure_task *task, size_t limit, uint64_t seed, uint32_t **out, size_t *count,
                             medley_error *err) MEDLEY_CHECK;
 
@@ -35,8 +36,8 @@ medley_status measure_users(const measure_task *task, size_t limit, uint64_t see
 
 typedef struct measure_metric {
   const metric_kind *kind;
-  size_t k;       /* 0 when the metric takes none */
-  char name[32];  /* "recall@20" */
+  size_t k;      /* 0 when the metric takes none */
+  char name[32]; /* "recall@20" */
 } measure_metric;
 /* "recall@20" → kind and k; a sentence that lists the metrics when it is none. */
 medley_status measure_metric_parse(const char *text, measure_metric *out, medley_error *err) MEDLEY_CHECK;
@@ -44,16 +45,16 @@ medley_status measure_metric_parse(const char *text, measure_metric *out, medley
 typedef struct measure_options {
   const measure_metric *metrics;
   size_t metric_count;
-  const features *content;  /* for diversity; may be NULL */
-  double fit_user_count;    /* users in training, for novelty */
-  const float *popularity;  /* [items] in training */
-  bool keep_top;            /* keep the lists for coverage and Gini, at list_size */
+  const features *content; /* for diversity; may be NULL */
+  double fit_user_count;   /* users in training, for novelty */
+  const float *popularity; /* [items] in training */
+  bool keep_top;           /* keep the lists for coverage and Gini, at list_size */
 } measure_options;
 
 typedef struct measurement {
   size_t user_count, metric_count, list_size;
-  double *values;  /* [metric_count, user_count]; NAN where not defined */
-  uint32_t *top;   /* [user_count, list_size] best first, UINT32_MAX after the end; NULL unless kept */
+  double *values; /* [metric_count, user_count]; NAN where not defined */
+  uint32_t *top;  /* [user_count, list_size] best first, UINT32_MAX after the end; NULL unless kept */
   double seconds;
 } measurement;
 
@@ -64,7 +65,8 @@ void measurement_deinit(measurement *m);
 /* Mean over users where it is defined. */
 double measurement_mean(const measurement *m, size_t metric);
 
-/* A user's history out of a matrix row, without hidden items; points into arrays of at least the row's size that the caller gives. */
+/* A user's history out of a matrix row, without hidden items; points into arrays of at least the row's size that the
+ * caller gives. */
 typedef struct history_buffer {
   uint32_t *item;
   float *weight;

@@ -1,4 +1,5 @@
-/* learn/represent.c: media → vectors. See learn/represent.h; tags, years and imported vectors are in represent_tables.c. */
+/* learn/represent.c: media → vectors. See learn/represent.h; tags, years and imported vectors are in
+ * represent_tables.c. */
 #include "learn/represent.h"
 
 #include <math.h>
@@ -12,10 +13,10 @@
 #include "math/vector.h"
 #include "media/worker.h"
 
-#define ENCODE_BATCH 64        /* samples that are decoded before the encoder runs over them with all threads */
-#define FIT_SAMPLE_MAX 3000    /* media an encoder that needs fitting may hold in memory at once */
-#define STORE_BATCH 512        /* vectors kept per transaction */
-#define REASONS_TOLD 3         /* unreadable files that are named in full */
+#define ENCODE_BATCH 64     /* samples that are decoded before the encoder runs over them with all threads */
+#define FIT_SAMPLE_MAX 3000 /* media an encoder that needs fitting may hold in memory at once */
+#define STORE_BATCH 512     /* vectors kept per transaction */
+#define REASONS_TOLD 3      /* unreadable files that are named in full */
 
 /* The usual scale of each modality; "encode.normalise.<modality>" in medley.conf overrides it. */
 static const char *const default_normaliser[MODALITY_COUNT] = {"l2", "zscore", "zscore", "zscore"};
@@ -30,9 +31,9 @@ typedef struct media_job {
   modality modality;
   encoder *encoder;
   size_t dim;
-  float *sums;          /* [items, dim] of the item's files so far */
-  uint32_t *file_count; /* [items] files in the sum */
-  uint8_t *kept;        /* [items] the vector came from the store */
+  float *sums;               /* [items, dim] of the item's files so far */
+  uint32_t *file_count;      /* [items] files in the sum */
+  uint8_t *kept;             /* [items] the vector came from the store */
   unsigned char *signatures; /* [items, HASH_BYTES] */
   media_request *requests;
   uint32_t *request_item;
@@ -64,7 +65,8 @@ medley_status represent_item_text(const catalogue *items, uint32_t index, strbuf
   strbuf_reset(out);
   strbuf_append(out, item->title);
   if (item->text[0] != '\0') strbuf_printf(out, "\n%s", item->text);
-  for (uint32_t t = 0; t < item->tag_count; t++) strbuf_printf(out, "%c%s", t ? ' ' : '\n', items->tag_names[item->tags[t]]);
+  for (uint32_t t = 0; t < item->tag_count; t++)
+    strbuf_printf(out, "%c%s", t ? ' ' : '\n', items->tag_names[item->tags[t]]);
   if (out->failed) return error_set(err, MEDLEY_ERR_LIMIT, "item '%s': its text does not fit into memory", item->key);
   return MEDLEY_OK;
 }
@@ -120,8 +122,8 @@ done:
 }
 
 /* Scatters rows [count, dim] to the items they belong to; a zero row is a missing modality. */
-static medley_status features_scatter(const float *rows, const uint32_t *item, size_t count, size_t dim, uint32_t item_count,
-                                      features *out, medley_error *err) {
+static medley_status features_scatter(const float *rows, const uint32_t *item, size_t count, size_t dim,
+                                      uint32_t item_count, features *out, medley_error *err) {
   medley_status status = MEDLEY_OK;
   out->count = item_count;
   out->dim = dim;
@@ -187,8 +189,10 @@ static medley_status kept_vector_take(void *context, const store_vector *vector,
   if (index == NULL || vector->dim != job->dim) return MEDLEY_OK;
   if (memcmp(vector->content_hash, job->signatures + (size_t)*index * HASH_BYTES, HASH_BYTES) != 0) return MEDLEY_OK;
   float *row = job->sums + (size_t)*index * job->dim;
-  if (vector->dtype == STORE_F16) float_from_half(row, vector->values, job->dim);
-  else memcpy(row, vector->values, job->dim * sizeof *row);
+  if (vector->dtype == STORE_F16)
+    float_from_half(row, vector->values, job->dim);
+  else
+    memcpy(row, vector->values, job->dim * sizeof *row);
   job->file_count[*index] = 1;
   job->kept[*index] = 1;
   return MEDLEY_OK;
@@ -213,7 +217,8 @@ done:
   return status;
 }
 
-static medley_status job_receive(void *context, size_t index, medley_status outcome, media_sample *sample, const char *reason) {
+static medley_status job_receive(void *context, size_t index, medley_status outcome, media_sample *sample,
+                                 const char *reason) {
   media_job *job = context;
   uint32_t item = job->request_item[index];
   job->done++;
@@ -360,7 +365,8 @@ static medley_status job_run(media_job *job, media_pool **pool, medley_error *er
   }
   progress_end(&job->stage, job->request_count);
   for (uint32_t i = 0; i < job->items->count; i++)
-    if (job->file_count[i] > 1) vector_scale(job->sums + (size_t)i * job->dim, 1.0f / (float)job->file_count[i], job->dim);
+    if (job->file_count[i] > 1)
+      vector_scale(job->sums + (size_t)i * job->dim, 1.0f / (float)job->file_count[i], job->dim);
   if (!fit) TRY(job_keep(job, err));
 done:
   return status;
@@ -396,7 +402,8 @@ done:
 
 /* ---- normalisation ---- */
 
-medley_status represent_normalise(representation_part *part, const char *name, const uint8_t *fit_items, medley_error *err) {
+medley_status represent_normalise(representation_part *part, const char *name, const uint8_t *fit_items,
+                                  medley_error *err) {
   medley_status status = MEDLEY_OK;
   float *rows = NULL, *out = NULL;
   features *f = &part->features;
@@ -412,8 +419,10 @@ medley_status represent_normalise(representation_part *part, const char *name, c
   TRY_NEW(out, f->count * dim, "normalised vectors");
   normaliser_apply(&part->normaliser, f->values, f->count, out);
   for (size_t i = 0; i < f->count; i++) {
-    if (f->present[i]) f->present[i] = vector_normalise(out + i * dim, dim) > 0;
-    else memset(out + i * dim, 0, dim * sizeof *out);
+    if (f->present[i])
+      f->present[i] = vector_normalise(out + i * dim, dim) > 0;
+    else
+      memset(out + i * dim, 0, dim * sizeof *out);
   }
   mem_free(f->values);
   f->values = out;
@@ -458,8 +467,10 @@ static medley_status represent_modality(const catalogue *items, const store_kind
   part->modality = m;
   TRY(encoder->create(options->seed, 0, &part->encoder, err));
   job.encoder = part->encoder;
-  if (m == MODALITY_TEXT) TRY(represent_texts(items, options, progress, part, err));
-  else TRY(represent_media(&job, pool, part, err));
+  if (m == MODALITY_TEXT)
+    TRY(represent_texts(items, options, progress, part, err));
+  else
+    TRY(represent_media(&job, pool, part, err));
   part->seconds = clock_now_s() - started;
 done:
   job_deinit(&job);
@@ -467,7 +478,7 @@ done:
 }
 
 medley_status representation_keep(representation *r, const represent_options *options, representation_part *part,
-                                         const char *normaliser, medley_error *err) {
+                                  const char *normaliser, medley_error *err) {
   medley_status status = MEDLEY_OK;
   if (r->count == FEATURES_MAX || features_present_count(&part->features) == 0) {
     representation_part_deinit(part);
@@ -482,8 +493,9 @@ done:
   return status;
 }
 
-medley_status represent_catalogue(const catalogue *items, const store_kind *kind, store *s, const represent_options *options,
-                                  const medley_progress *progress, representation **out, medley_error *err) {
+medley_status represent_catalogue(const catalogue *items, const store_kind *kind, store *s,
+                                  const represent_options *options, const medley_progress *progress,
+                                  representation **out, medley_error *err) {
   medley_status status = MEDLEY_OK;
   media_pool *pool = NULL;
   representation *r = NULL;
@@ -497,7 +509,8 @@ medley_status represent_catalogue(const catalogue *items, const store_kind *kind
       representation_part_deinit(&part);
       goto done;
     }
-    TRY(representation_keep(r, options, &part, setting_of(options, "encode.normalise", (modality)m, default_normaliser[m]), err));
+    TRY(representation_keep(r, options, &part,
+                            setting_of(options, "encode.normalise", (modality)m, default_normaliser[m]), err));
   }
   for (const represent_table *build = represent_tables; *build != NULL; build++) {
     representation_part part = {0};

@@ -41,10 +41,11 @@ static medley_status part_save(const representation_part *part, size_t index, sa
   TRY(normaliser_save(&part->normaliser, w, name, err));
   snprintf(name, sizeof name, "%s.encoder", prefix);
   if (part->encoder != NULL) TRY(part->encoder->kind->save(part->encoder, w, name, err));
-  json_t *entry = json_pack("{s:s, s:i, s:i, s:s, s:I, s:I, s:I, s:f}", "name", part->name, "source", (int)part->source, "modality",
-                            (int)part->modality, "encoder", part->encoder ? part->encoder->kind->name : "", "dim",
-                            (json_int_t)part->features.dim, "present", (json_int_t)features_present_count(&part->features),
-                            "unreadable", (json_int_t)part->unreadable, "seconds", part->seconds);
+  json_t *entry =
+      json_pack("{s:s, s:i, s:i, s:s, s:I, s:I, s:I, s:f}", "name", part->name, "source", (int)part->source, "modality",
+                (int)part->modality, "encoder", part->encoder ? part->encoder->kind->name : "", "dim",
+                (json_int_t)part->features.dim, "present", (json_int_t)features_present_count(&part->features),
+                "unreadable", (json_int_t)part->unreadable, "seconds", part->seconds);
   if (entry == NULL || json_array_append_new(list, entry) != 0) return error_memory(err, "a manifest");
 done:
   return status;
@@ -88,21 +89,26 @@ static medley_status part_load(const safetensors *s, const json_t *entry, size_t
   const char *encoder = json_member_string(entry, "encoder", "");
   if (encoder[0] == '\0') goto done;
   const encoder_kind *kind = encoder_kind_find(encoder);
-  if (kind == NULL) FAIL(err, MEDLEY_ERR_UNSUPPORTED, "%s: was made with the encoder '%s', which this Medley has not", s->path, encoder);
+  if (kind == NULL)
+    FAIL(err, MEDLEY_ERR_UNSUPPORTED, "%s: was made with the encoder '%s', which this Medley has not", s->path,
+         encoder);
   snprintf(name, sizeof name, "%s.encoder", prefix);
   TRY(kind->load(s, name, &part->encoder, err));
   /* A query is encoded, normalised and compared: the three must fit together. */
   if (kind->dim(part->encoder) != part->normaliser.in_dim || part->normaliser.out_dim != part->features.dim)
-    FAIL(err, MEDLEY_ERR_CORRUPT, "%s: encoder, normaliser and vectors of '%s' do not fit together", s->path, part->name);
+    FAIL(err, MEDLEY_ERR_CORRUPT, "%s: encoder, normaliser and vectors of '%s' do not fit together", s->path,
+         part->name);
 done:
   return status;
 }
 
-medley_status representation_load(const safetensors *s, const json_t *manifest, representation **out, medley_error *err) {
+medley_status representation_load(const safetensors *s, const json_t *manifest, representation **out,
+                                  medley_error *err) {
   medley_status status = MEDLEY_OK;
   representation *r = NULL;
   const json_t *list = json_object_get(manifest, "representation");
-  if (json_array_size(list) > FEATURES_MAX) FAIL(err, MEDLEY_ERR_CORRUPT, "%s: more than %d parts", s->path, FEATURES_MAX);
+  if (json_array_size(list) > FEATURES_MAX)
+    FAIL(err, MEDLEY_ERR_CORRUPT, "%s: more than %d parts", s->path, FEATURES_MAX);
   TRY_NEW(r, 1, "a representation");
   for (size_t i = 0; i < json_array_size(list); i++) {
     status = part_load(s, json_array_get(list, i), i, &r->parts[i], &r->item_count, err);

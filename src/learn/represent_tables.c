@@ -7,9 +7,9 @@
 #include "learn/represent_parts.h"
 #include "math/vector.h"
 
-#define TAG_DIM_MAX 512  /* the most frequent tags; rarer ones say little and cost a column each */
-#define YEAR_STEP 3.0    /* years between the centres of the bumps */
-#define YEAR_WIDTH 4.0   /* standard deviation of a bump: films four years apart are alike by exp(-1/4) */
+#define TAG_DIM_MAX 512 /* the most frequent tags; rarer ones say little and cost a column each */
+#define YEAR_STEP 3.0   /* years between the centres of the bumps */
+#define YEAR_WIDTH 4.0  /* standard deviation of a bump: films four years apart are alike by exp(-1/4) */
 
 /* ---- tags ---- */
 
@@ -24,8 +24,8 @@ static int tag_count_compare(const void *a, const void *b) {
 }
 
 /* column [tag_count]: where a tag's weight goes, UINT32_MAX when it is left out; idf [dim]. */
-static medley_status tags_choose(const catalogue *items, const uint8_t *fit_items, uint32_t *column, float **idf, size_t *dim,
-                                 medley_error *err) {
+static medley_status tags_choose(const catalogue *items, const uint8_t *fit_items, uint32_t *column, float **idf,
+                                 size_t *dim, medley_error *err) {
   medley_status status = MEDLEY_OK;
   tag_count *counts = NULL;
   uint32_t fitted = 0;
@@ -78,9 +78,10 @@ done:
 
 /* ---- years ---- */
 
-/* A year becomes a row of Gaussian bumps, so that the dot product of two items falls smoothly with the years between them. */
-static medley_status represent_years(const catalogue *items, const represent_options *options, representation_part *part,
-                                     medley_error *err) {
+/* A year becomes a row of Gaussian bumps, so that the dot product of two items falls smoothly with the years between
+ * them. */
+static medley_status represent_years(const catalogue *items, const represent_options *options,
+                                     representation_part *part, medley_error *err) {
   (void)options;
   medley_status status = MEDLEY_OK;
   int first = 0, last = 0;
@@ -132,18 +133,21 @@ static medley_status space_take(void *context, const store_vector *vector, medle
     TRY_NEW(f->present, f->count, "imported vectors");
   }
   if (f->dim != vector->dim)
-    FAIL(err, MEDLEY_ERR_INPUT, "vectors of space '%s' have %zu dimensions, that of item '%s' has %u: import them again",
-         job->part->name, f->dim, job->items->items[*index].key, vector->dim);
+    FAIL(err, MEDLEY_ERR_INPUT,
+         "vectors of space '%s' have %zu dimensions, that of item '%s' has %u: import them again", job->part->name,
+         f->dim, job->items->items[*index].key, vector->dim);
   float *row = f->values + (size_t)*index * f->dim;
-  if (vector->dtype == STORE_F16) float_from_half(row, vector->values, f->dim);
-  else memcpy(row, vector->values, f->dim * sizeof *row);
+  if (vector->dtype == STORE_F16)
+    float_from_half(row, vector->values, f->dim);
+  else
+    memcpy(row, vector->values, f->dim * sizeof *row);
   f->present[*index] = vector_norm(row, f->dim) > 0;
 done:
   return status;
 }
 
-medley_status represent_spaces(const catalogue *items, const store_kind *kind, store *s, const represent_options *options,
-                               representation *r, medley_error *err) {
+medley_status represent_spaces(const catalogue *items, const store_kind *kind, store *s,
+                               const represent_options *options, representation *r, medley_error *err) {
   medley_status status = MEDLEY_OK;
   strbuf names = {0};
   status = kind->meta_get(s, "vector_spaces", &names, NULL);

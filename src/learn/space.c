@@ -8,7 +8,7 @@
 #include "base/rng.h"
 #include "math/vector.h"
 
-#define PAIR_ITEMS_MIN 60       /* fewer common items teach nothing about each other */
+#define PAIR_ITEMS_MIN 60 /* fewer common items teach nothing about each other */
 #define VALID_SHARE 0.15
 #define CALIBRATION_PAIRS 20000
 #define INDEX_KIND "exact"
@@ -28,7 +28,8 @@ void space_free(space *s) {
 
 /* ---- pairs ---- */
 
-/* The rows of both parts for the items that have both; every item with a draw below VALID_SHARE goes to the second set. */
+/* The rows of both parts for the items that have both; every item with a draw below VALID_SHARE goes to the second set.
+ */
 typedef struct pair_rows {
   float *x[2], *y[2]; /* [0] train, [1] valid */
   size_t count[2];
@@ -41,8 +42,8 @@ static void pair_rows_deinit(pair_rows *r) {
   }
 }
 
-static medley_status pair_rows_collect(const features *a, const features *b, const uint8_t *fit_items, uint64_t seed, pair_rows *out,
-                                       medley_error *err) {
+static medley_status pair_rows_collect(const features *a, const features *b, const uint8_t *fit_items, uint64_t seed,
+                                       pair_rows *out, medley_error *err) {
   medley_status status = MEDLEY_OK;
   rng r;
   uint8_t *where = NULL;
@@ -74,7 +75,8 @@ done:
 
 static double report_mean(const alignment_report *r) { return (r->recall_10[0] + r->recall_10[1]) / 2; }
 
-static medley_status alignment_report_make(const alignment *map, const aligner_pairs *pairs, alignment_report *out, medley_error *err) {
+static medley_status alignment_report_make(const alignment *map, const aligner_pairs *pairs, alignment_report *out,
+                                           medley_error *err) {
   medley_status status = MEDLEY_OK;
   float *a = NULL, *b = NULL;
   TRY_NEW(a, pairs->count * map->dim, "aligned rows");
@@ -89,7 +91,8 @@ done:
 }
 
 /* The aligner that pairs held-out items best. */
-static medley_status pair_fit(const aligner_pairs *train, const aligner_pairs *valid, space_pair *pair, medley_error *err) {
+static medley_status pair_fit(const aligner_pairs *train, const aligner_pairs *valid, space_pair *pair,
+                              medley_error *err) {
   medley_status status = MEDLEY_OK;
   static const char *const tried[] = {"align.cca", "align.ridge"};
   alignment candidate = {0};
@@ -124,7 +127,8 @@ done:
   return status;
 }
 
-static medley_status space_add_pair(space *s, uint32_t a, uint32_t b, const uint8_t *fit_items, uint64_t seed, medley_error *err) {
+static medley_status space_add_pair(space *s, uint32_t a, uint32_t b, const uint8_t *fit_items, uint64_t seed,
+                                    medley_error *err) {
   medley_status status = MEDLEY_OK;
   pair_rows rows = {0};
   const features *x = &s->content->parts[a].features, *y = &s->content->parts[b].features;
@@ -166,7 +170,8 @@ static void side_calibrate(space_side *side, const float *query_rows, const uint
   side->deviation = variance > 1e-12 ? (float)sqrt(variance) : 1;
 }
 
-static medley_status space_add_side(space *s, space_side side, const float *query_rows, const uint8_t *query_present, medley_error *err) {
+static medley_status space_add_side(space *s, space_side side, const float *query_rows, const uint8_t *query_present,
+                                    medley_error *err) {
   medley_status status = MEDLEY_OK;
   if (s->side_count == SPACE_SIDES_MAX) return MEDLEY_OK;
   size_t count = s->content->item_count;
@@ -182,7 +187,8 @@ static medley_status space_add_sides(space *s, medley_error *err) {
   medley_status status = MEDLEY_OK;
   for (uint32_t p = 0; p < s->content->count; p++) {
     const features *f = &s->content->parts[p].features;
-    space_side own = {.query_part = p, .item_part = p, .rows = f->values, .present = f->present, .dim = f->dim, .weight = 1};
+    space_side own = {
+        .query_part = p, .item_part = p, .rows = f->values, .present = f->present, .dim = f->dim, .weight = 1};
     TRY(space_add_side(s, own, f->values, f->present, err));
   }
   for (size_t k = 0; k < s->pair_count; k++) {
@@ -206,8 +212,8 @@ done:
 
 static bool part_takes_queries(const representation_part *p) { return p->encoder != NULL; }
 
-medley_status space_fit(const representation *content, const uint8_t *fit_items, uint64_t seed, const medley_progress *progress, space **out,
-                        medley_error *err) {
+medley_status space_fit(const representation *content, const uint8_t *fit_items, uint64_t seed,
+                        const medley_progress *progress, space **out, medley_error *err) {
   medley_status status = MEDLEY_OK;
   space *s = NULL;
   progress_stage stage;
@@ -234,8 +240,10 @@ done:
 /* ---- asking ---- */
 
 void space_side_query(const space_side *side, const float *query, float *out) {
-  if (side->map == NULL) memcpy(out, query, side->dim * sizeof *out);
-  else alignment_apply(side->map, side->query_side, query, 1, out);
+  if (side->map == NULL)
+    memcpy(out, query, side->dim * sizeof *out);
+  else
+    alignment_apply(side->map, side->query_side, query, 1, out);
 }
 
 float space_side_score(const space_side *side, const float *query, uint32_t item) {
@@ -247,9 +255,9 @@ float space_side_score(const space_side *side, const float *query, uint32_t item
 /* ---- save and load ---- */
 
 static json_t *report_to_json(const alignment_report *r) {
-  return json_pack("{s:[f,f], s:[f,f], s:[f,f], s:[f,f], s:f}", "recall@1", r->recall_1[0], r->recall_1[1], "recall@5", r->recall_5[0],
-                   r->recall_5[1], "recall@10", r->recall_10[0], r->recall_10[1], "median_rank", r->median_rank[0], r->median_rank[1],
-                   "paired_distance", r->paired_distance);
+  return json_pack("{s:[f,f], s:[f,f], s:[f,f], s:[f,f], s:f}", "recall@1", r->recall_1[0], r->recall_1[1], "recall@5",
+                   r->recall_5[0], r->recall_5[1], "recall@10", r->recall_10[0], r->recall_10[1], "median_rank",
+                   r->median_rank[0], r->median_rank[1], "paired_distance", r->paired_distance);
 }
 
 medley_status space_save(const space *s, safetensors_writer *w, json_t *manifest, medley_error *err) {
@@ -264,8 +272,8 @@ medley_status space_save(const space *s, safetensors_writer *w, json_t *manifest
     json_t *entry = json_pack("{s:I, s:I, s:s, s:s, s:s, s:o, s:I, s:I}", "part_a", (json_int_t)pair->part[0], "part_b",
                               (json_int_t)pair->part[1], "a", s->content->parts[pair->part[0]].name, "b",
                               s->content->parts[pair->part[1]].name, "settings", pair->map.settings, "held_out",
-                              report_to_json(&pair->report), "train_pairs", (json_int_t)pair->train_count, "held_out_pairs",
-                              (json_int_t)pair->valid_count);
+                              report_to_json(&pair->report), "train_pairs", (json_int_t)pair->train_count,
+                              "held_out_pairs", (json_int_t)pair->valid_count);
     if (entry == NULL || json_array_append_new(list, entry) != 0) {
       status = error_memory(err, "a manifest");
       goto done;
@@ -277,8 +285,8 @@ done:
   return status;
 }
 
-static medley_status pair_load(const safetensors *file, const json_t *entry, size_t index, const representation *content,
-                               space_pair *pair, medley_error *err) {
+static medley_status pair_load(const safetensors *file, const json_t *entry, size_t index,
+                               const representation *content, space_pair *pair, medley_error *err) {
   medley_status status = MEDLEY_OK;
   char prefix[64];
   long long a = json_member_integer(entry, "part_a", -1), b = json_member_integer(entry, "part_b", -1);
@@ -299,7 +307,8 @@ done:
   return status;
 }
 
-medley_status space_load(const safetensors *file, const json_t *manifest, const representation *content, space **out, medley_error *err) {
+medley_status space_load(const safetensors *file, const json_t *manifest, const representation *content, space **out,
+                         medley_error *err) {
   medley_status status = MEDLEY_OK;
   const json_t *list = json_object_get(manifest, "alignment");
   space *s = NULL;

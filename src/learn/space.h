@@ -1,9 +1,10 @@
-/* learn/space.h: where words find pictures: every pair of modalities brought into a space of its own, and every item looked up in it.
+/* learn/space.h: where words find pictures: every pair of modalities brought into a space of its own, and every item
+ * looked up in it.
  *
- * A query has parts (words, a picture, a sound, another item); each part is compared with each side of the items: its own modality in the
- * encoder's space, another modality in the space of that pair. Similarities of different spaces are not comparable, so each is calibrated
- * once, at training: z = (similarity − mean of random pairs) / their deviation. A side's weight is how well the pair finds its partner on held-out
- * items (1 for the same modality).
+ * A query has parts (words, a picture, a sound, another item); each part is compared with each side of the items: its
+ * own modality in the encoder's space, another modality in the space of that pair. Similarities of different spaces are
+ * not comparable, so each is calibrated once, at training: z = (similarity − mean of random pairs) / their deviation. A
+ * side's weight is how well the pair finds its partner on held-out items (1 for the same modality).
  */
 #ifndef LEARN_SPACE_H
 #define LEARN_SPACE_H
@@ -22,9 +23,9 @@ typedef struct space_side {
   const float *rows;              /* [items, dim] unit rows of the items */
   const uint8_t *present;         /* [items] */
   size_t dim;
-  float mean, deviation;          /* of the similarity of random pairs */
+  float mean, deviation; /* of the similarity of random pairs */
   float weight;
-  index_set *index;               /* owned */
+  index_set *index; /* owned */
 } space_side;
 
 typedef struct space_pair {
@@ -44,11 +45,12 @@ typedef struct space {
 } space;
 
 /* fit_items as in represent_options. Pairs with too few common items are left out. */
-medley_status space_fit(const representation *content, const uint8_t *fit_items, uint64_t seed, const medley_progress *progress, space **out,
-                        medley_error *err) MEDLEY_CHECK;
+medley_status space_fit(const representation *content, const uint8_t *fit_items, uint64_t seed,
+                        const medley_progress *progress, space **out, medley_error *err) MEDLEY_CHECK;
 void space_free(space *s);
 medley_status space_save(const space *s, safetensors_writer *w, json_t *manifest, medley_error *err) MEDLEY_CHECK;
-medley_status space_load(const safetensors *file, const json_t *manifest, const representation *content, space **out, medley_error *err) MEDLEY_CHECK;
+medley_status space_load(const safetensors *file, const json_t *manifest, const representation *content, space **out,
+                         medley_error *err) MEDLEY_CHECK;
 
 /* The query vector of a side from a unit vector of its query part; out [side->dim]. */
 void space_side_query(const space_side *side, const float *query, float *out);

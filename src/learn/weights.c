@@ -8,10 +8,10 @@
 #include "base/memory.h"
 #include "math/vector.h"
 
-#define LIST 20            /* the list the weights are tuned for */
+#define LIST 20 /* the list the weights are tuned for */
 #define ROUNDS_MAX 12
-#define GAIN_MIN 2e-5      /* a step must gain so much, relatively */
-#define WORTH_MIN 5e-4     /* a column must be worth so much, relatively, or it goes */
+#define GAIN_MIN 2e-5  /* a step must gain so much, relatively */
+#define WORTH_MIN 5e-4 /* a column must be worth so much, relatively, or it goes */
 
 /* ---- building ---- */
 
@@ -94,8 +94,7 @@ static medley_status builder_user(const builder *b, builder_worker *w, size_t sl
     out->relevant[r] = sparse_has(&b->task->test->by_user, user, w->list[r]);
   }
   const sparse *test = &b->task->test->by_user;
-  for (uint64_t e = test->start[user]; e < test->start[user + 1]; e++)
-    out->relevant_count += !w->skip[test->column[e]];
+  for (uint64_t e = test->start[user]; e < test->start[user + 1]; e++) out->relevant_count += !w->skip[test->column[e]];
 done:
   return status;
 }
@@ -145,8 +144,8 @@ done:
   return status;
 }
 
-medley_status weights_problem_build(const measure_task *task, weights_columns fill, const void *context, size_t column_count,
-                                    size_t keep, weights_problem *out, medley_error *err) {
+medley_status weights_problem_build(const measure_task *task, weights_columns fill, const void *context,
+                                    size_t column_count, size_t keep, weights_problem *out, medley_error *err) {
   medley_status status = MEDLEY_OK;
   builder b = {.task = task,
                .fill = fill,

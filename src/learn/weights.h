@@ -1,7 +1,8 @@
 /* learn/weights.h: the weights of a sum of score columns, chosen so that held-out items rank high.
  *
- * Scores are computed once for a sample of users, cut to the items that any column ranks high, and kept; trying a set of weights then
- * costs milliseconds, so a direct search over the real metric is possible where a smooth surrogate loss would be the usual way out.
+ * Scores are computed once for a sample of users, cut to the items that any column ranks high, and kept; trying a set
+ * of weights then costs milliseconds, so a direct search over the real metric is possible where a smooth surrogate loss
+ * would be the usual way out.
  */
 #ifndef LEARN_WEIGHTS_H
 #define LEARN_WEIGHTS_H
@@ -11,27 +12,29 @@
 #define WEIGHTS_MAX 32
 
 /* Fills columns [column_count][items] for one user. Thread-safe. */
-typedef medley_status (*weights_columns)(const void *context, const history *h, recommender_scratch *scratch, float *columns,
-                                         medley_error *err);
+typedef medley_status (*weights_columns)(const void *context, const history *h, recommender_scratch *scratch,
+                                         float *columns, medley_error *err);
 
 typedef struct weights_problem {
   size_t column_count, user_count;
-  size_t *start;           /* [user_count + 1] rows of each user */
-  float *rows;             /* [start[user_count], column_count] */
-  uint8_t *relevant;       /* [start[user_count]] */
+  size_t *start;            /* [user_count + 1] rows of each user */
+  float *rows;              /* [start[user_count], column_count] */
+  uint8_t *relevant;        /* [start[user_count]] */
   uint32_t *relevant_count; /* [user_count] all relevant items, kept or not */
 } weights_problem;
 
 /* keep: how many of the best items of each column stay, per user. */
-medley_status weights_problem_build(const measure_task *task, weights_columns fill, const void *context, size_t column_count,
-                                    size_t keep, weights_problem *out, medley_error *err) MEDLEY_CHECK;
+medley_status weights_problem_build(const measure_task *task, weights_columns fill, const void *context,
+                                    size_t column_count, size_t keep, weights_problem *out,
+                                    medley_error *err) MEDLEY_CHECK;
 void weights_problem_deinit(weights_problem *p);
 
 /* (Recall@20 + NDCG@20) / 2, mean over users; also both alone when the pointers are not NULL. */
 double weights_objective(const weights_problem *p, const float *weight, double *recall, double *ndcg);
 
-/* Coordinate search from the best single column. weight [column_count] >= 0, summing to 1 (all zero when no column helps). Columns whose
- * removal costs nothing that can be told from noise are removed. Returns the objective reached. */
+/* Coordinate search from the best single column. weight [column_count] >= 0, summing to 1 (all zero when no column
+ * helps). Columns whose removal costs nothing that can be told from noise are removed. Returns the objective reached.
+ */
 double weights_search(const weights_problem *p, float *weight);
 
 #endif

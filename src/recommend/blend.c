@@ -56,8 +56,8 @@ void blend_standardise(const uint8_t *cold, uint32_t cold_count, size_t item_cou
 }
 
 /* One part into its row: scored, standardised, weighted. */
-static medley_status part_score(const blend *b, const blend_part *part, const history *h, recommender_scratch *scratch, float *row,
-                                float scale[2], medley_error *err) {
+static medley_status part_score(const blend *b, const blend_part *part, const history *h, recommender_scratch *scratch,
+                                float *row, float scale[2], medley_error *err) {
   medley_status status = MEDLEY_OK;
   size_t n = b->item_count;
   memset(scale, 0, 2 * sizeof *scale);
@@ -139,8 +139,8 @@ static medley_status part_load(const safetensors *s, const json_t *entry, size_t
   const char *name = json_member_string(entry, "model", "?");
   const recommender_kind *kind = recommender_kind_find(name);
   if (kind == NULL)
-    return error_set(err, MEDLEY_ERR_UNSUPPORTED, "%s: was made with the recommender '%s', which this Medley has not", s->path,
-                     name);
+    return error_set(err, MEDLEY_ERR_UNSUPPORTED, "%s: was made with the recommender '%s', which this Medley has not",
+                     s->path, name);
   recommender_defaults(kind, part->values);
   const json_t *settings = json_object_get(entry, "settings");
   for (size_t i = 0; kind->settings != NULL && kind->settings[i].name != NULL; i++)

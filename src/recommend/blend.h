@@ -1,9 +1,9 @@
 /* recommend/blend.h: the sum of named parts: every model's scores, standardised per request, times a weight.
  *
- * score(i) = Σ_p w_p(i) · (s_p(i) − μ_p) / σ_p, where μ_p and σ_p are the mean and deviation of part p over the items of the same
- * temperature: items with events in training are warm and use the warm weights, the others are cold and use the cold ones (only models that
- * can score them have a cold weight) plus one constant that places cold items among warm ones. Each summand is a part of the
- * explanation, so the parts add up by construction.
+ * score(i) = Σ_p w_p(i) · (s_p(i) − μ_p) / σ_p, where μ_p and σ_p are the mean and deviation of part p over the items
+ * of the same temperature: items with events in training are warm and use the warm weights, the others are cold and use
+ * the cold ones (only models that can score them have a cold weight) plus one constant that places cold items among
+ * warm ones. Each summand is a part of the explanation, so the parts add up by construction.
  */
 #ifndef RECOMMEND_BLEND_H
 #define RECOMMEND_BLEND_H
@@ -18,7 +18,7 @@
 typedef struct blend_part {
   recommender *model; /* owned by the blend */
   double values[RECOMMENDER_SETTINGS_MAX];
-  float weight[2];    /* [BLEND_WARM], [BLEND_COLD]; >= 0 */
+  float weight[2]; /* [BLEND_WARM], [BLEND_COLD]; >= 0 */
 } blend_part;
 
 typedef struct blend {
@@ -32,14 +32,15 @@ typedef struct blend {
 
 void blend_free(blend *b);
 
-/* total [items]; parts (may be NULL) [count + 1, items]: what each part adds, the last row being the shift of cold items. Row p belongs to
- * parts[p]. scales (may be NULL) [count, 2]: weight / deviation of each part for warm and cold items, by which what a model says of one history
- * item or one modality becomes a share of the score. Thread-safe; scratch belongs to the thread, and is used by the models too. */
+/* total [items]; parts (may be NULL) [count + 1, items]: what each part adds, the last row being the shift of cold
+ * items. Row p belongs to parts[p]. scales (may be NULL) [count, 2]: weight / deviation of each part for warm and cold
+ * items, by which what a model says of one history item or one modality becomes a share of the score. Thread-safe;
+ * scratch belongs to the thread, and is used by the models too. */
 medley_status blend_score(const blend *b, const history *h, recommender_scratch *scratch, float *total, float *parts,
                           float *scales, medley_error *err) MEDLEY_CHECK;
 
-/* What one model adds before weighting: its scores standardised in place over warm and over cold items. inverse (may be NULL) [2]: one by
- * the deviation, 0 for a constant score. */
+/* What one model adds before weighting: its scores standardised in place over warm and over cold items. inverse (may be
+ * NULL) [2]: one by the deviation, 0 for a constant score. */
 void blend_standardise(const uint8_t *cold, uint32_t cold_count, size_t item_count, float *scores, float *inverse);
 
 medley_status blend_save(const blend *b, safetensors_writer *w, json_t *manifest, medley_error *err) MEDLEY_CHECK;

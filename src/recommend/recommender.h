@@ -80,10 +80,10 @@ typedef struct recommender_kind {
    * nearest history items by content). */
   medley_status (*trace)(const recommender *r, const history *h, uint32_t item, recommender_scratch *scratch,
                          float *out, medley_error *err);
-  /* How the score of one item divides among modalities: names [max] (borrowed from the model) and values [max], centred on their means over
-   * all items; returns how many. NULL when the kind has one voice only. */
-  size_t (*split)(const recommender *r, const history *h, uint32_t item, recommender_scratch *scratch, const char **names,
-                  float *values, size_t max);
+  /* How the score of one item divides among modalities: names [max] (borrowed from the model) and values [max], centred
+   * on their means over all items; returns how many. NULL when the kind has one voice only. */
+  size_t (*split)(const recommender *r, const history *h, uint32_t item, recommender_scratch *scratch,
+                  const char **names, float *values, size_t max);
   medley_status (*save)(const recommender *r, safetensors_writer *w, const char *prefix, medley_error *err);
   /* data: features may be needed again by kinds that borrow them; train may be NULL unless the kind keeps_train.
    * Tensors may be borrowed from s, which outlives the model. */
