@@ -177,20 +177,3 @@ done:
   mem_free(spare_vt);
   return status;
 }
-
-/* The rows of a column-major view are our columns, so orthonormal columns come from an LQ factorisation. */
-medley_status matrix_orthonormalise(float *a, size_t m, size_t n, medley_error *err) {
-  medley_status status = MEDLEY_OK;
-  float *tau = NULL;
-  assert(n <= m);
-  if (n == 0) return MEDLEY_OK;
-  TRY(size_check(m, n, err));
-  TRY_NEW(tau, n, "an orthonormal basis");
-  TRY(info_check(LAPACKE_sgelqf(LAPACK_COL_MAJOR, (lapack_int)n, (lapack_int)m, a, (lapack_int)n, tau), "no basis", n,
-                 err));
-  TRY(info_check(LAPACKE_sorglq(LAPACK_COL_MAJOR, (lapack_int)n, (lapack_int)m, (lapack_int)n, a, (lapack_int)n, tau),
-                 "no basis", n, err));
-done:
-  mem_free(tau);
-  return status;
-}

@@ -30,11 +30,13 @@ medley_status matrix_eigen_symmetric(float *a, size_t n, float *values, medley_e
 /* Thin SVD of a [m, n], r = min(m, n): u [m, r], s [r] descending, vt [r, n]; a is overwritten. u or vt may be NULL. */
 medley_status matrix_svd(float *a, size_t m, size_t n, float *u, float *s, float *vt, medley_error *err) MEDLEY_CHECK;
 
-/* In place: the columns of a [m, n], n <= m, become orthonormal and span what they spanned (Householder). */
+/* In place: the columns of a [m, n] become orthonormal and span what they spanned; a column that depends on those
+ * before it (as far as float32 can tell) becomes zero. */
 medley_status matrix_orthonormalise(float *a, size_t m, size_t n, medley_error *err) MEDLEY_CHECK;
 
 /* Truncated SVD by randomised subspace iteration (Halko, Martinsson & Tropp 2011, algorithm 4.4) of a sparse or a dense
- * [rows, columns] matrix: u [rows, rank] (may be NULL), s [rank], v [columns, rank]. rank is cut to min(rows, columns);
+ * [rows, columns] matrix: u [rows, rank] (may be NULL), s [rank], v [columns, rank]. Vectors u of singular values that
+ * are zero may be zero. rank is cut to min(rows, columns);
  * *rank_out is what came. iterations 0: 4. Deterministic for a given seed and thread count. */
 medley_status sparse_svd(const sparse *a, size_t rank, int iterations, uint64_t seed, float *u, float *s, float *v,
                          size_t *rank_out, medley_error *err) MEDLEY_CHECK;

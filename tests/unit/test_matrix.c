@@ -301,6 +301,64 @@ static void test_svd(void **state) {
   }
 }
 
+/* Columns that are nearly dependent, dependent, or zero. */
+static void test_orthonormal(void **state) {
+  (void)state;
+  medley_error error;
+  enum { M = 3000, N = 24 };
+  float *a = random_matrix(M, N), *from = mem_alloc(M * N, 4);
+  for (int i = 0; i < M; i++) {
+    a[i * N + 5] = a[i * N + 4] + 1e-4f * a[i * N + 5];
+    a[i * N + 6] = 1e-12f * a[i * N + 6];
+    a[i * N + 9] = a[i * N + 1] - 3 * a[i * N + 2];
+    a[i * N + 20] = 0;
+    a[i * N + 23] *= 1e9f;
+  }
+  memcpy(from, a, M * N * 4);
+  assert_ok(matrix_orthonormalise(a, M, N, &error));
+  float *gram = twin_multiply(true, false, N, N, M, a, a), *inside = twin_multiply(true, false, N, N, M, a, from);
+  float *again = twin_multiply(false, false, M, N, N, a, inside); /* what the basis keeps of the columns */
+  for (int i = 0; i < N; i++)
+    for (int j = 0; j < N; j++) assert_near(gram[i * N + j], i == j && i != 9 && i != 20, 1e-5);
+  for (int j = 0; j < N; j++) {
+    double lost = 0, all = 0;
+    for (int i = 0; i < M; i++) {
+      lost += pow((double)again[i * N + j] - from[i * N + j], 2);
+      all += pow(from[i * N + j], 2);
+    }
+    assert_true(lost <= 1e-10 * all);
+  }
+  a[7] = NAN;
+  assert_refused(matrix_orthonormalise(a, M, N, &error), MEDLEY_ERR_INPUT, "not a finite number");
+  mem_free(a);
+  mem_free(from);
+  mem_free(gram);
+  mem_free(inside);
+  mem_free(again);
+}
+
+/* A matrix of rank 3 asked for 8 values. */
+static void test_truncated_deficient(void **state) {
+  (void)state;
+  medley_error error;
+  enum { M = 90, N = 70 };
+  float *left = random_matrix(M, 3), *right = random_matrix(3, N),
+        *a = twin_multiply(false, false, M, N, 3, left, right);
+  float u[M * 8], s[8], v[N * 8];
+  size_t rank;
+  assert_ok(matrix_svd_truncated(a, M, N, 8, 0, 1, u, s, v, &rank, &error));
+  for (int k = 3; k < 8; k++) assert_true(s[k] < 1e-4f * s[0]);
+  for (int i = 0; i < M; i++)
+    for (int j = 0; j < N; j++) {
+      double x = 0;
+      for (int k = 0; k < 8; k++) x += (double)u[i * 8 + k] * s[k] * v[j * 8 + k];
+      assert_near(x, a[i * N + j], 1e-4);
+    }
+  mem_free(left);
+  mem_free(right);
+  mem_free(a);
+}
+
 /* The first values against LAPACK's, and u s vᵀ as good an approximation as the exact one. */
 static void test_truncated(void **state) {
   (void)state;
@@ -398,9 +456,16 @@ static int group_setup(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_entries), cmocka_unit_test(test_sparse_algebra), cmocka_unit_test(test_sparse_multiply),
-      cmocka_unit_test(test_dense),   cmocka_unit_test(test_definite),       cmocka_unit_test(test_eigen),
-      cmocka_unit_test(test_svd),     cmocka_unit_test(test_truncated),
+      cmocka_unit_test(test_entries),
+      cmocka_unit_test(test_sparse_algebra),
+      cmocka_unit_test(test_sparse_multiply),
+      cmocka_unit_test(test_dense),
+      cmocka_unit_test(test_definite),
+      cmocka_unit_test(test_eigen),
+      cmocka_unit_test(test_svd),
+      cmocka_unit_test(test_orthonormal),
+      cmocka_unit_test(test_truncated_deficient),
+      cmocka_unit_test(test_truncated),
 #ifdef MEDLEY_FAULTS
       cmocka_unit_test(test_faults),
 #endif
