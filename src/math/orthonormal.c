@@ -5,7 +5,6 @@
  * One Cholesky pass loses as many digits as the columns are nearly dependent; the Gram matrix is therefore summed in
  * double, and a second pass mends what is left (CholeskyQR2: Yamamoto, Nakatsukasa, Yanagisawa & Fukaya 2015).
  */
-#include <assert.h>
 #include <cblas.h>
 #include <limits.h>
 #include <math.h>
