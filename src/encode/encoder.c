@@ -3,7 +3,10 @@
 
 #include <string.h>
 
-const encoder_kind *const encoder_kinds[] = {&encoder_text_lsa, NULL};
+#include "base/memory.h"
+
+const encoder_kind *const encoder_kinds[] = {&encoder_text_lsa, &encoder_image_descriptor, &encoder_audio_mfcc,
+                                             &encoder_video_pooled, NULL};
 
 const encoder_kind *encoder_kind_find(const char *name) {
   for (size_t i = 0; encoder_kinds[i] != NULL; i++)
@@ -16,3 +19,24 @@ const encoder_kind *encoder_kind_default(modality m) {
     if (encoder_kinds[i]->modality == m) return encoder_kinds[i];
   return NULL;
 }
+
+medley_status encoder_create_fixed(const encoder_kind *kind, size_t dim, encoder **out, medley_error *err) {
+  *out = NULL;
+  encoder *e = mem_zalloc(1, sizeof *e);
+  if (e == NULL) return error_memory(err, kind->name);
+  e->kind = kind;
+  if (dim != 0 && dim != kind->dim(e)) {
+    size_t own = kind->dim(e);
+    mem_free(e);
+    return error_set(err, MEDLEY_ERR_USAGE, "%s gives %zu dimensions, not %zu", kind->name, own, dim);
+  }
+  *out = e;
+  return MEDLEY_OK;
+}
+
+medley_status encoder_save_nothing(const encoder *e, safetensors_writer *w, const char *prefix, medley_error *err) {
+  (void)e, (void)w, (void)prefix, (void)err;
+  return MEDLEY_OK;
+}
+
+void encoder_free_fixed(encoder *e) { mem_free(e); }

@@ -56,5 +56,13 @@ const encoder_kind *encoder_kind_default(modality m);
 
 /* The kinds, one file each. */
 extern const encoder_kind encoder_text_lsa;
+extern const encoder_kind encoder_image_descriptor;
+extern const encoder_kind encoder_audio_mfcc;
+extern const encoder_kind encoder_video_pooled;
+
+/* What encoders without fitted state share: an encoder that is only its kind. dim must be 0 or the kind's own. */
+medley_status encoder_create_fixed(const encoder_kind *kind, size_t dim, encoder **out, medley_error *err) MEDLEY_CHECK;
+medley_status encoder_save_nothing(const encoder *e, safetensors_writer *w, const char *prefix, medley_error *err);
+void encoder_free_fixed(encoder *e);
 
 #endif

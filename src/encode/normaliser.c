@@ -13,6 +13,8 @@
 
 /* Directions whose variance is below this share of the greatest are rounding noise of float32 sums. */
 #define WHITEN_FLOOR 1e-5f
+/* Values; below so many, threads cost more than they save, and much more on a busy machine. */
+#define PARALLEL_WORK ((size_t)1 << 16)
 
 void normaliser_deinit(normaliser *n) {
   mem_free(n->shift);
@@ -70,7 +72,7 @@ static medley_status fit_zscore(const float *x, size_t count, size_t dim, size_t
   (void)dim_max;
   medley_status status = normaliser_begin(x, count, dim, true, out, err);
   if (status != MEDLEY_OK) return status;
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) if (count * dim > PARALLEL_WORK)
   for (size_t d = 0; d < dim; d++) {
     double mean = 0, square = 0;
     for (size_t i = 0; i < count; i++) mean += x[i * dim + d];
@@ -119,7 +121,7 @@ static medley_status fit_robust(const float *x, size_t count, size_t dim, size_t
   medley_status status = normaliser_begin(x, count, dim, true, out, err);
   if (status != MEDLEY_OK) return status;
   TRY_NEW(columns, count * dim, "columns of training rows");
-#pragma omp parallel for schedule(dynamic, 16)
+#pragma omp parallel for schedule(dynamic, 16) if (count * dim > PARALLEL_WORK)
   for (size_t d = 0; d < dim; d++) {
     float *column = columns + d * count;
     for (size_t i = 0; i < count; i++) column[i] = x[i * dim + d];
@@ -152,7 +154,7 @@ static medley_status fit_whiten(const float *x, size_t count, size_t dim, size_t
   TRY_NEW(centred, count * dim, "centred rows");
   TRY_NEW(covariance, dim * dim, "covariance");
   TRY_NEW(variance, dim, "covariance");
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) if (count * dim > PARALLEL_WORK)
   for (size_t i = 0; i < count; i++)
     for (size_t d = 0; d < dim; d++) centred[i * dim + d] = x[i * dim + d] - out->shift[d];
   matrix_gram(count, dim, 1.0f / (float)count, centred, 0, covariance);
@@ -192,7 +194,7 @@ const normaliser_kind *normaliser_kind_find(const char *name) {
 /* ---- applying ---- */
 
 static void apply_affine(const normaliser *n, const float *x, size_t count, float *y) {
-#pragma omp parallel for schedule(static) if (count > 64)
+#pragma omp parallel for schedule(static) if (count * n->in_dim > PARALLEL_WORK)
   for (size_t i = 0; i < count; i++)
     for (size_t d = 0; d < n->in_dim; d++) {
       float centred = x[i * n->in_dim + d] - n->shift[d];
@@ -215,7 +217,7 @@ void normaliser_apply(const normaliser *n, const float *x, size_t count, float *
   else
     apply_affine(n, x, count, y);
   if (!n->unit) return;
-#pragma omp parallel for schedule(static) if (count > 64)
+#pragma omp parallel for schedule(static) if (count * n->out_dim > PARALLEL_WORK)
   for (size_t i = 0; i < count; i++) vector_normalise(y + i * n->out_dim, n->out_dim);
 }
 

@@ -9,8 +9,9 @@
 typedef struct fuser_kind {
   const char *name; /* "fuse.sum" "fuse.weighted" "fuse.concat" "fuse.map" */
   const char *summary;
-  /* parts [part_count] all of the same count (sum and weighted: also of the same dim). weight [part_count], NULL:
-   * equal. out owns its arrays; present where any part is. */
+  /* parts [part_count], at most FEATURES_MAX, all of the same count (sum and weighted: also of the same dim). weight
+   * [part_count], not negative, one at least above 0; NULL: equal (sum takes them as equal always). out is a fresh
+   * table named "fused" of unit rows, zeroed here; present where any part of weight above 0 is, and not zero. */
   medley_status (*fuse)(const features *parts, size_t part_count, const float *weight, features *out,
                         medley_error *err);
 } fuser_kind;

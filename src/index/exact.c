@@ -17,6 +17,7 @@
 #define TILE_ROWS 1024
 /* Below so many multiplications the start of a thread team costs more than it saves (measured on two cores). */
 #define PARALLEL_WORK ((size_t)1 << 20)
+#define PARALLEL_SCORES ((size_t)1 << 14) /* the same for offering a tile */
 
 typedef struct exact_index {
   index_set base;
@@ -159,7 +160,7 @@ static void search_tile(const exact_index *x, const index_batch *b, size_t first
   for (size_t first = 0; first < x->count; first += TILE_ROWS) {
     size_t rows = x->count - first < TILE_ROWS ? x->count - first : TILE_ROWS;
     matrix_multiply(false, true, queries, rows, x->dim, 1, vectors, x->values + first * x->dim, 0, dots);
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) if (queries * rows > PARALLEL_SCORES)
     for (size_t i = 0; i < queries; i++)
       offer_tile(x, b->skip, norm[i], dots + i * rows, first, rows, &best[first_query + i]);
   }
