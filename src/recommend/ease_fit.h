@@ -1,0 +1,17 @@
+/* recommend/ease_fit.h: the weights of EASE by themselves, for the models that start from them. */
+#ifndef RECOMMEND_EASE_FIT_H
+#define RECOMMEND_EASE_FIT_H
+
+#include "recommend/model.h"
+
+#define EASE_ITEMS_MAX 20000u /* 1.6 GB of weights, twice that while fitting */
+
+typedef struct ease_settings_values {
+  double user_exponent, ridge, output_exponent, dropout;
+} ease_settings_values;
+
+/* *out [active, active], the caller's (mem_free). */
+medley_status ease_weights(const interactions *train, const active_items *active, const ease_settings_values *v, float **out,
+                           medley_error *err) MEDLEY_CHECK;
+
+#endif

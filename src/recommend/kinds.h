@@ -1,0 +1,17 @@
+/* recommend/kinds.h: every recommender there is; each in a file of its own. The table is in recommender.c. */
+#ifndef RECOMMEND_KINDS_H
+#define RECOMMEND_KINDS_H
+
+#include "recommend/recommender.h"
+
+extern const recommender_kind recommender_popular;
+extern const recommender_kind recommender_trending;
+extern const recommender_kind recommender_latest;
+extern const recommender_kind recommender_itemknn;
+extern const recommender_kind recommender_userknn;
+extern const recommender_kind recommender_ease;
+extern const recommender_kind recommender_ials;
+extern const recommender_kind recommender_content;
+extern const recommender_kind recommender_content_map;
+
+#endif

@@ -1,0 +1,46 @@
+/* recommend/recommender.c: the table of recommenders, and what a request carries. */
+#include "recommend/recommender.h"
+
+#include <string.h>
+
+#include "base/memory.h"
+#include "recommend/kinds.h"
+
+const recommender_kind *const recommender_kinds[] = {
+    &recommender_popular, &recommender_trending, &recommender_latest,  &recommender_itemknn,     &recommender_userknn,
+    &recommender_ease,    &recommender_ials,     &recommender_content, &recommender_content_map, NULL,
+};
+
+const recommender_kind *recommender_kind_find(const char *name) {
+  for (const recommender_kind *const *k = recommender_kinds; *k != NULL; k++)
+    if (strcmp((*k)->name, name) == 0) return *k;
+  return NULL;
+}
+
+size_t recommender_defaults(const recommender_kind *kind, double values[RECOMMENDER_SETTINGS_MAX]) {
+  size_t count = 0;
+  for (; kind->settings != NULL && kind->settings[count].name != NULL; count++) values[count] = kind->settings[count].fallback;
+  return count;
+}
+
+float *recommender_scratch_floats(recommender_scratch *s, size_t count) {
+  if (count <= s->float_capacity) return s->floats;
+  mem_free(s->floats);
+  s->floats = mem_zalloc_aligned(count, sizeof *s->floats);
+  s->float_capacity = s->floats ? count : 0;
+  return s->floats;
+}
+
+uint32_t *recommender_scratch_integers(recommender_scratch *s, size_t count) {
+  if (count <= s->integer_capacity) return s->integers;
+  mem_free(s->integers);
+  s->integers = mem_zalloc_aligned(count, sizeof *s->integers);
+  s->integer_capacity = s->integers ? count : 0;
+  return s->integers;
+}
+
+void recommender_scratch_deinit(recommender_scratch *s) {
+  mem_free(s->floats);
+  mem_free(s->integers);
+  *s = (recommender_scratch){0};
+}
