@@ -32,7 +32,7 @@ typedef struct media_request {
 
 typedef struct media_pool media_pool;
 
-/* workers 0: one per processor. */
+/* workers 0: one per processor. They start with the first run. NOT_FOUND: no medley program. */
 medley_status media_pool_create(size_t workers, const media_limits *limits, media_pool **out,
                                 medley_error *err) MEDLEY_CHECK;
 void media_pool_free(media_pool *pool);

@@ -1,0 +1,22 @@
+/* media/worker_limits.h: figures both ends of the worker pool need, private to the media folder. */
+#ifndef MEDIA_WORKER_LIMITS_H
+#define MEDIA_WORKER_LIMITS_H
+
+#include <stdint.h>
+
+#define WORKER_MEMORY_MAX ((uint64_t)600 << 20)
+
+/* AddressSanitizer reserves terabytes of address space for its shadow: there the pool watches the resident size
+ * instead. */
+#if defined(__SANITIZE_ADDRESS__)
+#define WORKER_LIMITS_ADDRESS_SPACE 0
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define WORKER_LIMITS_ADDRESS_SPACE 0
+#endif
+#endif
+#ifndef WORKER_LIMITS_ADDRESS_SPACE
+#define WORKER_LIMITS_ADDRESS_SPACE 1
+#endif
+
+#endif
