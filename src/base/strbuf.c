@@ -67,6 +67,24 @@ void strbuf_append_escaped(strbuf *b, const char *text) {
   }
 }
 
+void strbuf_append_json(strbuf *b, const char *text) {
+  strbuf_append_char(b, '"');
+  for (const char *p = text; *p != '\0';) {
+    size_t plain = strcspn(p,
+                           "\"\\\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e\x0f\x10\x11\x12\x13\x14\x15"
+                           "\x16\x17\x18\x19\x1a\x1b\x1c\x1d\x1e\x1f");
+    strbuf_append_bytes(b, p, plain);
+    p += plain;
+    if (*p == '\0') break;
+    if (*p == '"' || *p == '\\')
+      strbuf_printf(b, "\\%c", *p);
+    else
+      strbuf_printf(b, "\\u%04x", (unsigned char)*p);
+    p++;
+  }
+  strbuf_append_char(b, '"');
+}
+
 void strbuf_reset(strbuf *b) {
   b->length = 0;
   b->failed = false;

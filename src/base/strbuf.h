@@ -22,6 +22,8 @@ void strbuf_append_char(strbuf *b, char c);
 void strbuf_printf(strbuf *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* The text with &, <, >, " and ' escaped for HTML, SVG and XML. */
 void strbuf_append_escaped(strbuf *b, const char *text);
+/* The text (UTF-8) in double quotes, escaped for JSON. */
+void strbuf_append_json(strbuf *b, const char *text);
 void strbuf_reset(strbuf *b); /* length 0, keeps the memory */
 /* The text, whose ownership moves to the caller (mem_free); "" when empty; NULL when an append failed. */
 char *strbuf_take(strbuf *b);

@@ -6,7 +6,6 @@
  */
 #include "store/sqlite.h"
 
-#include <ctype.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -47,28 +46,6 @@ medley_status sqlite_fail(store *s, int code, medley_error *err) {
                      sqlite3_errstr(code));
   if (status == MEDLEY_ERR_MEMORY) return error_memory(err, "the database");
   return error_set(err, status, "database '%s': %s", s->path, s->db ? sqlite3_errmsg(s->db) : sqlite3_errstr(code));
-}
-
-medley_status key_check(const char *what, const char *key, medley_error *err) {
-  size_t length = key ? strnlen(key, STORE_KEY_MAX + 1) : 0;
-  if (length == 0) return error_set(err, MEDLEY_ERR_INPUT, "%s key is empty", what);
-  if (length > STORE_KEY_MAX)
-    return error_set(err, MEDLEY_ERR_LIMIT, "%s key '%.40s...' is longer than %d bytes", what, key, STORE_KEY_MAX);
-  if (!utf8_valid(key, length)) return error_set(err, MEDLEY_ERR_INPUT, "%s key is not UTF-8", what);
-  for (size_t i = 0; i < length; i++)
-    if (iscntrl((unsigned char)key[i]))
-      return error_set(err, MEDLEY_ERR_INPUT, "%s key '%.60s' has a control character at byte %zu", what, key, i + 1);
-  return MEDLEY_OK;
-}
-
-medley_status text_check(const char *what, const char *key, const char *field, const char *text, medley_error *err) {
-  if (text == NULL) return MEDLEY_OK;
-  size_t length = strnlen(text, STORE_TEXT_MAX + 1);
-  if (length > STORE_TEXT_MAX)
-    return error_set(err, MEDLEY_ERR_LIMIT, "%s '%.60s': %s is longer than %d bytes", what, key, field, STORE_TEXT_MAX);
-  if (!utf8_valid(text, length))
-    return error_set(err, MEDLEY_ERR_INPUT, "%s '%.60s': %s is not UTF-8", what, key, field);
-  return MEDLEY_OK;
 }
 
 /* ---- statements ---- */

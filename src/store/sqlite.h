@@ -53,12 +53,6 @@ medley_status savepoint_begin(store *s, medley_error *err) MEDLEY_CHECK;
 /* Keeps what was done when status is OK, undoes it otherwise; returns status, or why it could not be kept. */
 medley_status savepoint_end(store *s, medley_status status, medley_error *err) MEDLEY_CHECK;
 
-/* 1 to STORE_KEY_MAX bytes of UTF-8 without control characters; what names the kind of row: "item". */
-medley_status key_check(const char *what, const char *key, medley_error *err) MEDLEY_CHECK;
-/* NULL, or UTF-8 of at most STORE_TEXT_MAX bytes. */
-medley_status text_check(const char *what, const char *key, const char *field, const char *text,
-                         medley_error *err) MEDLEY_CHECK;
-
 /* sqlite_schema.c: brings a database to the newest schema; refuses one of a newer Medley or of another program. */
 medley_status schema_migrate(store *s, bool create, medley_error *err) MEDLEY_CHECK;
 

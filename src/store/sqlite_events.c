@@ -28,7 +28,7 @@ medley_status sqlite_event_type(store *s, const char *name, int32_t *type, medle
   medley_status status = MEDLEY_OK;
   sqlite3_stmt *st = NULL;
   bool found = false;
-  TRY(key_check("event type", name, err));
+  TRY(store_key_check("event type", name, err));
   TRY(event_type_find(s, name, type, &found, err));
   if (found) goto done;
   TRY(statement_take(s, "INSERT INTO event_types (name) VALUES (?1)", &st, err));

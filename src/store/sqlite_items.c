@@ -26,12 +26,12 @@ static const char put_item_sql[] =
 
 static medley_status item_check(const store_item *item, medley_error *err) {
   medley_status status = MEDLEY_OK;
-  TRY(key_check("item", item->key, err));
-  TRY(text_check("item", item->key, "title", item->title, err));
-  TRY(text_check("item", item->key, "text", item->text, err));
-  TRY(text_check("item", item->key, "category", item->category, err));
-  TRY(text_check("item", item->key, "language", item->language, err));
-  TRY(text_check("item", item->key, "attributes", item->attributes, err));
+  TRY(store_key_check("item", item->key, err));
+  TRY(store_text_check("item", item->key, "title", item->title, err));
+  TRY(store_text_check("item", item->key, "text", item->text, err));
+  TRY(store_text_check("item", item->key, "category", item->category, err));
+  TRY(store_text_check("item", item->key, "language", item->language, err));
+  TRY(store_text_check("item", item->key, "attributes", item->attributes, err));
   if (item->tag_count > STORE_TAG_MAX)
     FAIL(err, MEDLEY_ERR_LIMIT, "item '%s' has %zu tags, the limit is %d", item->key, item->tag_count, STORE_TAG_MAX);
   size_t per_modality[8] = {0};
@@ -58,7 +58,7 @@ static medley_status tags_join(const store_item *item, strbuf *out, medley_error
   }
   if (out->text == NULL) strbuf_append(out, "");
   if (out->failed) return error_memory(err, "tags");
-  return text_check("item", item->key, "list of tags", out->text, err);
+  return store_text_check("item", item->key, "list of tags", out->text, err);
 }
 
 static medley_status item_write(store *s, const store_item *item, const char *tags, int64_t *id, medley_error *err) {

@@ -121,7 +121,7 @@ done:
 medley_status sqlite_meta_put(store *s, const char *key, const char *value, medley_error *err) {
   medley_status status = MEDLEY_OK;
   sqlite3_stmt *st = NULL;
-  TRY(key_check("setting", key, err));
+  TRY(store_key_check("setting", key, err));
   TRY(statement_take(s,
                      "INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET"
                      " value = excluded.value",

@@ -5,8 +5,8 @@ medley_status sqlite_put_user(store *s, const store_user *user, int64_t *id, med
   medley_status status = MEDLEY_OK;
   sqlite3_stmt *st = NULL;
   bool row;
-  TRY(key_check("user", user->key, err));
-  TRY(text_check("user", user->key, "attributes", user->attributes, err));
+  TRY(store_key_check("user", user->key, err));
+  TRY(store_text_check("user", user->key, "attributes", user->attributes, err));
   TRY(statement_take(
       s,
       "INSERT INTO users (key, attributes, time_s) VALUES (?1, ?2, ?3) ON CONFLICT (key) DO UPDATE SET"
@@ -75,7 +75,7 @@ medley_status sqlite_put_link(store *s, const store_link *link, medley_error *er
   if (!link_kind_valid(link->from_kind) || !link_kind_valid(link->to_kind))
     FAIL(err, MEDLEY_ERR_USAGE, "a link goes from 'u' or 'i' to 'u' or 'i', not from '%c' to '%c'", link->from_kind,
          link->to_kind);
-  TRY(key_check("link type", link->type, err));
+  TRY(store_key_check("link type", link->type, err));
   TRY(statement_take(s,
                      "INSERT INTO links (from_kind, from_id, to_kind, to_id, type, weight)"
                      " VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO UPDATE SET weight = excluded.weight",

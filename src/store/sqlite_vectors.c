@@ -31,7 +31,7 @@ static medley_status space_find_or_add(store *s, const char *space, int64_t *id,
   bool found = false;
   TRY(space_find(s, space, id, &found, err));
   if (found) goto done;
-  TRY(key_check("space", space, err));
+  TRY(store_key_check("space", space, err));
   TRY(statement_take(s, "INSERT INTO spaces (name) VALUES (?1)", &st, err));
   bind_text(st, 1, space);
   TRY(statement_run(s, st, err));

@@ -13,7 +13,7 @@
 medley_status sqlite_put_words(store *s, int64_t item_id, const char *words, medley_error *err) {
   medley_status status = MEDLEY_OK;
   sqlite3_stmt *st = NULL;
-  TRY(text_check("item", "words", "list of words", words, err));
+  TRY(store_text_check("item", "words", "list of words", words, err));
   TRY(savepoint_begin(s, err));
   status = statement_run_id(s, "DELETE FROM words WHERE rowid = ?1", item_id, err);
   if (status == MEDLEY_OK) status = statement_take(s, "INSERT INTO words (rowid, content) VALUES (?1, ?2)", &st, err);
@@ -62,7 +62,7 @@ medley_status sqlite_search_words(store *s, const char *query, size_t limit, sto
   sqlite3_stmt *st = NULL;
   strbuf expression = {.limit = STORE_TEXT_MAX};
   *count = 0;
-  TRY(text_check("query", "", "text", query, err));
+  TRY(store_text_check("query", "", "text", query, err));
   TRY(query_build(query, &expression, err));
   if (expression.length == 0) goto done;
   /* FTS5's bm25 is the smaller the better, with k1 = 1.2 and b = 0.75; rowid settles ties. */

@@ -196,6 +196,12 @@ typedef struct store_kind {
 
 extern const store_kind store_sqlite;
 
+/* What every kind asks of keys: 1 to STORE_KEY_MAX bytes of UTF-8 without control characters. what: "item". */
+medley_status store_key_check(const char *what, const char *key, medley_error *err) MEDLEY_CHECK;
+/* NULL, or UTF-8 of at most STORE_TEXT_MAX bytes. */
+medley_status store_text_check(const char *what, const char *key, const char *field, const char *text,
+                               medley_error *err) MEDLEY_CHECK;
+
 /* By name; NULL when there is none. */
 const store_kind *store_kind_find(const char *name);
 

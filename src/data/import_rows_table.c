@@ -1,0 +1,139 @@
+/* data/import_rows_table.c: rows of delimited text. */
+#include <string.h>
+
+#include "data/import_parts.h"
+
+/* A table of events without a header and without a map is read as user, item: the form of the many lists of pairs. */
+static medley_status rows_table_guess(import_reader *r, medley_error *err) {
+  static const char *const pair[] = {"user=1,item=2"};
+  const import_part *part = r->part;
+  bool pairs = part->kind == IMPORT_EVENTS && !part->dialect.header && r->table.column_count == 2;
+  if (!pairs || r->mapping.mapped[FIELD_USER] || r->mapping.mapped[FIELD_ITEM]) return MEDLEY_OK;
+  mapping_deinit(&r->mapping);
+  return mapping_init(&r->mapping, part->kind, pair, 1, NULL, err);
+}
+
+/* The column that every row of the kind must have. */
+static medley_status rows_table_check(const import_reader *r, medley_error *err) {
+  static const import_field needed[IMPORT_KIND_COUNT][2] = {
+      [IMPORT_ITEMS] = {FIELD_ITEM},
+      [IMPORT_USERS] = {FIELD_USER},
+      [IMPORT_EVENTS] = {FIELD_USER, FIELD_ITEM},
+      [IMPORT_VECTORS] = {FIELD_ITEM, FIELD_VECTOR},
+  };
+  for (size_t n = 0; n < 2; n++) {
+    import_field field = needed[r->part->kind][n];
+    bool there = field == FIELD_NONE;
+    for (size_t i = 0; i < r->table.column_count && !there; i++) there = r->fields[i] == field;
+    if (there) continue;
+    strbuf names = {.limit = 600};
+    for (size_t i = 0; i < r->table.column_count && !names.failed; i++)
+      strbuf_printf(&names, "%s%s", i ? ", " : "", r->table.columns[i]);
+    medley_status status = error_set(err, MEDLEY_ERR_INPUT,
+                                     "none of the columns is known as the %s: say --map %s=COLUMN; the columns are %s",
+                                     import_field_name(field), import_field_name(field), names.text ? names.text : "");
+    strbuf_deinit(&names);
+    return status;
+  }
+  return MEDLEY_OK;
+}
+
+/* RecBole's "genre:token_seq": spaces separate; the type is no part of the name. Types of features that are vectors
+ * ("float_seq") stay attributes. */
+static void columns_untype(import_reader *r) {
+  for (size_t i = 0; i < r->table.column_count; i++) {
+    char *colon = strrchr(r->table.columns[i], ':');
+    if (colon == NULL) continue;
+    if (string_ends(colon, "_seq")) r->separators[i] = ' ';
+    *colon = '\0';
+  }
+}
+
+/* The format's names for the columns of a table without a header; further columns keep their numbers. */
+static medley_status columns_rename(import_reader *r, medley_error *err) {
+  const char *p = r->part->columns;
+  for (size_t i = 0; i < r->table.column_count && *p != '\0'; i++) {
+    size_t length = strcspn(p, ",");
+    char *name = mem_strndup(p, length);
+    if (name == NULL) return error_memory(err, "column names");
+    mem_free(r->table.columns[i]);
+    r->table.columns[i] = name;
+    p += length + (p[length] == ',');
+  }
+  return MEDLEY_OK;
+}
+
+static medley_status rows_table_open(import_reader *r, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  TRY(table_open(&r->table, r->in, &r->part->dialect, r->part->latin1, IMPORT_LINE_MAX, err));
+  TRY_NEW(r->fields, r->table.column_count, "columns");
+  TRY_NEW(r->separators, r->table.column_count, "columns");
+  if (r->part->typed) columns_untype(r);
+  if (r->part->columns != NULL) TRY(columns_rename(r, err));
+  if (r->table.column_count == 0) goto done;
+  TRY(rows_table_guess(r, err));
+  TRY(mapping_bind_columns(&r->mapping, r->table.columns, r->table.column_count, r->fields, err));
+  TRY(rows_table_check(r, err));
+  for (size_t i = 0; i < r->table.column_count; i++)
+    if (r->fields[i] == FIELD_NONE && r->mapping.drop_rest) r->fields[i] = FIELD_SKIP;
+done:
+  return status;
+}
+
+static medley_status rows_table_next(import_reader *r, import_draft *d, bool *more, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  table_row row;
+  TRY(table_next(&r->table, &row, more, err));
+  if (!*more) goto done;
+  draft_reset(d, row.line);
+  if (row.fault != NULL) {
+    draft_reject(d, IMPORT_BAD_ROW, FIELD_NONE, "line %llu %s", (unsigned long long)row.line, row.fault);
+    d->raw = row.raw;
+    goto done;
+  }
+  r->cell_count = row.cell_count;
+  size_t count = row.cell_count < r->table.column_count ? row.cell_count : r->table.column_count;
+  for (size_t i = 0; i < count; i++) {
+    if (!utf8_valid(row.cells[i], strlen(row.cells[i]))) {
+      draft_reject(d, IMPORT_BAD_ENCODING, r->fields[i],
+                   "column '%s' is not UTF-8: if the file is in Latin-1, say --encoding latin-1", r->table.columns[i]);
+      continue;
+    }
+    TRY(draft_add(d, r->fields[i], r->table.columns[i], row.cells[i], r->separators[i], err));
+  }
+done:
+  return status;
+}
+
+static void rows_table_close(import_reader *r) {
+  table_close(&r->table);
+  mem_free(r->fields);
+  mem_free(r->separators);
+}
+
+#define DESCRIBED_BYTES 512 /* of a cell */
+
+static void append_repaired_json(strbuf *out, const char *text) {
+  strbuf repaired = {0};
+  strbuf_append_utf8_repaired(&repaired, text, strnlen(text, DESCRIBED_BYTES));
+  strbuf_append_json(out, repaired.text ? repaired.text : "");
+  strbuf_deinit(&repaired);
+}
+
+static void rows_table_describe(const import_reader *r, const import_draft *d, strbuf *out) {
+  if (d->raw != NULL) {
+    append_repaired_json(out, d->raw);
+    return;
+  }
+  strbuf_append_char(out, '{');
+  for (size_t i = 0; i < r->cell_count && i < r->table.column_count; i++) {
+    if (i > 0) strbuf_append_char(out, ',');
+    append_repaired_json(out, r->table.columns[i]);
+    strbuf_append_char(out, ':');
+    append_repaired_json(out, r->table.cells[i]);
+  }
+  strbuf_append_char(out, '}');
+}
+
+const import_reader_kind import_rows_table = {
+    .open = rows_table_open, .next = rows_table_next, .close = rows_table_close, .describe = rows_table_describe};
