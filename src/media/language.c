@@ -21,6 +21,7 @@
 
 #define SAMPLE_BYTES ((size_t)4096) /* of the text that are counted by script */
 #define NGRAM_BYTES ((size_t)512)   /* of the text that n-grams see: more changes no answer, but costs */
+#define SHORT_BYTES ((size_t)40)    /* below, n-grams alone settle nothing: they find Basque in film titles */
 #define LONG_BYTES ((size_t)200)    /* from here on the best of several n-gram answers is trusted */
 #define CANDIDATE_MAX 8
 #define WORDS_MAX ((size_t)200) /* words that are looked up */
@@ -168,6 +169,20 @@ static void *guesser_ngrams(language_guesser *g) {
   return g->ngrams;
 }
 
+/* Latin languages that n-grams may propose. The models also know Manx, Bislama, Interlingua and their like, which in
+ * catalogues are nearly always misread titles. */
+static const char latin_languages[][4] = {"en", "de", "fr", "es", "it", "pt", "nl", "sv", "da", "no", "fi",
+                                          "pl", "cs", "sk", "hu", "ro", "hr", "sl", "sq", "et", "lv", "lt",
+                                          "tr", "az", "uz", "vi", "id", "ms", "sw", "ca", "eu", "is"};
+
+static bool is_proposable(const char *language, UScriptCode script) {
+  if (language_script(language) != script) return false;
+  bool known = script != USCRIPT_LATIN;
+  for (size_t i = 0; i < sizeof latin_languages / sizeof *latin_languages && !known; i++)
+    known = strcmp(latin_languages[i], language) == 0;
+  return known;
+}
+
 /* The candidates of this script, best first, as two-letter codes: "[sco--utf8][en--utf8][nb--utf8]" gives en, no. */
 static size_t ngram_candidates(language_guesser *g, const char *text, size_t length, UScriptCode script,
                                char candidates[CANDIDATE_MAX][LANGUAGE_SIZE]) {
@@ -183,7 +198,7 @@ static size_t ngram_candidates(language_guesser *g, const char *text, size_t len
     char *name = candidates[count];
     snprintf(name, LANGUAGE_SIZE, "%.2s", answer + 1);
     if (strcmp(name, "nb") == 0 || strcmp(name, "nn") == 0) memcpy(name, "no", 3);
-    if (language_script(name) == script && (count == 0 || strcmp(candidates[count - 1], name) != 0)) count++;
+    if (is_proposable(name, script) && (count == 0 || strcmp(candidates[count - 1], name) != 0)) count++;
   }
   return count;
 }
@@ -234,7 +249,7 @@ static const char *weigh(const stop_evidence *e, char candidates[CANDIDATE_MAX][
   if (ahead && e->best >= 1)
     for (size_t i = 0; i < count; i++)
       if (strcmp(candidates[i], e->language) == 0) return e->language;
-  if (count == 1 || (count > 1 && length >= LONG_BYTES)) return candidates[0];
+  if ((count == 1 && length >= SHORT_BYTES) || (count > 1 && length >= LONG_BYTES)) return candidates[0];
   return NULL;
 }
 
@@ -254,7 +269,8 @@ void language_guess(language_guesser *g, const char *text, size_t length, const 
     double need = e.language != NULL && strcmp(e.language, "en") == 0 ? 1 : 2;
     const char *better = e.best >= need && e.best >= 1.5 * e.second ? e.language : NULL;
     /* Russian is the only Cyrillic stop list, so it would win every comparison with its neighbours. */
-    if (better == NULL || scripts[top].script == USCRIPT_CYRILLIC) {
+    bool askable = length >= SHORT_BYTES || e.best >= 1; /* else no answer of theirs would count */
+    if (askable && (better == NULL || scripts[top].script == USCRIPT_CYRILLIC)) {
       size_t count = ngram_candidates(g, text, length, scripts[top].script, candidates);
       better = weigh(&e, candidates, count, length);
     }
