@@ -20,6 +20,7 @@
 #include "media/vips.h"
 
 #define FULL_SIZE 10000000 /* VIPS_MAX_COORD */
+#define SMALL_FILE_BYTES ((size_t)32 << 20)
 #define FRAME_DEFAULT_MS 100
 #define FRAME_FAST_MS 10 /* browsers, too, take frames of 10 ms or less for files that left the time open */
 #define ANIMATION_FRAMES_MAX 1000
@@ -43,17 +44,26 @@ static medley_status open_source(const picture_source *from, VipsSource **out, m
   return MEDLEY_OK;
 }
 
+/* Fills from with the file at path. Small files are read at once into *held (mem_free): every loader that libvips asks
+ * whether it knows the file would open it again, which takes longer than decoding a poster. */
+static medley_status find_file(const char *path, picture_source *from, char **held, medley_error *err) {
+  uint64_t bytes;
+  int64_t modified;
+  *from = (picture_source){.path = path};
+  if (!file_stat(path, &bytes, &modified)) return error_set(err, MEDLEY_ERR_NOT_FOUND, "there is no file %s", path);
+  if (file_is_folder(path)) return error_set(err, MEDLEY_ERR_INPUT, "%s is a folder, not a picture", path);
+  if (bytes > SMALL_FILE_BYTES) return MEDLEY_OK;
+  medley_status status = file_read(path, SMALL_FILE_BYTES, held, &from->length, err);
+  from->path = NULL;
+  from->bytes = *held;
+  return status;
+}
+
 static medley_status check_source(const picture_source *from, const image_options *o, medley_error *err) {
   if (o->side > IMAGE_SIDE_MAX)
     return error_set(err, MEDLEY_ERR_USAGE, "pictures of side %u are asked for; at most %d", o->side, IMAGE_SIDE_MAX);
   if (from->path == NULL && from->length == 0) return error_set(err, MEDLEY_ERR_INPUT, "the picture is empty");
-  if (from->path == NULL) return MEDLEY_OK;
-  uint64_t bytes;
-  int64_t modified;
-  if (!file_stat(from->path, &bytes, &modified))
-    return error_set(err, MEDLEY_ERR_NOT_FOUND, "there is no file %s", from->path);
-  if (file_is_folder(from->path)) return error_set(err, MEDLEY_ERR_INPUT, "%s is a folder, not a picture", from->path);
-  return bytes > 0 ? MEDLEY_OK : error_set(err, MEDLEY_ERR_INPUT, "the picture is empty");
+  return MEDLEY_OK;
 }
 
 static medley_status check_size(int64_t width, int64_t height, const image_options *o, medley_error *err) {
@@ -282,7 +292,15 @@ done:
 }
 
 medley_status image_load(const char *path, const image_options *options, image *out, medley_error *err) {
-  return load(&(picture_source){.path = path}, options, out, err);
+  medley_status status = MEDLEY_OK;
+  picture_source from;
+  char *held = NULL;
+  *out = (image){0};
+  TRY(find_file(path, &from, &held, err));
+  TRY(load(&from, options, out, err));
+done:
+  mem_free(held);
+  return status;
 }
 
 medley_status image_load_bytes(const void *bytes, size_t length, const image_options *options, image *out,
@@ -340,11 +358,13 @@ medley_status image_load_animation(const char *path, const image_options *option
                                    medley_error *err) {
   medley_status status = MEDLEY_OK;
   const image_options *o = options != NULL ? options : &plain_options;
-  picture_source from = {.path = path};
+  picture_source from;
+  char *held = NULL;
   VipsImage *header = NULL;
   double *times_s = NULL;
   *out = (video){0};
   TRY(vips_bridge_start(err));
+  TRY(find_file(path, &from, &held, err));
   TRY(check_source(&from, o, err));
   TRY(open_header(&from, true, &header, err));
   TRY(check_size(header->Xsize, vips_image_get_page_height(header), o, err));
@@ -365,6 +385,7 @@ done:
   if (status != MEDLEY_OK) video_deinit(out);
   mem_free(times_s);
   vips_bridge_release(&header);
+  mem_free(held);
   vips_error_clear();
   return status;
 }
