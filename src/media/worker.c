@@ -21,6 +21,7 @@
 #include "media/image.h"
 #include "media/sound.h"
 #include "media/video.h"
+#include "media/worker_confine.h"
 #include "media/worker_frame.h"
 #include "media/worker_limits.h"
 
@@ -45,8 +46,6 @@ static void limits_apply(void) {
   (void)prctl(PR_SET_DUMPABLE, 0);
   (void)setpriority(PRIO_PROCESS, 0, NICENESS);
   (void)signal(SIGXFSZ, SIG_IGN); /* a library that wants a temporary file gets an error, not a signal */
-  /* No RLIMIT_NPROC: it counts threads too, and libvips makes one for some pictures ("Error creating thread" when
-   * tried). */
   limit_set(RLIMIT_CORE, 0);
   limit_set(RLIMIT_FSIZE, 0);
   limit_set(RLIMIT_NOFILE, DESCRIPTORS_MAX);
@@ -177,6 +176,7 @@ int media_worker_main(void) {
   worker_hello hello = {WORKER_MAGIC, WORKER_VERSION};
   request_head request;
   limits_apply();
+  (void)worker_confine();
   if (!write_whole(&hello, sizeof hello)) return 1;
   while (read_whole(&request, sizeof request)) {
     bool sane = request.magic == WORKER_MAGIC && request.path_length <= WORKER_PATH_MAX &&

@@ -2,7 +2,9 @@
  *
  * A pool starts `workers` copies of the medley command in its hidden worker mode (found through $MEDLEY_WORKER, the
  * running program when it is medley, a medley beside it, the installed binary, then PATH), each under RLIMIT_AS,
- * RLIMIT_CPU, RLIMIT_FSIZE 0 and no core. Requests and samples travel over a socket pair in a length-checked frame. A
+ * RLIMIT_CPU, RLIMIT_FSIZE 0 and no core, at a lower priority, with an environment of our making and no other
+ * descriptor, and behind a filter of system calls that leaves it no process, socket or write (worker_confine.h); it
+ * dies with the thread that started it. Requests and samples travel over a socket pair in a length-checked frame. A
  * worker that dies, hangs past the time limit or answers nonsense is replaced, and its file is answered with a reason.
  */
 #ifndef MEDIA_WORKER_H

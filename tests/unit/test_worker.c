@@ -1,14 +1,20 @@
 /* The worker pool: good, bad and hostile files, and workers that die, hang or talk nonsense. */
 #include "test.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/memory.h"
 #include "media/sound.h"
+#include "media/worker_confine.h"
 #include "media/worker_frame.h"
 #include "media/worker_limits.h"
 #include "media/worker_pool.h"
@@ -379,6 +385,55 @@ static void test_workers_end_with_the_pool(void **state) {
   close(pipe_ends[0]);
 }
 
+/* ---- confinement ---- */
+
+static void *thread_nothing(void *argument) { return argument; }
+
+/* In a process of its own, since it cannot be undone: the number of the first thing that went otherwise than it should,
+ * 0 when none did. */
+static int confined_trial(pid_t parent, const char *readable, const char *writable) {
+  pthread_t thread;
+  char byte;
+  if (!worker_confine()) return 77;
+  int fd = open(readable, O_RDONLY);
+  if (fd < 0 || read(fd, &byte, 1) != 1) return 1;
+  if (pthread_create(&thread, NULL, thread_nothing, NULL) != 0 || pthread_join(thread, NULL) != 0) return 2;
+  const struct {
+    int step;
+    bool refused;
+  } rows[] = {
+      {3, open(writable, O_WRONLY) < 0 && errno == EPERM},
+      {4, open(writable, O_RDONLY | O_TRUNC) < 0 && errno == EPERM},
+      {5, open("/tmp/new-file", O_CREAT | O_RDWR, 0600) < 0 && errno == EPERM},
+      {6, unlink(writable) < 0 && errno == EPERM},
+      {7, rename(writable, readable) < 0 && errno == EPERM},
+      {8, fork() < 0 && errno == EPERM},
+      {9, execl("/bin/true", "true", (char *)NULL) < 0 && errno == EPERM},
+      {10, socket(AF_INET, SOCK_STREAM, 0) < 0 && errno == EPERM},
+      {11, kill(parent, 0) < 0 && errno == EPERM},
+      {12, truncate(writable, 0) < 0 && errno == EPERM},
+      {13, kill(getpid(), 0) == 0},
+  };
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+    if (!rows[i].refused) return rows[i].step;
+  return 0;
+}
+
+static void test_confinement(void **state) {
+  (void)state;
+  int status;
+  const char *readable = file_path("dots.ppm"), *writable = file_path("tone.wav");
+  pid_t parent = getpid(), child = fork();
+  if (child == 0) _exit(confined_trial(parent, readable, writable));
+  assert_int_equal(waitpid(child, &status, 0), child);
+  assert_true(WIFEXITED(status));
+  if (WEXITSTATUS(status) == 77) {
+    fprintf(stderr, "skipped: this kernel takes no filter\n");
+    skip();
+  }
+  if (WEXITSTATUS(status) != 0) fail_msg("step %d", WEXITSTATUS(status));
+}
+
 #ifdef MEDLEY_FAULTS
 static void test_memory_running_out(void **state) {
   (void)state;
@@ -407,6 +462,7 @@ int main(void) {
       cmocka_unit_test(test_worker_killed),      cmocka_unit_test(test_worker_out_of_time),
       cmocka_unit_test(test_worker_stopped),     cmocka_unit_test(test_false_workers),
       cmocka_unit_test(test_early_stop),         cmocka_unit_test(test_workers_end_with_the_pool),
+      cmocka_unit_test(test_confinement),
 #ifdef MEDLEY_FAULTS
       cmocka_unit_test(test_memory_running_out),
 #endif
