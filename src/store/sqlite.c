@@ -283,4 +283,5 @@ const store_kind store_sqlite = {
     .meta_put = sqlite_meta_put,
     .counts = sqlite_counts,
     .check = sqlite_check,
+    .snapshot = sqlite_snapshot,
 };

@@ -98,5 +98,6 @@ medley_status sqlite_meta_get(store *s, const char *key, strbuf *value, medley_e
 medley_status sqlite_meta_put(store *s, const char *key, const char *value, medley_error *err);
 medley_status sqlite_counts(store *s, store_counts *out, medley_error *err);
 medley_status sqlite_check(store *s, strbuf *report, medley_error *err);
+medley_status sqlite_snapshot(store *s, const char *path, medley_error *err);
 
 #endif

@@ -192,6 +192,9 @@ typedef struct store_kind {
   medley_status (*counts)(store *s, store_counts *out, medley_error *err);
   /* Integrity check of the database; the findings, one a line, in report (empty when all is well). */
   medley_status (*check)(store *s, strbuf *report, medley_error *err);
+  /* The database as of this moment as one new file, also while others write; what was deleted is not in it. Outside a
+   * transaction. */
+  medley_status (*snapshot)(store *s, const char *path, medley_error *err);
 } store_kind;
 
 extern const store_kind store_sqlite;

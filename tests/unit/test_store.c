@@ -612,24 +612,46 @@ static void test_faults(void **state) {
 #endif
 }
 
+/* ---- snapshots ---- */
+
+static void test_snapshot(void **state) {
+  fixture *f = *state;
+  medley_error error;
+  store *other = NULL;
+  store_counts counts;
+  strbuf report = {0};
+  char path[300];
+  snprintf(path, sizeof path, "%s/copy.db", f->folder);
+  int64_t id = put_plain_item(f->s, "kept");
+  put_plain_item(f->s, "also kept");
+  assert_ok(kind->put_words(f->s, id, "red dress", &error));
+  assert_ok(kind->begin(f->s, &error));
+  assert_refused(kind->snapshot(f->s, path, &error), MEDLEY_ERR_INTERNAL, "inside a transaction");
+  kind->rollback(f->s);
+  assert_ok(kind->snapshot(f->s, path, &error));
+  put_plain_item(f->s, "too late");
+  assert_ok(kind->open(path, false, 100, &other, &error));
+  assert_ok(kind->counts(other, &counts, &error));
+  assert_int_equal(counts.items, 2);
+  assert_ok(kind->check(other, &report, &error));
+  assert_int_equal(report.length, 0);
+  int64_t same = 0;
+  assert_ok(kind->get_id(other, STORE_ITEMS, "kept", &same, &error));
+  assert_int_equal(same, id);
+  kind->close(other);
+  strbuf_deinit(&report);
+  /* What is there already is not overwritten. */
+  assert_true(kind->snapshot(f->s, path, &error) != MEDLEY_OK);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      TEST(test_items),
-      TEST(test_item_refusals),
-      TEST(test_walk_items),
-      TEST(test_nested_walk),
-      TEST(test_events),
-      TEST(test_event_batches),
-      TEST(test_links_and_forgetting),
-      TEST(test_vectors),
-      TEST(test_words),
-      TEST(test_journal),
-      TEST(test_open),
-      TEST(test_transactions),
-      TEST(test_check),
-      TEST(test_faults),
+      TEST(test_items),        TEST(test_snapshot), TEST(test_item_refusals), TEST(test_walk_items),
+      TEST(test_nested_walk),  TEST(test_events),   TEST(test_event_batches), TEST(test_links_and_forgetting),
+      TEST(test_vectors),      TEST(test_words),    TEST(test_journal),       TEST(test_open),
+      TEST(test_transactions), TEST(test_check),    TEST(test_faults),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
