@@ -6,12 +6,12 @@
 
 #define WORKER_MEMORY_MAX ((uint64_t)600 << 20)
 
-/* AddressSanitizer reserves terabytes of address space for its shadow: there the pool watches the resident size
+/* The sanitizers reserve terabytes of address space for their shadows: there the pool watches the resident size
  * instead. */
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define WORKER_LIMITS_ADDRESS_SPACE 0
 #elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
 #define WORKER_LIMITS_ADDRESS_SPACE 0
 #endif
 #endif

@@ -84,6 +84,7 @@ static const char *const environment[] = {
 #if !WORKER_LIMITS_ADDRESS_SPACE
     "ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1:quarantine_size_mb=8:handle_abort=1",
     "UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1",
+    "TSAN_OPTIONS=report_bugs=0", /* GLib and libvips are not instrumented: it would report their locks as missing */
 #endif
 };
 #define ENVIRONMENT_COUNT (sizeof environment / sizeof *environment)
