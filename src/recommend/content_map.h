@@ -1,0 +1,39 @@
+/* recommend/content_map.h: what the fit and the model of content_map share.
+ *
+ * The features of an item, one modality beside the other and a constant 1 last, form φ(i) [dim]; absent modalities are zero. The model is two
+ * sets of factors: history factors H [active, rank] and a projection P [dim, rank] that places any item, seen or new, at F(i) = φ(i) P.
+ */
+#ifndef RECOMMEND_CONTENT_MAP_H
+#define RECOMMEND_CONTENT_MAP_H
+
+#include "recommend/model.h"
+
+#define CONTENT_MAP_RANK_MAX 256
+
+typedef struct content_parts {
+  features part[FEATURES_MAX]; /* borrowed arrays */
+  size_t offset[FEATURES_MAX]; /* where each part begins in φ */
+  size_t count, dim;           /* dim includes the constant at the end */
+} content_parts;
+
+void content_parts_init(content_parts *c, const features *list, size_t count);
+/* φ of items [count] into out [count, dim]. */
+void content_parts_rows(const content_parts *c, const uint32_t *item, size_t count, float *out);
+
+typedef struct content_map_fit {
+  float weight[FEATURES_MAX + 1]; /* of each part's kernel, and of the constant */
+  float lambda;
+  float *history_factors; /* [active, rank], the caller's */
+  float *projection;      /* [dim, rank], the caller's */
+  size_t rank;
+} content_map_fit;
+
+typedef struct content_map_settings {
+  double ridge, output_exponent; /* of the EASE it starts from */
+  uint64_t seed;
+} content_map_settings;
+
+medley_status content_map_solve(const interactions *train, const active_items *active, const content_parts *parts,
+                                const content_map_settings *settings, content_map_fit *out, medley_error *err) MEDLEY_CHECK;
+
+#endif

@@ -1,0 +1,430 @@
+/* recommend/content_map_fit.c: content mapped into the collaborative space by kernel ridge, with a weight per modality.
+ *
+ * EASE's weights B say what history item j adds to item i, for items with events. For an item that has none, the row's values are predicted from its
+ * content: ridge regression from φ to the columns of B, in primal form, with kernel K = Σ_m w_m K_m (Schölkopf & Smola 2002; Gantner et al. 2010
+ * map to factors instead):
+ *
+ *   score(u, i) = Σ_j x_uj B_j· Φ S (S ΦᵀΦ S + λ I)⁻¹ S φ(i),     S² = diag(w) per modality
+ *
+ * The weights and λ are found inside the fit, on items held out from the training part alone: what does not help there gets the weight 0, so a
+ * modality cannot lower the fused result on those items. Adding similarities instead of mapping them was tried and stays far behind (PERFORMANCE.md).
+ *
+ * The product W = B Φ S (…)⁻¹ S [active, dim] is cut to a low rank in the metric of the items: the best approximation of all scores W Φᵀ.
+ *
+ * Beyond EASE_ITEMS_MAX items, B is replaced by V Vᵀ of a truncated SVD.
+ */
+#include <cblas.h>
+#include <math.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "base/rng.h"
+#include "math/linear.h"
+#include "math/vector.h"
+#include "recommend/content_map.h"
+#include "recommend/ease_fit.h"
+
+#define HELD_SHARE 0.15
+#define USERS_MAX 1200   /* asked for every set of weights that is tried */
+#define LIST 20
+#define SVD_RANK 256
+#define ENERGY 0.9995    /* of the scores that the low rank keeps */
+
+/* The collaborative matrix, whole or as L Lᵀ. */
+typedef struct base_matrix {
+  float *b;    /* [active, active] or NULL */
+  float *v;    /* [active, rank] when b is NULL */
+  size_t rank;
+} base_matrix;
+
+static void base_deinit(base_matrix *b) {
+  mem_free(b->b);
+  mem_free(b->v);
+}
+
+static medley_status base_make(const interactions *train, const active_items *active, const content_map_settings *s, base_matrix *out,
+                               medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  sparse x = {0};
+  float *scale = NULL, *values = NULL;
+  if (active->count <= EASE_ITEMS_MAX) {
+    ease_settings_values v = {.user_exponent = 0.35, .ridge = s->ridge, .output_exponent = s->output_exponent, .dropout = 0.33};
+    return ease_weights(train, active, &v, &out->b, err);
+  }
+  TRY(active_rows(train, active, &x, err));
+  TRY_NEW(scale, (size_t)x.rows + 1, "user weights");
+  for (uint32_t u = 0; u < x.rows; u++) scale[u] = (float)pow((double)(x.start[u + 1] - x.start[u]) + 1, -0.35);
+  sparse_scale(&x, scale, NULL);
+  TRY_NEW(out->v, (size_t)active->count * SVD_RANK, "factors");
+  TRY_NEW(values, SVD_RANK, "factors");
+  TRY(sparse_svd(&x, SVD_RANK, 0, s->seed, NULL, values, out->v, &out->rank, err));
+done:
+  sparse_deinit(&x);
+  mem_free(scale);
+  mem_free(values);
+  return status;
+}
+
+/* out [active, dim] = B phi. */
+static medley_status base_multiply(const base_matrix *b, size_t active, const float *phi, size_t dim, float *out, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  float *inner = NULL;
+  if (b->b != NULL) {
+    matrix_multiply(false, false, active, dim, active, 1, b->b, phi, 0, out);
+    return MEDLEY_OK;
+  }
+  TRY_NEW(inner, b->rank * dim, "factors");
+  matrix_multiply(true, false, b->rank, dim, active, 1, b->v, phi, 0, inner);
+  matrix_multiply(false, false, active, dim, b->rank, 1, b->v, inner, 0, out);
+done:
+  mem_free(inner);
+  return status;
+}
+
+/* ---- features ---- */
+
+void content_parts_init(content_parts *c, const features *list, size_t count) {
+  *c = (content_parts){.count = count};
+  for (size_t p = 0; p < count; p++) {
+    c->part[p] = list[p];
+    c->offset[p] = c->dim;
+    c->dim += list[p].dim;
+  }
+  c->dim += 1;
+}
+
+void content_parts_rows(const content_parts *c, const uint32_t *item, size_t count, float *out) {
+#pragma omp parallel for schedule(static)
+  for (size_t r = 0; r < count; r++) {
+    float *row = out + r * c->dim;
+    for (size_t p = 0; p < c->count; p++) {
+      const features *f = &c->part[p];
+      if (f->present[item[r]]) memcpy(row + c->offset[p], f->values + (size_t)item[r] * f->dim, f->dim * sizeof *row);
+      else memset(row + c->offset[p], 0, f->dim * sizeof *row);
+    }
+    row[c->dim - 1] = 1;
+  }
+}
+
+/* S: the square root of each column's weight. weight [count + 1], the constant last. */
+static void column_scale(const content_parts *c, const float *weight, float *scale) {
+  for (size_t p = 0; p < c->count; p++)
+    for (size_t d = 0; d < c->part[p].dim; d++) scale[c->offset[p] + d] = sqrtf(weight[p]);
+  scale[c->dim - 1] = sqrtf(weight[c->count]);
+}
+
+/* a = S gram S + λ I. */
+static void system_make(const float *gram, const float *scale, float lambda, size_t dim, float *a) {
+#pragma omp parallel for schedule(static)
+  for (size_t r = 0; r < dim; r++) {
+    for (size_t c = 0; c < dim; c++) a[r * dim + c] = scale[r] * scale[c] * gram[r * dim + c];
+    a[r * dim + r] += lambda;
+  }
+}
+
+/* ---- the inner trial ---- */
+
+typedef struct trial {
+  const content_parts *parts;
+  size_t dim, users, held;
+  float *gram;      /* [dim, dim] of the items that were not held out */
+  float *history;   /* [dim, users] Σ_j x_uj B_j· Φ, transposed: right sides of the system */
+  float *held_rows; /* [held, dim] */
+  uint8_t *relevant;        /* [users, held] */
+  uint32_t *relevant_count; /* [users] */
+  /* room */
+  float *a, *right, *scale, *scores;
+  uint32_t tried;
+} trial;
+
+static void trial_deinit(trial *t) {
+  mem_free(t->gram);
+  mem_free(t->history);
+  mem_free(t->held_rows);
+  mem_free(t->relevant);
+  mem_free(t->relevant_count);
+  mem_free(t->a);
+  mem_free(t->right);
+  mem_free(t->scale);
+  mem_free(t->scores);
+}
+
+static double user_quality(const trial *t, size_t user) {
+  scored best[LIST];
+  size_t found = top_k(t->scores + user * t->held, t->held, NULL, LIST, best), hits = 0;
+  double gain = 0, ideal = 0;
+  for (size_t k = 0; k < found; k++) {
+    if (!t->relevant[user * t->held + best[k].index]) continue;
+    hits++;
+    gain += 1 / log2((double)k + 2);
+  }
+  for (size_t k = 0; k < LIST && k < t->relevant_count[user]; k++) ideal += 1 / log2((double)k + 2);
+  return ideal > 0 ? (gain / ideal + (double)hits / t->relevant_count[user]) / 2 : 0;
+}
+
+/* (Recall@20 + NDCG@20) / 2 over the held-out items with these weights; 0 when the system cannot be solved. */
+static double trial_run(trial *t, const float *weight, float lambda) {
+  size_t dim = t->dim, users = t->users;
+  column_scale(t->parts, weight, t->scale);
+  system_make(t->gram, t->scale, lambda, dim, t->a);
+#pragma omp parallel for schedule(static)
+  for (size_t d = 0; d < dim; d++)
+    for (size_t u = 0; u < users; u++) t->right[d * users + u] = t->scale[d] * t->history[d * users + u];
+  t->tried++;
+  if (matrix_solve_spd(t->a, dim, t->right, users, NULL) != MEDLEY_OK) return 0;
+  for (size_t d = 0; d < dim; d++) vector_scale(t->right + d * users, t->scale[d], users);
+  matrix_multiply(true, true, users, t->held, dim, 1, t->right, t->held_rows, 0, t->scores);
+  double sum = 0;
+#pragma omp parallel for schedule(static) reduction(+ : sum)
+  for (size_t u = 0; u < users; u++) sum += user_quality(t, u);
+  return users ? sum / (double)users : 0;
+}
+
+/* Items held out (flag by position among the active), and users who have both held-out and other items. */
+static medley_status trial_users(trial *t, const sparse *x, const uint8_t *held, const uint32_t *held_at, uint64_t seed, uint32_t **out,
+                                 medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  rng r;
+  uint32_t count = 0;
+  TRY_NEW(*out, (size_t)x->rows + 1, "users");
+  for (uint32_t u = 0; u < x->rows; u++) {
+    uint64_t inside = 0, all = x->start[u + 1] - x->start[u];
+    for (uint64_t e = x->start[u]; e < x->start[u + 1]; e++) inside += held[x->column[e]];
+    if (inside > 0 && inside < all) (*out)[count++] = u;
+  }
+  rng_seed(&r, seed);
+  rng_shuffle(&r, *out, count);
+  t->users = count < USERS_MAX ? count : USERS_MAX;
+  TRY_NEW(t->relevant, t->users * t->held + 1, "users");
+  TRY_NEW(t->relevant_count, t->users + 1, "users");
+  for (size_t k = 0; k < t->users; k++)
+    for (uint64_t e = x->start[(*out)[k]]; e < x->start[(*out)[k] + 1]; e++) {
+      if (!held[x->column[e]]) continue;
+      t->relevant[k * t->held + held_at[x->column[e]]] = 1;
+      t->relevant_count[k]++;
+    }
+done:
+  return status;
+}
+
+/* history [dim, users] from the rows M = B Φ (held-out rows of Φ are zero) and the users' other items. */
+static medley_status trial_history(trial *t, const sparse *x, const uint8_t *held, const uint32_t *users, const float *m, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  TRY_NEW(t->history, t->dim * t->users + 1, "users");
+#pragma omp parallel for schedule(dynamic, 16)
+  for (size_t k = 0; k < t->users; k++)
+    for (uint64_t e = x->start[users[k]]; e < x->start[users[k] + 1]; e++) {
+      if (held[x->column[e]]) continue;
+      const float *row = m + (size_t)x->column[e] * t->dim;
+      for (size_t d = 0; d < t->dim; d++) t->history[d * t->users + k] += x->value[e] * row[d];
+    }
+done:
+  return status;
+}
+
+static medley_status trial_init(trial *t, const sparse *x, const base_matrix *base, const content_parts *parts, const float *phi, uint64_t seed,
+                                medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  size_t active = x->columns, dim = parts->dim;
+  uint8_t *held = NULL;
+  uint32_t *held_at = NULL, *users = NULL;
+  float *kept = NULL, *m = NULL;
+  rng r;
+  rng_seed(&r, seed ^ 0x6d6170u);
+  *t = (trial){.parts = parts, .dim = dim};
+  TRY_NEW(held, active + 1, "held-out items");
+  TRY_NEW(held_at, active + 1, "held-out items");
+  for (size_t i = 0; i < active; i++)
+    if ((held[i] = rng_uniform(&r) < HELD_SHARE)) held_at[i] = (uint32_t)t->held++;
+  TRY(trial_users(t, x, held, held_at, seed, &users, err));
+  TRY_NEW(kept, active * dim + 1, "features");
+  TRY_NEW(t->held_rows, t->held * dim + 1, "features");
+  for (size_t i = 0; i < active; i++)
+    memcpy(held[i] ? t->held_rows + held_at[i] * dim : kept + i * dim, phi + i * dim, dim * sizeof *phi);
+  TRY_NEW(m, active * dim + 1, "features");
+  TRY(base_multiply(base, active, kept, dim, m, err));
+  TRY(trial_history(t, x, held, users, m, err));
+  TRY_NEW(t->gram, dim * dim, "features");
+  matrix_gram(active, dim, 1, kept, 0, t->gram);
+  TRY_NEW(t->a, dim * dim, "features");
+  TRY_NEW(t->right, dim * t->users + 1, "features");
+  TRY_NEW(t->scale, dim, "features");
+  TRY_NEW(t->scores, t->users * t->held + 1, "features");
+done:
+  mem_free(held);
+  mem_free(held_at);
+  mem_free(users);
+  mem_free(kept);
+  mem_free(m);
+  return status;
+}
+
+/* ---- the search for weights ---- */
+
+typedef struct map_search {
+  trial *t;
+  float weight[FEATURES_MAX + 1], lambda;
+  double best;
+} map_search;
+
+static void search_weight(map_search *s, size_t p, const float *values, size_t count, bool relative) {
+  float base = s->weight[p], kept = base;
+  for (size_t v = 0; v < count; v++) {
+    s->weight[p] = relative ? base * values[v] : values[v];
+    double reached = trial_run(s->t, s->weight, s->lambda);
+    if (reached <= s->best) continue;
+    s->best = reached;
+    kept = s->weight[p];
+  }
+  s->weight[p] = kept;
+}
+
+static void search_lambda(map_search *s, const float *factors, size_t count) {
+  float base = s->lambda, kept = base;
+  for (size_t v = 0; v < count; v++) {
+    double reached = trial_run(s->t, s->weight, base * factors[v]);
+    if (reached <= s->best) continue;
+    s->best = reached;
+    kept = base * factors[v];
+  }
+  s->lambda = kept;
+}
+
+/* Forward: the best modality alone, then each other one only where it helps; then two rounds of finer steps. */
+static void search_run(map_search *s, size_t count) {
+  static const float entries[] = {0.03f, 0.1f, 0.3f, 1}, coarse[] = {0, 0.4f, 2.5f}, fine[] = {0.7f, 1.4f}, lambdas[] = {0.3f, 3};
+  size_t first = 0;
+  s->lambda = 1;
+  s->weight[count] = 0.1f; /* the constant */
+  for (size_t p = 0; p < count; p++) {
+    s->weight[p] = 1;
+    double alone = trial_run(s->t, s->weight, s->lambda);
+    s->weight[p] = 0;
+    if (alone <= s->best) continue;
+    s->best = alone;
+    first = p;
+  }
+  s->weight[first] = 1;
+  search_lambda(s, lambdas, 2);
+  for (size_t p = 0; p < count; p++)
+    if (p != first) search_weight(s, p, entries, 4, false);
+  for (int round = 0; round < 2; round++) {
+    for (size_t p = 0; p <= count; p++)
+      if (s->weight[p] > 0) search_weight(s, p, round ? fine : coarse, round ? 2 : 3, true);
+    search_lambda(s, round ? fine : lambdas, 2);
+  }
+}
+
+/* ---- the last solve ---- */
+
+/* W [active, dim] = M S (S G S + λ I)⁻¹ S, in place of m. */
+static medley_status map_apply(float *m, const float *gram, size_t active, const float *scale, float lambda, size_t dim, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  float *a = NULL, *right = NULL;
+  TRY_NEW(a, dim * dim, "features");
+  TRY_NEW(right, dim * active + 1, "features");
+  system_make(gram, scale, lambda, dim, a);
+#pragma omp parallel for schedule(static)
+  for (size_t d = 0; d < dim; d++)
+    for (size_t i = 0; i < active; i++) right[d * active + i] = scale[d] * m[i * dim + d];
+  TRY(matrix_solve_spd(a, dim, right, active, err));
+#pragma omp parallel for schedule(static)
+  for (size_t i = 0; i < active; i++)
+    for (size_t d = 0; d < dim; d++) m[i * dim + d] = scale[d] * right[d * active + i];
+done:
+  mem_free(a);
+  mem_free(right);
+  return status;
+}
+
+/* W ≈ H (P-side): with E the eigenvectors of Rᵀ(WᵀW)R, R = (G + εI)^½ through its own eigenvectors, scores W Φᵀ = (W R E)(Φ R⁻¹ E)ᵀ; the leading
+ * columns keep ENERGY of their sum of squares. */
+static medley_status map_factor(const float *w, const float *gram, size_t active, size_t dim, content_map_fit *out, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  float *q = NULL, *values = NULL, *root = NULL, *inverse = NULL, *wr = NULL, *k = NULL, *energy = NULL;
+  TRY_NEW(q, dim * dim, "factors");
+  TRY_NEW(values, dim, "factors");
+  TRY_NEW(root, dim * dim, "factors");
+  TRY_NEW(inverse, dim * dim, "factors");
+  TRY_NEW(wr, active * dim + 1, "factors");
+  TRY_NEW(k, dim * dim, "factors");
+  TRY_NEW(energy, dim, "factors");
+  memcpy(q, gram, dim * dim * sizeof *q);
+  TRY(matrix_eigen_symmetric(q, dim, values, err)); /* rows of q are eigenvectors */
+  float floor = 1e-6f * (values[dim - 1] > 0 ? values[dim - 1] : 1);
+  for (size_t e = 0; e < dim; e++) {
+    float s = sqrtf(values[e] > floor ? values[e] : floor);
+    for (size_t d = 0; d < dim; d++) {
+      root[d * dim + e] = q[e * dim + d] * s;    /* R columns */
+      inverse[d * dim + e] = q[e * dim + d] / s; /* R⁻ᵀ columns */
+    }
+  }
+  matrix_multiply(false, false, active, dim, dim, 1, w, root, 0, wr);
+  matrix_gram(active, dim, 1, wr, 0, k);
+  TRY(matrix_eigen_symmetric(k, dim, energy, err));
+  double all = 0, kept = 0;
+  for (size_t e = 0; e < dim; e++) all += energy[e] > 0 ? energy[e] : 0;
+  for (out->rank = 0; out->rank < dim && out->rank < CONTENT_MAP_RANK_MAX && (out->rank == 0 || kept < ENERGY * all); out->rank++)
+    kept += energy[dim - 1 - out->rank] > 0 ? energy[dim - 1 - out->rank] : 0;
+  /* The last `rank` rows of k, as columns. */
+  const float *leading = k + (dim - out->rank) * dim;
+  TRY_NEW(out->history_factors, active * out->rank + 1, "factors");
+  TRY_NEW(out->projection, dim * out->rank, "factors");
+  matrix_multiply(false, true, active, out->rank, dim, 1, wr, leading, 0, out->history_factors);
+  matrix_multiply(false, true, dim, out->rank, dim, 1, inverse, leading, 0, out->projection);
+done:
+  mem_free(q);
+  mem_free(values);
+  mem_free(root);
+  mem_free(inverse);
+  mem_free(wr);
+  mem_free(k);
+  mem_free(energy);
+  return status;
+}
+
+static medley_status map_finish(const base_matrix *base, const content_parts *parts, const float *phi, size_t active, content_map_fit *out,
+                                medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  size_t dim = parts->dim;
+  float *m = NULL, *gram = NULL, *scale = NULL;
+  TRY_NEW(m, active * dim + 1, "features");
+  TRY_NEW(gram, dim * dim, "features");
+  TRY_NEW(scale, dim, "features");
+  TRY(base_multiply(base, active, phi, dim, m, err));
+  matrix_gram(active, dim, 1, phi, 0, gram);
+  column_scale(parts, out->weight, scale);
+  TRY(map_apply(m, gram, active, scale, out->lambda, dim, err));
+  TRY(map_factor(m, gram, active, dim, out, err));
+done:
+  mem_free(m);
+  mem_free(gram);
+  mem_free(scale);
+  return status;
+}
+
+medley_status content_map_solve(const interactions *train, const active_items *active, const content_parts *parts,
+                                const content_map_settings *settings, content_map_fit *out, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  base_matrix base = {0};
+  sparse x = {0};
+  trial t = {0};
+  float *phi = NULL;
+  *out = (content_map_fit){0};
+  TRY(base_make(train, active, settings, &base, err));
+  TRY(active_rows(train, active, &x, err));
+  TRY_NEW(phi, (size_t)active->count * parts->dim + 1, "features");
+  content_parts_rows(parts, active->item, active->count, phi);
+  TRY(trial_init(&t, &x, &base, parts, phi, settings->seed, err));
+  map_search search = {.t = &t};
+  search_run(&search, parts->count);
+  memcpy(out->weight, search.weight, sizeof out->weight);
+  out->lambda = search.lambda;
+  TRY(map_finish(&base, parts, phi, active->count, out, err));
+done:
+  trial_deinit(&t);
+  base_deinit(&base);
+  sparse_deinit(&x);
+  mem_free(phi);
+  return status;
+}
