@@ -12,17 +12,19 @@
 
 enum { OVERSAMPLE = 16, DEFAULT_ITERATIONS = 4 };
 
-/* The two products are all the method needs to know of a matrix. */
+/* The two products are all the method needs to know of a matrix. Rows are the shorter side: a matrix that stands the other way is
+ * looked at as its transpose, so that bases are orthonormalised on the short side only. */
 typedef struct factored {
   size_t rows, columns;
-  const float *dense;       /* [rows, columns], or NULL */
+  const float *dense;       /* [rows, columns], or [columns, rows] when dense_turned; or NULL */
+  bool dense_turned;
   const sparse *a, *turned; /* the sparse matrix and its transpose */
 } factored;
 
 /* y [rows, dim] = a x */
 static void factored_apply(const factored *f, const float *x, size_t dim, float *y) {
   if (f->dense)
-    matrix_multiply(false, false, f->rows, dim, f->columns, 1, f->dense, x, 0, y);
+    matrix_multiply(f->dense_turned, false, f->rows, dim, f->columns, 1, f->dense, x, 0, y);
   else
     sparse_multiply_dense(f->a, x, dim, y);
 }
@@ -30,27 +32,47 @@ static void factored_apply(const factored *f, const float *x, size_t dim, float 
 /* x [columns, dim] = aᵀ y */
 static void factored_apply_transposed(const factored *f, const float *y, size_t dim, float *x) {
   if (f->dense)
-    matrix_multiply(true, false, f->columns, dim, f->rows, 1, f->dense, y, 0, x);
+    matrix_multiply(!f->dense_turned, false, f->columns, dim, f->rows, 1, f->dense, y, 0, x);
   else
     sparse_multiply_dense(f->turned, y, dim, x);
 }
 
-/* An orthonormal basis y [rows, dim] of about the range of a; x [columns, dim] is scratch. */
+/* An orthonormal basis y [rows, dim] of about the range of a; x [columns, dim] is scratch. Between Aᵀ and A nothing is
+ * orthonormalised: with a vocabulary of 70,000 terms that was nine tenths of the time, and one step of A Aᵀ does not flatten the
+ * spectrum beyond what float32 holds. */
 static medley_status range_find(const factored *f, size_t dim, int iterations, uint64_t seed, float *x, float *y,
                                 medley_error *err) {
   medley_status status = MEDLEY_OK;
   rng random;
   rng_seed(&random, seed);
-  for (size_t i = 0; i < f->columns * dim; i++) x[i] = (float)rng_normal(&random);
-  factored_apply(f, x, dim, y);
-  TRY(matrix_orthonormalise(y, f->rows, dim, err));
-  for (int i = 0; i < iterations; i++) {
-    factored_apply_transposed(f, y, dim, x);
-    TRY(matrix_orthonormalise(x, f->columns, dim, err));
-    factored_apply(f, x, dim, y);
+  for (size_t i = 0; i < f->rows * dim; i++) y[i] = (float)rng_normal(&random);
+  for (int i = 0; i <= iterations; i++) {
     TRY(matrix_orthonormalise(y, f->rows, dim, err));
+    factored_apply_transposed(f, y, dim, x);
+    factored_apply(f, x, dim, y);
   }
+  TRY(matrix_orthonormalise(y, f->rows, dim, err));
 done:
+  return status;
+}
+
+/* The thin SVD of x [n, dim], n >= dim: right [n, dim], values [dim], small [dim, dim] with x = right values small. The long side is
+ * orthonormalised by products; LAPACK sees only the small triangle. */
+static medley_status tall_svd(const float *x, size_t n, size_t dim, float *right, float *values, float *small, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  float *q = NULL, *r = NULL, *left = NULL;
+  TRY_NEW(q, n * dim, "singular vectors");
+  TRY_NEW(r, dim * dim, "singular vectors");
+  TRY_NEW(left, dim * dim, "singular vectors");
+  memcpy(q, x, n * dim * sizeof *q);
+  TRY(matrix_orthonormalise(q, n, dim, err));
+  matrix_multiply(true, false, dim, dim, n, 1, q, x, 0, r);
+  TRY(matrix_svd(r, dim, dim, left, values, small, err));
+  matrix_multiply(false, false, n, dim, dim, 1, q, left, 0, right);
+done:
+  mem_free(q);
+  mem_free(r);
+  mem_free(left);
   return status;
 }
 
@@ -70,6 +92,7 @@ static void signs_choose(const float *v, size_t n, size_t dim, float *sign) {
   }
 }
 
+/* u [rows, rank] and v [columns, rank] of the short and the long side; either may be NULL. */
 static medley_status factored_svd(const factored *f, size_t rank, int iterations, uint64_t seed, float *u, float *s,
                                   float *v, size_t *rank_out, medley_error *err) {
   medley_status status = MEDLEY_OK;
@@ -86,9 +109,9 @@ static medley_status factored_svd(const factored *f, size_t rank, int iterations
   TRY(range_find(f, dim, iterations > 0 ? iterations : DEFAULT_ITERATIONS, seed, x, y, err));
   /* a ≈ y (yᵀ a), and (yᵀ a)ᵀ = x = right values small, so a ≈ (y smallᵀ) values rightᵀ. */
   factored_apply_transposed(f, y, dim, x);
-  TRY(matrix_svd(x, f->columns, dim, right, values, small, err));
+  TRY(tall_svd(x, f->columns, dim, right, values, small, err));
   signs_choose(right, f->columns, dim, sign);
-  columns_take(right, f->columns, dim, rank, sign, v);
+  if (v != NULL) columns_take(right, f->columns, dim, rank, sign, v);
   memcpy(s, values, rank * sizeof *s);
   if (u != NULL) {
     TRY_NEW(left, f->rows * dim, "singular vectors");
@@ -112,14 +135,23 @@ medley_status sparse_svd(const sparse *a, size_t rank, int iterations, uint64_t 
   sparse turned;
   medley_status status = sparse_transpose(a, &turned, err);
   if (status != MEDLEY_OK) return status;
-  factored f = {.rows = a->rows, .columns = a->columns, .a = a, .turned = &turned};
-  status = factored_svd(&f, rank, iterations, seed, u, s, v, rank_out, err);
+  if (a->rows <= a->columns) {
+    factored f = {.rows = a->rows, .columns = a->columns, .a = a, .turned = &turned};
+    status = factored_svd(&f, rank, iterations, seed, u, s, v, rank_out, err);
+  } else {
+    factored f = {.rows = a->columns, .columns = a->rows, .a = &turned, .turned = a};
+    status = factored_svd(&f, rank, iterations, seed, v, s, u, rank_out, err);
+  }
   sparse_deinit(&turned);
   return status;
 }
 
 medley_status matrix_svd_truncated(const float *a, size_t rows, size_t columns, size_t rank, int iterations,
                                    uint64_t seed, float *u, float *s, float *v, size_t *rank_out, medley_error *err) {
-  factored f = {.rows = rows, .columns = columns, .dense = a};
-  return factored_svd(&f, rank, iterations, seed, u, s, v, rank_out, err);
+  if (rows <= columns) {
+    factored f = {.rows = rows, .columns = columns, .dense = a};
+    return factored_svd(&f, rank, iterations, seed, u, s, v, rank_out, err);
+  }
+  factored f = {.rows = columns, .columns = rows, .dense = a, .dense_turned = true};
+  return factored_svd(&f, rank, iterations, seed, v, s, u, rank_out, err);
 }
