@@ -20,7 +20,7 @@
 
 static const char *const usual_metrics[] = {
     "recall@10", "recall@20", "ndcg@10", "ndcg@20",    "precision@20", "f1@20",          "hit@20", "map@20",
-    "mrr",       "auc",       "arp@20",  "novelty@20", "diversity@20", "serendipity@20", NULL};
+    "mrr@20",       "auc",       "arp@20",  "novelty@20", "diversity@20", "serendipity@20", NULL};
 
 /* One evaluation. */
 typedef struct evaluation {

@@ -146,7 +146,6 @@ typedef struct measure_worker {
   uint32_t *top;      /* [list_size] */
   uint32_t *relevant; /* [items at most] */
   uint32_t *rank;
-  size_t relevant_capacity;
 } measure_worker;
 
 static void worker_deinit(measure_worker *w) {
@@ -180,8 +179,8 @@ static uint32_t rank_of(const float *scores, size_t item_count, uint32_t item) {
 }
 
 static medley_status worker_measure(measure_worker *w, const measure_task *task, const scorer *what,
-                                    const measure_options *options, uint32_t user, size_t slot, measurement *out,
-                                    medley_error *err) {
+                                    const measure_options *options, const float *expected, uint32_t user, size_t slot,
+                                    measurement *out, medley_error *err) {
   medley_status status = MEDLEY_OK;
   history h;
   size_t item_count = task->test->by_user.columns;
@@ -193,7 +192,7 @@ static medley_status worker_measure(measure_worker *w, const measure_task *task,
   ranking r = {.candidate_count = mask_scores(task, &h, w->scores, item_count),
                .popularity = options->popularity,
                .user_count = options->fit_user_count,
-               .expected = options->popularity};
+               .expected = expected};
   if (options->content != NULL) {
     r.item_vectors = options->content->values;
     r.item_dim = options->content->dim;
@@ -237,16 +236,28 @@ done:
 
 /* ---- all users ---- */
 
+/* What everybody is shown anyway, from 0 to 1: the share of the people who have the item. */
+static medley_status expected_make(const measure_options *options, size_t item_count, float **out, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  TRY_NEW(*out, item_count, "popularity");
+  for (size_t i = 0; i < item_count && options->fit_user_count > 0; i++)
+    (*out)[i] = options->popularity[i] / (float)options->fit_user_count;
+done:
+  return status;
+}
+
 medley_status measure_scorer(const measure_task *task, const scorer *what, const measure_options *options,
                              progress_stage *progress, measurement *out, medley_error *err) {
   medley_status status = MEDLEY_OK;
   double started = clock_now_s();
   size_t done_count = 0;
+  float *expected = NULL;
   *out = (measurement){.user_count = task->user_count, .metric_count = options->metric_count, .list_size = 1};
   for (size_t m = 0; m < options->metric_count; m++)
     if (options->metrics[m].k > out->list_size) out->list_size = options->metrics[m].k;
   TRY_NEW(out->values, out->metric_count * out->user_count, "measured values");
   if (options->keep_top) TRY_NEW(out->top, out->user_count * out->list_size, "recommended lists");
+  if (options->popularity != NULL) TRY(expected_make(options, task->test->by_user.columns, &expected, err));
 #pragma omp parallel shared(status, done_count)
   {
     measure_worker w;
@@ -258,7 +269,7 @@ medley_status measure_scorer(const measure_task *task, const scorer *what, const
 #pragma omp atomic read
       others = status;
       if (my_status != MEDLEY_OK || others != MEDLEY_OK) continue;
-      my_status = worker_measure(&w, task, what, options, task->users[i], i, out, &mine);
+      my_status = worker_measure(&w, task, what, options, expected, task->users[i], i, out, &mine);
 #pragma omp atomic
       done_count++;
       /* Progress is reported, and cancelling asked, from the calling thread only. */
@@ -287,6 +298,7 @@ medley_status measure_scorer(const measure_task *task, const scorer *what, const
   }
   out->seconds = clock_now_s() - started;
 done:
+  mem_free(expected);
   if (status != MEDLEY_OK) measurement_deinit(out);
   return status;
 }
