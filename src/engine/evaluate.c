@@ -18,9 +18,9 @@
 #define CONFIDENCE 0.95
 #define CONTENT_FOR_DIVERSITY 0 /* the first part of the representation measures how unlike the items of a list are */
 
-static const char *const usual_metrics[] = {
-    "recall@10", "recall@20", "ndcg@10", "ndcg@20",    "precision@20", "f1@20",          "hit@20", "map@20",
-    "mrr@20",       "auc",       "arp@20",  "novelty@20", "diversity@20", "serendipity@20", NULL};
+static const char *const usual_metrics[] = {"recall@10", "recall@20",  "ndcg@10",      "ndcg@20",        "precision@20",
+                                            "f1@20",     "hit@20",     "map@20",       "mrr@20",         "auc",
+                                            "arp@20",    "novelty@20", "diversity@20", "serendipity@20", NULL};
 
 /* One evaluation. */
 typedef struct evaluation {

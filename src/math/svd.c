@@ -12,11 +12,11 @@
 
 enum { OVERSAMPLE = 16, DEFAULT_ITERATIONS = 4 };
 
-/* The two products are all the method needs to know of a matrix. Rows are the shorter side: a matrix that stands the other way is
- * looked at as its transpose, so that bases are orthonormalised on the short side only. */
+/* The two products are all the method needs to know of a matrix. Rows are the shorter side: a matrix that stands the
+ * other way is looked at as its transpose, so that bases are orthonormalised on the short side only. */
 typedef struct factored {
   size_t rows, columns;
-  const float *dense;       /* [rows, columns], or [columns, rows] when dense_turned; or NULL */
+  const float *dense; /* [rows, columns], or [columns, rows] when dense_turned; or NULL */
   bool dense_turned;
   const sparse *a, *turned; /* the sparse matrix and its transpose */
 } factored;
@@ -38,8 +38,8 @@ static void factored_apply_transposed(const factored *f, const float *y, size_t 
 }
 
 /* An orthonormal basis y [rows, dim] of about the range of a; x [columns, dim] is scratch. Between Aᵀ and A nothing is
- * orthonormalised: with a vocabulary of 70,000 terms that was nine tenths of the time, and one step of A Aᵀ does not flatten the
- * spectrum beyond what float32 holds. */
+ * orthonormalised: with a vocabulary of 70,000 terms that was nine tenths of the time, and one step of A Aᵀ does not
+ * flatten the spectrum beyond what float32 holds. */
 static medley_status range_find(const factored *f, size_t dim, int iterations, uint64_t seed, float *x, float *y,
                                 medley_error *err) {
   medley_status status = MEDLEY_OK;
@@ -56,9 +56,10 @@ done:
   return status;
 }
 
-/* The thin SVD of x [n, dim], n >= dim: right [n, dim], values [dim], small [dim, dim] with x = right values small. The long side is
- * orthonormalised by products; LAPACK sees only the small triangle. */
-static medley_status tall_svd(const float *x, size_t n, size_t dim, float *right, float *values, float *small, medley_error *err) {
+/* The thin SVD of x [n, dim], n >= dim: right [n, dim], values [dim], small [dim, dim] with x = right values small. The
+ * long side is orthonormalised by products; LAPACK sees only the small triangle. */
+static medley_status tall_svd(const float *x, size_t n, size_t dim, float *right, float *values, float *small,
+                              medley_error *err) {
   medley_status status = MEDLEY_OK;
   float *q = NULL, *r = NULL, *left = NULL;
   TRY_NEW(q, n * dim, "singular vectors");

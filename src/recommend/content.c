@@ -1,7 +1,9 @@
-/* recommend/content.c: content-based recommendation (F42): items whose text, pictures, sound, tags are close to the history's.
+/* recommend/content.c: content-based recommendation (F42): items whose text, pictures, sound, tags are close to the
+ * history's.
  *
- * score(i) = mean over the modalities that item i has of Σ_j w_j φ(j)·φ(i) / Σ_j w_j. A missing modality is left out of the mean, on either side. No
- * event of anybody else is used, so it works from the first item on; content_map is what learns from events how much each modality is worth.
+ * score(i) = mean over the modalities that item i has of Σ_j w_j φ(j)·φ(i) / Σ_j w_j. A missing modality is left out of
+ * the mean, on either side. No event of anybody else is used, so it works from the first item on; content_map is what
+ * learns from events how much each modality is worth.
  */
 #include <cblas.h>
 #include <stdio.h>
@@ -21,7 +23,8 @@ typedef struct content {
 
 static void content_free(recommender *r) { mem_free(r); }
 
-static medley_status content_make(const recommender_data *data, uint32_t item_count, recommender **out, medley_error *err) {
+static medley_status content_make(const recommender_data *data, uint32_t item_count, recommender **out,
+                                  medley_error *err) {
   medley_status status = MEDLEY_OK;
   content *m = NULL;
   TRY_NEW(m, 1, "a model");
@@ -40,8 +43,8 @@ done:
   return status;
 }
 
-static medley_status content_fit(const recommender_data *data, const double *values, progress_stage *progress, recommender **out,
-                                 medley_error *err) {
+static medley_status content_fit(const recommender_data *data, const double *values, progress_stage *progress,
+                                 recommender **out, medley_error *err) {
   (void)values;
   (void)progress;
   return content_make(data, data->train->by_user.columns, out, err);
@@ -66,7 +69,8 @@ static float sides_of(const content *m, uint32_t item) {
   return sides;
 }
 
-static medley_status content_score(const recommender *r, const history *h, recommender_scratch *scratch, float *scores, medley_error *err) {
+static medley_status content_score(const recommender *r, const history *h, recommender_scratch *scratch, float *scores,
+                                   medley_error *err) {
   const content *m = (const content *)r;
   size_t dim = 1;
   for (size_t p = 0; p < m->count; p++)
@@ -78,7 +82,8 @@ static medley_status content_score(const recommender *r, const history *h, recom
   for (size_t p = 0; p < m->count; p++) {
     const features *f = m->parts[p];
     if (!profile_of(f, h, profile)) continue;
-    cblas_sgemv(CblasRowMajor, CblasNoTrans, (int)f->count, (int)f->dim, 1, f->values, (int)f->dim, profile, 1, 0, side, 1);
+    cblas_sgemv(CblasRowMajor, CblasNoTrans, (int)f->count, (int)f->dim, 1, f->values, (int)f->dim, profile, 1, 0, side,
+                1);
     for (size_t i = 0; i < f->count; i++)
       if (f->present[i]) scores[i] += side[i];
   }
@@ -89,8 +94,8 @@ static medley_status content_score(const recommender *r, const history *h, recom
   return MEDLEY_OK;
 }
 
-static medley_status content_trace(const recommender *r, const history *h, uint32_t item, recommender_scratch *scratch, float *out,
-                                   medley_error *err) {
+static medley_status content_trace(const recommender *r, const history *h, uint32_t item, recommender_scratch *scratch,
+                                   float *out, medley_error *err) {
   (void)scratch;
   (void)err;
   const content *m = (const content *)r;
@@ -109,8 +114,8 @@ static medley_status content_trace(const recommender *r, const history *h, uint3
   return MEDLEY_OK;
 }
 
-static size_t content_split(const recommender *r, const history *h, uint32_t item, recommender_scratch *scratch, const char **names,
-                            float *values, size_t max) {
+static size_t content_split(const recommender *r, const history *h, uint32_t item, recommender_scratch *scratch,
+                            const char **names, float *values, size_t max) {
   const content *m = (const content *)r;
   size_t count = 0;
   float sides = sides_of(m, item);
@@ -128,8 +133,8 @@ static medley_status content_save(const recommender *r, safetensors_writer *w, c
   return model_add_u32(w, prefix, "items", 1, &r->item_count, err);
 }
 
-static medley_status content_load(const safetensors *s, const char *prefix, const recommender_data *data, recommender **out,
-                                  medley_error *err) {
+static medley_status content_load(const safetensors *s, const char *prefix, const recommender_data *data,
+                                  recommender **out, medley_error *err) {
   medley_status status = MEDLEY_OK;
   const uint32_t *items;
   TRY(model_get_u32(s, prefix, "items", 1, UINT32_MAX, &items, NULL, err));

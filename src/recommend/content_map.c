@@ -1,5 +1,6 @@
-/* recommend/content_map.c: the model of content mapped into the collaborative space: see content_map.h for its letters and
- * content_map_fit.c for how it is found. score(u, i) = (Σ_j x_j H_j) · F(i), for items with and without events alike. */
+/* recommend/content_map.c: the model of content mapped into the collaborative space: see content_map.h for its letters
+ * and content_map_fit.c for how it is found. score(u, i) = (Σ_j x_j H_j) · F(i), for items with and without events
+ * alike. */
 #include "recommend/content_map.h"
 
 #include <cblas.h>
@@ -19,15 +20,16 @@ typedef struct content_map {
   const float *history_factors; /* [active, rank] */
   const float *projection;      /* [dim, rank] */
   float *owned_history, *owned_projection;
-  float *item_factors;          /* [items, rank] */
-  float *part_mean;             /* [parts, rank] mean of φ_m(i) P_m over items, for split */
+  float *item_factors; /* [items, rank] */
+  float *part_mean;    /* [parts, rank] mean of φ_m(i) P_m over items, for split */
   float weight[FEATURES_MAX + 1];
 } content_map;
 
 static const double ridges[] = {3, 10};
 static const recommender_setting content_map_settings_table[] = {
     {"ridge", "λ of the EASE it starts from, as a multiple of the mean diagonal", 3, 1e-3, 1e5, ridges, 2},
-    {"output_exponent", "scores are divided by relative popularity to this power before they are learned", 0.2, -1, 1, NULL, 0},
+    {"output_exponent", "scores are divided by relative popularity to this power before they are learned", 0.2, -1, 1,
+     NULL, 0},
     {NULL},
 };
 
@@ -72,8 +74,8 @@ done:
   return status;
 }
 
-static medley_status content_map_fit_model(const recommender_data *data, const double *values, progress_stage *progress, recommender **out,
-                                           medley_error *err) {
+static medley_status content_map_fit_model(const recommender_data *data, const double *values, progress_stage *progress,
+                                           recommender **out, medley_error *err) {
   (void)progress;
   medley_status status = MEDLEY_OK;
   content_map *m = NULL;
@@ -110,16 +112,18 @@ static float *user_place(const content_map *m, const history *h, recommender_scr
   return u;
 }
 
-static medley_status content_map_score(const recommender *r, const history *h, recommender_scratch *scratch, float *scores, medley_error *err) {
+static medley_status content_map_score(const recommender *r, const history *h, recommender_scratch *scratch,
+                                       float *scores, medley_error *err) {
   const content_map *m = (const content_map *)r;
   const float *u = user_place(m, h, scratch);
   if (u == NULL) return error_memory(err, "scores");
-  cblas_sgemv(CblasRowMajor, CblasNoTrans, (int)r->item_count, (int)m->rank, 1, m->item_factors, (int)m->rank, u, 1, 0, scores, 1);
+  cblas_sgemv(CblasRowMajor, CblasNoTrans, (int)r->item_count, (int)m->rank, 1, m->item_factors, (int)m->rank, u, 1, 0,
+              scores, 1);
   return MEDLEY_OK;
 }
 
-static medley_status content_map_trace(const recommender *r, const history *h, uint32_t item, recommender_scratch *scratch, float *out,
-                                       medley_error *err) {
+static medley_status content_map_trace(const recommender *r, const history *h, uint32_t item,
+                                       recommender_scratch *scratch, float *out, medley_error *err) {
   (void)scratch;
   (void)err;
   const content_map *m = (const content_map *)r;
@@ -132,8 +136,8 @@ static medley_status content_map_trace(const recommender *r, const history *h, u
   return MEDLEY_OK;
 }
 
-static size_t content_map_split(const recommender *r, const history *h, uint32_t item, recommender_scratch *scratch, const char **names,
-                                float *values, size_t max) {
+static size_t content_map_split(const recommender *r, const history *h, uint32_t item, recommender_scratch *scratch,
+                                const char **names, float *values, size_t max) {
   const content_map *m = (const content_map *)r;
   const float *u = user_place(m, h, scratch);
   size_t count = 0;
@@ -148,7 +152,8 @@ static size_t content_map_split(const recommender *r, const history *h, uint32_t
   return count;
 }
 
-static medley_status content_map_save(const recommender *r, safetensors_writer *w, const char *prefix, medley_error *err) {
+static medley_status content_map_save(const recommender *r, safetensors_writer *w, const char *prefix,
+                                      medley_error *err) {
   medley_status status = MEDLEY_OK;
   const content_map *m = (const content_map *)r;
   TRY(model_add_u32(w, prefix, "items", 1, &r->item_count, err));
@@ -159,8 +164,8 @@ done:
   return status;
 }
 
-static medley_status content_map_load(const safetensors *s, const char *prefix, const recommender_data *data, recommender **out,
-                                      medley_error *err) {
+static medley_status content_map_load(const safetensors *s, const char *prefix, const recommender_data *data,
+                                      recommender **out, medley_error *err) {
   medley_status status = MEDLEY_OK;
   content_map *m = NULL;
   const uint32_t *items, *active;
@@ -171,7 +176,8 @@ static medley_status content_map_load(const safetensors *s, const char *prefix, 
   m->base = (recommender){&recommender_content_map, items[0]};
   for (size_t p = 0; p < data->feature_count; p++)
     if (data->features[p].count != items[0])
-      FAIL(err, MEDLEY_ERR_CORRUPT, "%s: vectors of %zu items, '%s' scores %u", s->path, data->features[p].count, prefix, items[0]);
+      FAIL(err, MEDLEY_ERR_CORRUPT, "%s: vectors of %zu items, '%s' scores %u", s->path, data->features[p].count,
+           prefix, items[0]);
   content_parts_init(&m->parts, data->features, data->feature_count);
   TRY(active_items_from(active, count, items[0], &m->active, err));
   TRY(model_get_f32(s, prefix, "history_factors", count, 0, &m->history_factors, NULL, &rank, err));

@@ -1,7 +1,8 @@
 /* recommend/content_map.h: what the fit and the model of content_map share.
  *
- * The features of an item, one modality beside the other and a constant 1 last, form φ(i) [dim]; absent modalities are zero. The model is two
- * sets of factors: history factors H [active, rank] and a projection P [dim, rank] that places any item, seen or new, at F(i) = φ(i) P.
+ * The features of an item, one modality beside the other and a constant 1 last, form φ(i) [dim]; absent modalities are
+ * zero. The model is two sets of factors: history factors H [active, rank] and a projection P [dim, rank] that places
+ * any item, seen or new, at F(i) = φ(i) P.
  */
 #ifndef RECOMMEND_CONTENT_MAP_H
 #define RECOMMEND_CONTENT_MAP_H
@@ -34,6 +35,7 @@ typedef struct content_map_settings {
 } content_map_settings;
 
 medley_status content_map_solve(const interactions *train, const active_items *active, const content_parts *parts,
-                                const content_map_settings *settings, content_map_fit *out, medley_error *err) MEDLEY_CHECK;
+                                const content_map_settings *settings, content_map_fit *out,
+                                medley_error *err) MEDLEY_CHECK;
 
 #endif

@@ -1,15 +1,17 @@
 /* recommend/content_map_fit.c: content mapped into the collaborative space by kernel ridge, with a weight per modality.
  *
- * EASE's weights B say what history item j adds to item i, for items with events. For an item that has none, the row's values are predicted from its
- * content: ridge regression from φ to the columns of B, in primal form, with kernel K = Σ_m w_m K_m (Schölkopf & Smola 2002; Gantner et al. 2010
- * map to factors instead):
+ * EASE's weights B say what history item j adds to item i, for items with events. For an item that has none, the row's
+ * values are predicted from its content: ridge regression from φ to the columns of B, in primal form, with kernel K =
+ * Σ_m w_m K_m (Schölkopf & Smola 2002; Gantner et al. 2010 map to factors instead):
  *
  *   score(u, i) = Σ_j x_uj B_j· Φ S (S ΦᵀΦ S + λ I)⁻¹ S φ(i),     S² = diag(w) per modality
  *
- * The weights and λ are found inside the fit, on items held out from the training part alone: what does not help there gets the weight 0, so a
- * modality cannot lower the fused result on those items. Adding similarities instead of mapping them was tried and stays far behind (PERFORMANCE.md).
+ * The weights and λ are found inside the fit, on items held out from the training part alone: what does not help there
+ * gets the weight 0, so a modality cannot lower the fused result on those items. Adding similarities instead of mapping
+ * them was tried and stays far behind (PERFORMANCE.md).
  *
- * The product W = B Φ S (…)⁻¹ S [active, dim] is cut to a low rank in the metric of the items: the best approximation of all scores W Φᵀ.
+ * The product W = B Φ S (…)⁻¹ S [active, dim] is cut to a low rank in the metric of the items: the best approximation
+ * of all scores W Φᵀ.
  *
  * Beyond EASE_ITEMS_MAX items, B is replaced by V Vᵀ of a truncated SVD.
  */
@@ -25,15 +27,15 @@
 #include "recommend/ease_fit.h"
 
 #define HELD_SHARE 0.15
-#define USERS_MAX 1200   /* asked for every set of weights that is tried */
+#define USERS_MAX 1200 /* asked for every set of weights that is tried */
 #define LIST 20
 #define SVD_RANK 256
-#define ENERGY 0.9995    /* of the scores that the low rank keeps */
+#define ENERGY 0.9995 /* of the scores that the low rank keeps */
 
 /* The collaborative matrix, whole or as L Lᵀ. */
 typedef struct base_matrix {
-  float *b;    /* [active, active] or NULL */
-  float *v;    /* [active, rank] when b is NULL */
+  float *b; /* [active, active] or NULL */
+  float *v; /* [active, rank] when b is NULL */
   size_t rank;
 } base_matrix;
 
@@ -42,13 +44,14 @@ static void base_deinit(base_matrix *b) {
   mem_free(b->v);
 }
 
-static medley_status base_make(const interactions *train, const active_items *active, const content_map_settings *s, base_matrix *out,
-                               medley_error *err) {
+static medley_status base_make(const interactions *train, const active_items *active, const content_map_settings *s,
+                               base_matrix *out, medley_error *err) {
   medley_status status = MEDLEY_OK;
   sparse x = {0};
   float *scale = NULL, *values = NULL;
   if (active->count <= EASE_ITEMS_MAX) {
-    ease_settings_values v = {.user_exponent = 0.35, .ridge = s->ridge, .output_exponent = s->output_exponent, .dropout = 0.33};
+    ease_settings_values v = {
+        .user_exponent = 0.35, .ridge = s->ridge, .output_exponent = s->output_exponent, .dropout = 0.33};
     return ease_weights(train, active, &v, &out->b, err);
   }
   TRY(active_rows(train, active, &x, err));
@@ -66,7 +69,8 @@ done:
 }
 
 /* out [active, dim] = B phi. */
-static medley_status base_multiply(const base_matrix *b, size_t active, const float *phi, size_t dim, float *out, medley_error *err) {
+static medley_status base_multiply(const base_matrix *b, size_t active, const float *phi, size_t dim, float *out,
+                                   medley_error *err) {
   medley_status status = MEDLEY_OK;
   float *inner = NULL;
   if (b->b != NULL) {
@@ -99,8 +103,10 @@ void content_parts_rows(const content_parts *c, const uint32_t *item, size_t cou
     float *row = out + r * c->dim;
     for (size_t p = 0; p < c->count; p++) {
       const features *f = &c->part[p];
-      if (f->present[item[r]]) memcpy(row + c->offset[p], f->values + (size_t)item[r] * f->dim, f->dim * sizeof *row);
-      else memset(row + c->offset[p], 0, f->dim * sizeof *row);
+      if (f->present[item[r]])
+        memcpy(row + c->offset[p], f->values + (size_t)item[r] * f->dim, f->dim * sizeof *row);
+      else
+        memset(row + c->offset[p], 0, f->dim * sizeof *row);
     }
     row[c->dim - 1] = 1;
   }
@@ -127,9 +133,9 @@ static void system_make(const float *gram, const float *scale, float lambda, siz
 typedef struct trial {
   const content_parts *parts;
   size_t dim, users, held;
-  float *gram;      /* [dim, dim] of the items that were not held out */
-  float *history;   /* [dim, users] Σ_j x_uj B_j· Φ, transposed: right sides of the system */
-  float *held_rows; /* [held, dim] */
+  float *gram;              /* [dim, dim] of the items that were not held out */
+  float *history;           /* [dim, users] Σ_j x_uj B_j· Φ, transposed: right sides of the system */
+  float *held_rows;         /* [held, dim] */
   uint8_t *relevant;        /* [users, held] */
   uint32_t *relevant_count; /* [users] */
   /* room */
@@ -181,8 +187,8 @@ static double trial_run(trial *t, const float *weight, float lambda) {
 }
 
 /* Items held out (flag by position among the active), and users who have both held-out and other items. */
-static medley_status trial_users(trial *t, const sparse *x, const uint8_t *held, const uint32_t *held_at, uint64_t seed, uint32_t **out,
-                                 medley_error *err) {
+static medley_status trial_users(trial *t, const sparse *x, const uint8_t *held, const uint32_t *held_at, uint64_t seed,
+                                 uint32_t **out, medley_error *err) {
   medley_status status = MEDLEY_OK;
   rng r;
   uint32_t count = 0;
@@ -208,7 +214,8 @@ done:
 }
 
 /* history [dim, users] from the rows M = B Φ (held-out rows of Φ are zero) and the users' other items. */
-static medley_status trial_history(trial *t, const sparse *x, const uint8_t *held, const uint32_t *users, const float *m, medley_error *err) {
+static medley_status trial_history(trial *t, const sparse *x, const uint8_t *held, const uint32_t *users,
+                                   const float *m, medley_error *err) {
   medley_status status = MEDLEY_OK;
   TRY_NEW(t->history, t->dim * t->users + 1, "users");
 #pragma omp parallel for schedule(dynamic, 16)
@@ -222,8 +229,8 @@ done:
   return status;
 }
 
-static medley_status trial_init(trial *t, const sparse *x, const base_matrix *base, const content_parts *parts, const float *phi, uint64_t seed,
-                                medley_error *err) {
+static medley_status trial_init(trial *t, const sparse *x, const base_matrix *base, const content_parts *parts,
+                                const float *phi, uint64_t seed, medley_error *err) {
   medley_status status = MEDLEY_OK;
   size_t active = x->columns, dim = parts->dim;
   uint8_t *held = NULL;
@@ -292,7 +299,8 @@ static void search_lambda(map_search *s, const float *factors, size_t count) {
 
 /* Forward: the best modality alone, then each other one only where it helps; then two rounds of finer steps. */
 static void search_run(map_search *s, size_t count) {
-  static const float entries[] = {0.03f, 0.1f, 0.3f, 1}, coarse[] = {0, 0.4f, 2.5f}, fine[] = {0.7f, 1.4f}, lambdas[] = {0.3f, 3};
+  static const float entries[] = {0.03f, 0.1f, 0.3f, 1}, coarse[] = {0, 0.4f, 2.5f}, fine[] = {0.7f, 1.4f},
+                     lambdas[] = {0.3f, 3};
   size_t first = 0;
   s->lambda = 1;
   s->weight[count] = 0.1f; /* the constant */
@@ -318,7 +326,8 @@ static void search_run(map_search *s, size_t count) {
 /* ---- the last solve ---- */
 
 /* W [active, dim] = M S (S G S + λ I)⁻¹ S, in place of m. */
-static medley_status map_apply(float *m, const float *gram, size_t active, const float *scale, float lambda, size_t dim, medley_error *err) {
+static medley_status map_apply(float *m, const float *gram, size_t active, const float *scale, float lambda, size_t dim,
+                               medley_error *err) {
   medley_status status = MEDLEY_OK;
   float *a = NULL, *right = NULL;
   TRY_NEW(a, dim * dim, "features");
@@ -337,9 +346,10 @@ done:
   return status;
 }
 
-/* W ≈ H (P-side): with E the eigenvectors of Rᵀ(WᵀW)R, R = (G + εI)^½ through its own eigenvectors, scores W Φᵀ = (W R E)(Φ R⁻¹ E)ᵀ; the leading
- * columns keep ENERGY of their sum of squares. */
-static medley_status map_factor(const float *w, const float *gram, size_t active, size_t dim, content_map_fit *out, medley_error *err) {
+/* W ≈ H (P-side): with E the eigenvectors of Rᵀ(WᵀW)R, R = (G + εI)^½ through its own eigenvectors, scores W Φᵀ = (W R
+ * E)(Φ R⁻¹ E)ᵀ; the leading columns keep ENERGY of their sum of squares. */
+static medley_status map_factor(const float *w, const float *gram, size_t active, size_t dim, content_map_fit *out,
+                                medley_error *err) {
   medley_status status = MEDLEY_OK;
   float *q = NULL, *values = NULL, *root = NULL, *inverse = NULL, *wr = NULL, *k = NULL, *energy = NULL;
   TRY_NEW(q, dim * dim, "factors");
@@ -364,7 +374,8 @@ static medley_status map_factor(const float *w, const float *gram, size_t active
   TRY(matrix_eigen_symmetric(k, dim, energy, err));
   double all = 0, kept = 0;
   for (size_t e = 0; e < dim; e++) all += energy[e] > 0 ? energy[e] : 0;
-  for (out->rank = 0; out->rank < dim && out->rank < CONTENT_MAP_RANK_MAX && (out->rank == 0 || kept < ENERGY * all); out->rank++)
+  for (out->rank = 0; out->rank < dim && out->rank < CONTENT_MAP_RANK_MAX && (out->rank == 0 || kept < ENERGY * all);
+       out->rank++)
     kept += energy[dim - 1 - out->rank] > 0 ? energy[dim - 1 - out->rank] : 0;
   /* The last `rank` rows of k, as columns. */
   const float *leading = k + (dim - out->rank) * dim;
@@ -383,8 +394,8 @@ done:
   return status;
 }
 
-static medley_status map_finish(const base_matrix *base, const content_parts *parts, const float *phi, size_t active, content_map_fit *out,
-                                medley_error *err) {
+static medley_status map_finish(const base_matrix *base, const content_parts *parts, const float *phi, size_t active,
+                                content_map_fit *out, medley_error *err) {
   medley_status status = MEDLEY_OK;
   size_t dim = parts->dim;
   float *m = NULL, *gram = NULL, *scale = NULL;

@@ -1,15 +1,14 @@
 /* recommend/ease.c: EASE with weighted users and scaled outputs.
  *
- * Steck, "Embarrassingly shallow autoencoders for sparse data", WWW 2019: B = I − P diag(P)⁻¹ with P = (XᵀX + λI)⁻¹, scores x B. Three
- * changes, each tuned on validation and each reducing to the paper at 0:
- *   users    rows of X are divided by |history|^user_exponent, so that people with hundreds of events do not decide alone (on click
- *            graphs this is most of the gain);
- *   ridge    λ grows with an item's own diagonal: λ_i = ridge · mean(diag G) + dropout · G_ii, the closed form of dropout on the input
- *            (Steck, "Autoencoders that don't overfit towards the identity", NeurIPS 2020);
+ * Steck, "Embarrassingly shallow autoencoders for sparse data", WWW 2019: B = I − P diag(P)⁻¹ with P = (XᵀX + λI)⁻¹,
+ * scores x B. Three changes, each tuned on validation and each reducing to the paper at 0: users    rows of X are
+ * divided by |history|^user_exponent, so that people with hundreds of events do not decide alone (on click graphs this
+ * is most of the gain); ridge    λ grows with an item's own diagonal: λ_i = ridge · mean(diag G) + dropout · G_ii, the
+ * closed form of dropout on the input (Steck, "Autoencoders that don't overfit towards the identity", NeurIPS 2020);
  *   outputs  the score of item i is divided by (G_ii / mean)^output_exponent, against or for popular items.
  *
- * Letters as in the paper: G Gram matrix, P its regularised inverse, B weights. Memory 4·a² bytes for a items with events, twice while
- * fitting; beyond EASE_ITEMS_MAX items the kind declines and item-kNN and iALS carry the catalogue.
+ * Letters as in the paper: G Gram matrix, P its regularised inverse, B weights. Memory 4·a² bytes for a items with
+ * events, twice while fitting; beyond EASE_ITEMS_MAX items the kind declines and item-kNN and iALS carry the catalogue.
  */
 #include <math.h>
 #include <string.h>
@@ -57,11 +56,13 @@ static uint32_t active_count(const interactions *x) {
 static medley_status ease_accepts(const recommender_data *data, medley_error *err) {
   uint32_t count = active_count(data->train);
   if (count <= EASE_ITEMS_MAX) return MEDLEY_OK;
-  return error_set(err, MEDLEY_ERR_LIMIT, "needs a dense matrix of items × items: %.1f GB for %u items with events, the limit is %u items",
+  return error_set(err, MEDLEY_ERR_LIMIT,
+                   "needs a dense matrix of items × items: %.1f GB for %u items with events, the limit is %u items",
                    8e-9 * count * count, count, EASE_ITEMS_MAX);
 }
 
-medley_status ease_weights(const interactions *train, const active_items *active, const ease_settings_values *v, float **out, medley_error *err) {
+medley_status ease_weights(const interactions *train, const active_items *active, const ease_settings_values *v,
+                           float **out, medley_error *err) {
   medley_status status = MEDLEY_OK;
   sparse x = {0};
   float *g = NULL, *scale = NULL, *diagonal = NULL;
@@ -81,7 +82,8 @@ medley_status ease_weights(const interactions *train, const active_items *active
   mean = a > 0 && mean > 0 ? mean / (double)a : 1;
   for (size_t i = 0; i < a; i++) g[i * a + i] += (float)(v->ridge * mean + v->dropout * diagonal[i]);
   TRY(matrix_invert_spd(g, a, err));
-  /* B = −P / diag(P) by column, with the output scale folded in; the diagonal is zero by construction. P is symmetric. */
+  /* B = −P / diag(P) by column, with the output scale folded in; the diagonal is zero by construction. P is symmetric.
+   */
   float *column = diagonal; /* reused: from here on the factor of each column */
   for (size_t i = 0; i < a; i++)
     column[i] = -1.0f / g[i * a + i] * (float)pow(diagonal[i] > 0 ? diagonal[i] / mean : 1, -v->output_exponent);
@@ -101,12 +103,13 @@ done:
   return status;
 }
 
-static medley_status ease_fit(const recommender_data *data, const double *values, progress_stage *progress, recommender **out,
-                              medley_error *err) {
+static medley_status ease_fit(const recommender_data *data, const double *values, progress_stage *progress,
+                              recommender **out, medley_error *err) {
   (void)progress;
   medley_status status = MEDLEY_OK;
   ease *m = NULL;
-  ease_settings_values v = {.user_exponent = values[0], .ridge = values[1], .output_exponent = values[2], .dropout = values[3]};
+  ease_settings_values v = {
+      .user_exponent = values[0], .ridge = values[1], .output_exponent = values[2], .dropout = values[3]};
   TRY_NEW(m, 1, "a model");
   m->base = (recommender){&recommender_ease, data->train->by_user.columns};
   TRY(active_items_find(data->train, &m->active, err));
@@ -119,7 +122,8 @@ done:
   return status;
 }
 
-static medley_status ease_score(const recommender *r, const history *h, recommender_scratch *scratch, float *scores, medley_error *err) {
+static medley_status ease_score(const recommender *r, const history *h, recommender_scratch *scratch, float *scores,
+                                medley_error *err) {
   const ease *m = (const ease *)r;
   size_t a = m->active.count;
   float *sum = recommender_scratch_floats(scratch, a + 1);
@@ -134,8 +138,8 @@ static medley_status ease_score(const recommender *r, const history *h, recommen
   return MEDLEY_OK;
 }
 
-static medley_status ease_trace(const recommender *r, const history *h, uint32_t item, recommender_scratch *scratch, float *out,
-                                medley_error *err) {
+static medley_status ease_trace(const recommender *r, const history *h, uint32_t item, recommender_scratch *scratch,
+                                float *out, medley_error *err) {
   (void)scratch;
   (void)err;
   const ease *m = (const ease *)r;
@@ -157,7 +161,8 @@ done:
   return status;
 }
 
-static medley_status ease_load(const safetensors *s, const char *prefix, const recommender_data *data, recommender **out, medley_error *err) {
+static medley_status ease_load(const safetensors *s, const char *prefix, const recommender_data *data,
+                               recommender **out, medley_error *err) {
   (void)data;
   medley_status status = MEDLEY_OK;
   ease *m = NULL;

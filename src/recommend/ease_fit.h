@@ -11,7 +11,7 @@ typedef struct ease_settings_values {
 } ease_settings_values;
 
 /* *out [active, active], the caller's (mem_free). */
-medley_status ease_weights(const interactions *train, const active_items *active, const ease_settings_values *v, float **out,
-                           medley_error *err) MEDLEY_CHECK;
+medley_status ease_weights(const interactions *train, const active_items *active, const ease_settings_values *v,
+                           float **out, medley_error *err) MEDLEY_CHECK;
 
 #endif

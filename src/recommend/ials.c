@@ -1,8 +1,9 @@
 /* recommend/ials.c: implicit alternating least squares with frequency-scaled regularisation.
  *
- * Hu, Koren & Volinsky, ICDM 2008, in the form of Rendle et al., "Revisiting the performance of iALS on item recommendation benchmarks", RecSys
- * 2022: minimise Σ_{(u,i) ∈ S} (1 − w_u·h_i)² + α₀ Σ_{u,i} (w_u·h_i)² + λ (Σ_u (|S_u| + α₀ |I|)^ν ‖w_u‖² + Σ_i …). A user's vector is solved
- * for from the history whenever it is asked (fold-in), so only item factors are kept.
+ * Hu, Koren & Volinsky, ICDM 2008, in the form of Rendle et al., "Revisiting the performance of iALS on item
+ * recommendation benchmarks", RecSys 2022: minimise Σ_{(u,i) ∈ S} (1 − w_u·h_i)² + α₀ Σ_{u,i} (w_u·h_i)² + λ (Σ_u
+ * (|S_u| + α₀ |I|)^ν ‖w_u‖² + Σ_i …). A user's vector is solved for from the history whenever it is asked (fold-in), so
+ * only item factors are kept.
  *
  * Letters: W users, H items, d dimensions, α₀ unobserved weight, λ regularisation, ν its exponent (1 here).
  */
@@ -22,9 +23,9 @@ typedef struct ials {
   uint32_t dim;
   const float *factors; /* [items, dim] H; rows of items without events are zero */
   float *owned;
-  float *gram;          /* [dim, dim] α₀ HᵀH */
+  float *gram;                      /* [dim, dim] α₀ HᵀH */
   float unobserved, regularisation; /* α₀, and λ (|S_u| + α₀ |I|) is made from it */
-  float item_mass;      /* α₀ |I| over items with events */
+  float item_mass;                  /* α₀ |I| over items with events */
 } ials;
 
 static const double dims[] = {64, 128};
@@ -38,7 +39,8 @@ static const recommender_setting ials_settings[] = {
     {NULL},
 };
 
-#define ROWS_AT_ONCE 256 /* rows gathered for one rank-k update; the rest of a long history follows in further blocks */
+#define ROWS_AT_ONCE 256 /* rows gathered for one rank-k update; the rest of a long history follows in further blocks \
+                          */
 
 static void ials_free(recommender *r) {
   if (r == NULL) return;
@@ -48,10 +50,10 @@ static void ials_free(recommender *r) {
   mem_free(m);
 }
 
-/* x [dim] of one row: (gram + Σ_j c_j f_j f_jᵀ + λ I) x = Σ_j (1 + c_j … ) f_j, with c_j the weight of entry j. a [dim, dim] and rows
- * [ROWS_AT_ONCE, dim] are room. */
-static medley_status row_solve(const float *factors, size_t dim, const float *gram, float ridge, const uint32_t *entry, const float *weight,
-                               size_t count, float *a, float *rows, float *x, medley_error *err) {
+/* x [dim] of one row: (gram + Σ_j c_j f_j f_jᵀ + λ I) x = Σ_j (1 + c_j … ) f_j, with c_j the weight of entry j. a [dim,
+ * dim] and rows [ROWS_AT_ONCE, dim] are room. */
+static medley_status row_solve(const float *factors, size_t dim, const float *gram, float ridge, const uint32_t *entry,
+                               const float *weight, size_t count, float *a, float *rows, float *x, medley_error *err) {
   memcpy(a, gram, dim * dim * sizeof *a);
   memset(x, 0, dim * sizeof *x);
   for (size_t from = 0; from < count; from += ROWS_AT_ONCE) {
@@ -73,8 +75,8 @@ static medley_status row_solve(const float *factors, size_t dim, const float *gr
 }
 
 /* One half sweep: all rows of `x` [rows, dim] from the other side's factors. */
-static medley_status side_solve(const sparse *entries, const float *factors, size_t factor_count, size_t dim, float unobserved, float lambda,
-                                float *x, medley_error *err) {
+static medley_status side_solve(const sparse *entries, const float *factors, size_t factor_count, size_t dim,
+                                float unobserved, float lambda, float *x, medley_error *err) {
   medley_status status = MEDLEY_OK;
   float *gram = NULL;
   TRY_NEW(gram, dim * dim, "factors");
@@ -119,8 +121,8 @@ done:
   return status;
 }
 
-static medley_status ials_fit(const recommender_data *data, const double *values, progress_stage *progress, recommender **out,
-                              medley_error *err) {
+static medley_status ials_fit(const recommender_data *data, const double *values, progress_stage *progress,
+                              recommender **out, medley_error *err) {
   medley_status status = MEDLEY_OK;
   const interactions *x = data->train;
   ials *m = NULL;
@@ -160,7 +162,8 @@ static float *ials_room(const ials *m, recommender_scratch *scratch, size_t more
   return recommender_scratch_floats(scratch, dim * dim + ROWS_AT_ONCE * dim + dim + more);
 }
 
-static medley_status ials_score(const recommender *r, const history *h, recommender_scratch *scratch, float *scores, medley_error *err) {
+static medley_status ials_score(const recommender *r, const history *h, recommender_scratch *scratch, float *scores,
+                                medley_error *err) {
   const ials *m = (const ials *)r;
   size_t dim = m->dim;
   float *a = ials_room(m, scratch, 0);
@@ -172,13 +175,14 @@ static medley_status ials_score(const recommender *r, const history *h, recommen
     return MEDLEY_OK;
   }
   medley_status status = row_solve(m->factors, dim, m->gram, ridge, h->item, h->weight, h->count, a, rows, x, err);
-  if (status == MEDLEY_OK) cblas_sgemv(CblasRowMajor, CblasNoTrans, (int)r->item_count, (int)dim, 1, m->factors, (int)dim, x, 1, 0, scores, 1);
+  if (status == MEDLEY_OK)
+    cblas_sgemv(CblasRowMajor, CblasNoTrans, (int)r->item_count, (int)dim, 1, m->factors, (int)dim, x, 1, 0, scores, 1);
   return status;
 }
 
 /* score(i) = h_iᵀ A⁻¹ Σ_j w_j h_j: solve A y = h_i once, then entry j adds w_j y·h_j. */
-static medley_status ials_trace(const recommender *r, const history *h, uint32_t item, recommender_scratch *scratch, float *out,
-                                medley_error *err) {
+static medley_status ials_trace(const recommender *r, const history *h, uint32_t item, recommender_scratch *scratch,
+                                float *out, medley_error *err) {
   medley_status status = MEDLEY_OK;
   const ials *m = (const ials *)r;
   size_t dim = m->dim;
@@ -198,7 +202,8 @@ static medley_status ials_trace(const recommender *r, const history *h, uint32_t
   for (size_t d = 0; d < dim; d++) a[d * dim + d] += ridge;
   memcpy(y, m->factors + (size_t)item * dim, dim * sizeof *y);
   TRY(matrix_solve_spd_small(a, dim, y, err));
-  for (size_t j = 0; j < h->count; j++) out[j] = h->weight[j] * vector_dot(y, m->factors + (size_t)h->item[j] * dim, dim);
+  for (size_t j = 0; j < h->count; j++)
+    out[j] = h->weight[j] * vector_dot(y, m->factors + (size_t)h->item[j] * dim, dim);
 done:
   return status;
 }
@@ -213,7 +218,8 @@ done:
   return status;
 }
 
-static medley_status ials_load(const safetensors *s, const char *prefix, const recommender_data *data, recommender **out, medley_error *err) {
+static medley_status ials_load(const safetensors *s, const char *prefix, const recommender_data *data,
+                               recommender **out, medley_error *err) {
   (void)data;
   medley_status status = MEDLEY_OK;
   ials *m = NULL;

@@ -1,6 +1,6 @@
-/* recommend/itemknn.c: item neighbourhood (Sarwar et al., WWW 2001; normalisation after Cremonesi et al., RecSys 2010, and Cooper et al.'s
- * RP3β): w(i, j) = Σ_u x_ui x_uj |u|^−2a / (c_i^b · c_j^(1−b))… with the exponents on validation. Only the k greatest weights of each item are kept, so
- * memory is k entries an item whatever the catalogue's size.
+/* recommend/itemknn.c: item neighbourhood (Sarwar et al., WWW 2001; normalisation after Cremonesi et al., RecSys 2010,
+ * and Cooper et al.'s RP3β): w(i, j) = Σ_u x_ui x_uj |u|^−2a / (c_i^b · c_j^(1−b))… with the exponents on validation.
+ * Only the k greatest weights of each item are kept, so memory is k entries an item whatever the catalogue's size.
  */
 #include <math.h>
 #include <string.h>
@@ -19,8 +19,8 @@ static const double target_exponents[] = {0.3, 0.5, 0.7};
 static const double neighbours[] = {50, 200};
 static const recommender_setting itemknn_settings[] = {
     {"user_exponent", "users count by |history| to minus twice this", 0.25, 0, 1, user_exponents, 3},
-    {"target_exponent", "how much the popularity of the scored item is divided out (the other gets one minus this)", 0.5, 0, 1,
-     target_exponents, 3},
+    {"target_exponent", "how much the popularity of the scored item is divided out (the other gets one minus this)",
+     0.5, 0, 1, target_exponents, 3},
     {"neighbours", "kept per item", 200, 1, 5000, neighbours, 2},
     {NULL},
 };
@@ -80,8 +80,8 @@ done:
   return status;
 }
 
-static medley_status itemknn_fit(const recommender_data *data, const double *values, progress_stage *progress, recommender **out,
-                                 medley_error *err) {
+static medley_status itemknn_fit(const recommender_data *data, const double *values, progress_stage *progress,
+                                 recommender **out, medley_error *err) {
   (void)progress;
   medley_status status = MEDLEY_OK;
   itemknn *m = NULL;
@@ -95,18 +95,20 @@ done:
   return status;
 }
 
-static medley_status itemknn_score(const recommender *r, const history *h, recommender_scratch *scratch, float *scores, medley_error *err) {
+static medley_status itemknn_score(const recommender *r, const history *h, recommender_scratch *scratch, float *scores,
+                                   medley_error *err) {
   (void)scratch;
   (void)err;
   const sparse *w = &((const itemknn *)r)->weights;
   memset(scores, 0, r->item_count * sizeof *scores);
   for (size_t j = 0; j < h->count; j++)
-    for (uint64_t e = w->start[h->item[j]]; e < w->start[h->item[j] + 1]; e++) scores[w->column[e]] += h->weight[j] * w->value[e];
+    for (uint64_t e = w->start[h->item[j]]; e < w->start[h->item[j] + 1]; e++)
+      scores[w->column[e]] += h->weight[j] * w->value[e];
   return MEDLEY_OK;
 }
 
-static medley_status itemknn_trace(const recommender *r, const history *h, uint32_t item, recommender_scratch *scratch, float *out,
-                                   medley_error *err) {
+static medley_status itemknn_trace(const recommender *r, const history *h, uint32_t item, recommender_scratch *scratch,
+                                   float *out, medley_error *err) {
   (void)scratch;
   (void)err;
   const sparse *w = &((const itemknn *)r)->weights;
@@ -121,7 +123,8 @@ static medley_status itemknn_save(const recommender *r, safetensors_writer *w, c
   return model_add_sparse(w, prefix, "weights", &((const itemknn *)r)->weights, err);
 }
 
-static medley_status itemknn_load(const safetensors *s, const char *prefix, const recommender_data *data, recommender **out, medley_error *err) {
+static medley_status itemknn_load(const safetensors *s, const char *prefix, const recommender_data *data,
+                                  recommender **out, medley_error *err) {
   (void)data;
   medley_status status = MEDLEY_OK;
   itemknn *m = NULL;

@@ -7,23 +7,26 @@
 
 #include "base/memory.h"
 
-static void name_join(char out[128], const char *prefix, const char *name) { snprintf(out, 128, "%s.%s", prefix, name); }
+static void name_join(char out[128], const char *prefix, const char *name) {
+  snprintf(out, 128, "%s.%s", prefix, name);
+}
 
-medley_status model_add_f32(safetensors_writer *w, const char *prefix, const char *name, uint64_t rows, uint64_t columns, const float *data,
-                            medley_error *err) {
+medley_status model_add_f32(safetensors_writer *w, const char *prefix, const char *name, uint64_t rows,
+                            uint64_t columns, const float *data, medley_error *err) {
   char full[128];
   name_join(full, prefix, name);
   return safetensors_add_f32(w, full, rows, columns, data, err);
 }
 
-medley_status model_add_u32(safetensors_writer *w, const char *prefix, const char *name, uint64_t count, const uint32_t *data,
-                            medley_error *err) {
+medley_status model_add_u32(safetensors_writer *w, const char *prefix, const char *name, uint64_t count,
+                            const uint32_t *data, medley_error *err) {
   char full[128];
   name_join(full, prefix, name);
   return safetensors_add(w, full, DTYPE_I32, 1, (const uint64_t[]){count}, data, err);
 }
 
-medley_status model_add_sparse(safetensors_writer *w, const char *prefix, const char *name, const sparse *a, medley_error *err) {
+medley_status model_add_sparse(safetensors_writer *w, const char *prefix, const char *name, const sparse *a,
+                               medley_error *err) {
   medley_status status = MEDLEY_OK;
   char full[128], part[64];
   uint64_t count = sparse_count(a);
@@ -41,8 +44,8 @@ done:
   return status;
 }
 
-medley_status model_get_f32(const safetensors *s, const char *prefix, const char *name, uint64_t rows, uint64_t columns, const float **data,
-                            uint64_t *rows_out, uint64_t *columns_out, medley_error *err) {
+medley_status model_get_f32(const safetensors *s, const char *prefix, const char *name, uint64_t rows, uint64_t columns,
+                            const float **data, uint64_t *rows_out, uint64_t *columns_out, medley_error *err) {
   medley_status status = MEDLEY_OK;
   char full[128];
   const tensor_view *view;
@@ -55,8 +58,8 @@ done:
   return status;
 }
 
-medley_status model_get_u32(const safetensors *s, const char *prefix, const char *name, uint64_t count, uint32_t bound, const uint32_t **data,
-                            uint64_t *count_out, medley_error *err) {
+medley_status model_get_u32(const safetensors *s, const char *prefix, const char *name, uint64_t count, uint32_t bound,
+                            const uint32_t **data, uint64_t *count_out, medley_error *err) {
   medley_status status = MEDLEY_OK;
   char full[128];
   const tensor_view *view;
@@ -65,8 +68,8 @@ medley_status model_get_u32(const safetensors *s, const char *prefix, const char
   const uint32_t *values = view->data;
   for (uint64_t i = 0; i < view->count; i++)
     if (values[i] >= bound)
-      FAIL(err, MEDLEY_ERR_CORRUPT, "%s: entry %" PRIu64 " of '%s' is %" PRIu32 ", it must be below %" PRIu32, s->path, i, full, values[i],
-           bound);
+      FAIL(err, MEDLEY_ERR_CORRUPT, "%s: entry %" PRIu64 " of '%s' is %" PRIu32 ", it must be below %" PRIu32, s->path,
+           i, full, values[i], bound);
   *data = values;
   if (count_out != NULL) *count_out = view->count;
 done:
@@ -83,13 +86,16 @@ static bool columns_find(const safetensors *s, const char *prefix, const char *n
   return false;
 }
 
-static medley_status sparse_check(const sparse *a, uint64_t count, const char *path, const char *name, medley_error *err) {
+static medley_status sparse_check(const sparse *a, uint64_t count, const char *path, const char *name,
+                                  medley_error *err) {
   bool fine = a->start[0] == 0 && a->start[a->rows] == count;
   for (uint32_t r = 0; fine && r < a->rows; r++) fine = a->start[r] <= a->start[r + 1];
-  return fine ? MEDLEY_OK : error_set(err, MEDLEY_ERR_CORRUPT, "%s: the rows of '%s' do not follow each other", path, name);
+  return fine ? MEDLEY_OK
+              : error_set(err, MEDLEY_ERR_CORRUPT, "%s: the rows of '%s' do not follow each other", path, name);
 }
 
-medley_status model_get_sparse(const safetensors *s, const char *prefix, const char *name, sparse *out, medley_error *err) {
+medley_status model_get_sparse(const safetensors *s, const char *prefix, const char *name, sparse *out,
+                               medley_error *err) {
   medley_status status = MEDLEY_OK;
   char part[64], full[128];
   const tensor_view *start;
@@ -97,7 +103,8 @@ medley_status model_get_sparse(const safetensors *s, const char *prefix, const c
   const float *value;
   uint64_t count;
   *out = (sparse){0};
-  if (!columns_find(s, prefix, name, &out->columns)) FAIL(err, MEDLEY_ERR_CORRUPT, "%s: '%s.%s' is incomplete", s->path, prefix, name);
+  if (!columns_find(s, prefix, name, &out->columns))
+    FAIL(err, MEDLEY_ERR_CORRUPT, "%s: '%s.%s' is incomplete", s->path, prefix, name);
   snprintf(part, sizeof part, "%s.start", name);
   name_join(full, prefix, part);
   TRY(safetensors_need(s, full, DTYPE_I64, 1, (const uint64_t[]){0}, &start, err));
@@ -105,7 +112,8 @@ medley_status model_get_sparse(const safetensors *s, const char *prefix, const c
   TRY(model_get_u32(s, prefix, part, 0, out->columns, &column, &count, err));
   snprintf(part, sizeof part, "%s.value", name);
   TRY(model_get_f32(s, prefix, part, 1, count, &value, NULL, NULL, err));
-  if (start->count == 0 || start->count > UINT32_MAX) FAIL(err, MEDLEY_ERR_CORRUPT, "%s: '%s' has no rows", s->path, full);
+  if (start->count == 0 || start->count > UINT32_MAX)
+    FAIL(err, MEDLEY_ERR_CORRUPT, "%s: '%s' has no rows", s->path, full);
   out->rows = (uint32_t)(start->count - 1);
   TRY_NEW(out->start, start->count, "a matrix");
   TRY_NEW(out->column, count, "a matrix");
@@ -121,7 +129,8 @@ done:
   return status;
 }
 
-medley_status active_items_from(const uint32_t *item, uint64_t count, uint32_t item_count, active_items *out, medley_error *err) {
+medley_status active_items_from(const uint32_t *item, uint64_t count, uint32_t item_count, active_items *out,
+                                medley_error *err) {
   medley_status status = MEDLEY_OK;
   *out = (active_items){.count = (uint32_t)count};
   TRY_NEW(out->item, count, "items");

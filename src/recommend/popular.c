@@ -1,5 +1,5 @@
-/* recommend/popular.c: popular, trending, latest (F41): one number per item, the same for everybody. What a stranger sees, and the
- * tie-break for everybody else. */
+/* recommend/popular.c: popular, trending, latest (F41): one number per item, the same for everybody. What a stranger
+ * sees, and the tie-break for everybody else. */
 #include <math.h>
 #include <string.h>
 
@@ -18,7 +18,8 @@ static void fixed_free(recommender *r) {
   mem_free(r);
 }
 
-static medley_status fixed_create(const recommender_kind *kind, uint32_t item_count, fixed_scores **out, medley_error *err) {
+static medley_status fixed_create(const recommender_kind *kind, uint32_t item_count, fixed_scores **out,
+                                  medley_error *err) {
   medley_status status = MEDLEY_OK;
   fixed_scores *m = NULL;
   TRY_NEW(m, 1, "a model");
@@ -31,7 +32,8 @@ done:
   return status;
 }
 
-static medley_status fixed_score(const recommender *r, const history *h, recommender_scratch *scratch, float *scores, medley_error *err) {
+static medley_status fixed_score(const recommender *r, const history *h, recommender_scratch *scratch, float *scores,
+                                 medley_error *err) {
   (void)h;
   (void)scratch;
   (void)err;
@@ -43,7 +45,8 @@ static medley_status fixed_save(const recommender *r, safetensors_writer *w, con
   return model_add_f32(w, prefix, "score", 1, r->item_count, ((const fixed_scores *)r)->score, err);
 }
 
-static medley_status fixed_load(const recommender_kind *kind, const safetensors *s, const char *prefix, recommender **out, medley_error *err) {
+static medley_status fixed_load(const recommender_kind *kind, const safetensors *s, const char *prefix,
+                                recommender **out, medley_error *err) {
   medley_status status = MEDLEY_OK;
   fixed_scores *m = NULL;
   const float *score;
@@ -58,8 +61,8 @@ done:
 
 /* ---- popular ---- */
 
-static medley_status popular_fit(const recommender_data *data, const double *values, progress_stage *progress, recommender **out,
-                                 medley_error *err) {
+static medley_status popular_fit(const recommender_data *data, const double *values, progress_stage *progress,
+                                 recommender **out, medley_error *err) {
   (void)values;
   (void)progress;
   medley_status status = MEDLEY_OK;
@@ -72,8 +75,8 @@ done:
   return status;
 }
 
-static medley_status popular_load(const safetensors *s, const char *prefix, const recommender_data *data, recommender **out,
-                                  medley_error *err) {
+static medley_status popular_load(const safetensors *s, const char *prefix, const recommender_data *data,
+                                  recommender **out, medley_error *err) {
   (void)data;
   return fixed_load(&recommender_popular, s, prefix, out, err);
 }
@@ -98,8 +101,8 @@ static const recommender_setting trending_settings[] = {
     {NULL},
 };
 
-static medley_status trending_fit(const recommender_data *data, const double *values, progress_stage *progress, recommender **out,
-                                  medley_error *err) {
+static medley_status trending_fit(const recommender_data *data, const double *values, progress_stage *progress,
+                                  recommender **out, medley_error *err) {
   (void)progress;
   medley_status status = MEDLEY_OK;
   fixed_scores *m;
@@ -115,8 +118,8 @@ done:
   return status;
 }
 
-static medley_status trending_load(const safetensors *s, const char *prefix, const recommender_data *data, recommender **out,
-                                   medley_error *err) {
+static medley_status trending_load(const safetensors *s, const char *prefix, const recommender_data *data,
+                                   recommender **out, medley_error *err) {
   (void)data;
   return fixed_load(&recommender_trending, s, prefix, out, err);
 }
@@ -137,8 +140,8 @@ const recommender_kind recommender_trending = {
 
 /* ---- latest ---- */
 
-/* An item without a time of its own appeared with its first event. Scores are −log2(1 + age in weeks): a day matters for a new item, not for
- * an old one. Items of unknown age stand with the oldest. */
+/* An item without a time of its own appeared with its first event. Scores are −log2(1 + age in weeks): a day matters
+ * for a new item, not for an old one. Items of unknown age stand with the oldest. */
 static medley_status latest_ages(const recommender_data *data, int64_t **born, int64_t *newest, medley_error *err) {
   medley_status status = MEDLEY_OK;
   const interactions *x = data->train;
@@ -158,8 +161,8 @@ done:
   return status;
 }
 
-static medley_status latest_fit(const recommender_data *data, const double *values, progress_stage *progress, recommender **out,
-                                medley_error *err) {
+static medley_status latest_fit(const recommender_data *data, const double *values, progress_stage *progress,
+                                recommender **out, medley_error *err) {
   (void)values;
   (void)progress;
   medley_status status = MEDLEY_OK;
@@ -182,8 +185,8 @@ done:
   return status;
 }
 
-static medley_status latest_load(const safetensors *s, const char *prefix, const recommender_data *data, recommender **out,
-                                 medley_error *err) {
+static medley_status latest_load(const safetensors *s, const char *prefix, const recommender_data *data,
+                                 recommender **out, medley_error *err) {
   (void)data;
   return fixed_load(&recommender_latest, s, prefix, out, err);
 }

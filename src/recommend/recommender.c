@@ -19,7 +19,8 @@ const recommender_kind *recommender_kind_find(const char *name) {
 
 size_t recommender_defaults(const recommender_kind *kind, double values[RECOMMENDER_SETTINGS_MAX]) {
   size_t count = 0;
-  for (; kind->settings != NULL && kind->settings[count].name != NULL; count++) values[count] = kind->settings[count].fallback;
+  for (; kind->settings != NULL && kind->settings[count].name != NULL; count++)
+    values[count] = kind->settings[count].fallback;
   return count;
 }
 

@@ -1,8 +1,10 @@
-/* recommend/userknn.c: user neighbourhood (Resnick et al. 1994, on implicit feedback): people whose history is alike vote for what they chose.
+/* recommend/userknn.c: user neighbourhood (Resnick et al. 1994, on implicit feedback): people whose history is alike
+ * vote for what they chose.
  *
- * sim(h, v) = Σ_{i ∈ h ∩ v} c_i^−½ / (|h| |v|)^length_exponent, cut to the k nearest, raised to sharpness. The neighbours are found when asked,
- * from the history that is handed in: nothing has to be fitted, and a new user has neighbours at the first click. A person whose own events
- * are in the matrix is their own nearest neighbour; that vote falls on items already seen, which are not ranked.
+ * sim(h, v) = Σ_{i ∈ h ∩ v} c_i^−½ / (|h| |v|)^length_exponent, cut to the k nearest, raised to sharpness. The
+ * neighbours are found when asked, from the history that is handed in: nothing has to be fitted, and a new user has
+ * neighbours at the first click. A person whose own events are in the matrix is their own nearest neighbour; that vote
+ * falls on items already seen, which are not ranked.
  */
 #include <math.h>
 #include <stdio.h>
@@ -60,8 +62,8 @@ done:
   return status;
 }
 
-static medley_status userknn_fit(const recommender_data *data, const double *values, progress_stage *progress, recommender **out,
-                                 medley_error *err) {
+static medley_status userknn_fit(const recommender_data *data, const double *values, progress_stage *progress,
+                                 recommender **out, medley_error *err) {
   (void)progress;
   medley_status status = MEDLEY_OK;
   userknn *m = NULL;
@@ -94,14 +96,16 @@ static size_t neighbours_find(const userknn *m, const history *h, float *similar
   return kept;
 }
 
-static medley_status userknn_scratch(const userknn *m, recommender_scratch *scratch, float **similarity, scored **near, medley_error *err) {
+static medley_status userknn_scratch(const userknn *m, recommender_scratch *scratch, float **similarity, scored **near,
+                                     medley_error *err) {
   size_t users = m->by_user.rows, k = (size_t)m->values[0] + 1;
   *similarity = recommender_scratch_floats(scratch, users + 1);
   *near = (scored *)recommender_scratch_integers(scratch, k * sizeof(scored) / sizeof(uint32_t));
   return *similarity && *near ? MEDLEY_OK : error_memory(err, "neighbours");
 }
 
-static medley_status userknn_score(const recommender *r, const history *h, recommender_scratch *scratch, float *scores, medley_error *err) {
+static medley_status userknn_score(const recommender *r, const history *h, recommender_scratch *scratch, float *scores,
+                                   medley_error *err) {
   const userknn *m = (const userknn *)r;
   float *similarity;
   scored *near;
@@ -111,14 +115,16 @@ static medley_status userknn_score(const recommender *r, const history *h, recom
   memset(scores, 0, r->item_count * sizeof *scores);
   for (size_t n = 0; n < found; n++) {
     uint32_t u = near[n].index;
-    for (uint64_t e = m->by_user.start[u]; e < m->by_user.start[u + 1]; e++) scores[m->by_user.column[e]] += near[n].score;
+    for (uint64_t e = m->by_user.start[u]; e < m->by_user.start[u + 1]; e++)
+      scores[m->by_user.column[e]] += near[n].score;
   }
   return MEDLEY_OK;
 }
 
-/* A vote is divided among the history items that made the neighbour one, in proportion to what each added to the similarity. */
-static medley_status userknn_trace(const recommender *r, const history *h, uint32_t item, recommender_scratch *scratch, float *out,
-                                   medley_error *err) {
+/* A vote is divided among the history items that made the neighbour one, in proportion to what each added to the
+ * similarity. */
+static medley_status userknn_trace(const recommender *r, const history *h, uint32_t item, recommender_scratch *scratch,
+                                   float *out, medley_error *err) {
   const userknn *m = (const userknn *)r;
   float *similarity;
   scored *near;
@@ -147,7 +153,8 @@ done:
   return status;
 }
 
-static medley_status userknn_load(const safetensors *s, const char *prefix, const recommender_data *data, recommender **out, medley_error *err) {
+static medley_status userknn_load(const safetensors *s, const char *prefix, const recommender_data *data,
+                                  recommender **out, medley_error *err) {
   (void)data;
   medley_status status = MEDLEY_OK;
   userknn *m = NULL;
