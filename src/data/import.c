@@ -14,21 +14,21 @@
 #define HEAD_BYTES 65536 /* of a file, that formats look at */
 
 /* In the order in which they are asked: the particular before the general. */
-static const import_format *const formats[] = {
-    &import_format_movielens_100k,
-    &import_format_movielens_1m,
-    &import_format_movielens_latest,
-    &import_format_recbole,
-    &import_format_mmrec,
-    &import_format_gorse,
-    &import_format_amazon_2023,
-    &import_format_amazon_2018,
-    &import_format_amazon_2014,
-    &import_format_npy,
-    &import_format_jsonl,
-    &import_format_tsv,
-    &import_format_csv,
-    &import_format_folder,
+static const importer_kind *const formats[] = {
+    &importer_movielens_100k,
+    &importer_movielens_1m,
+    &importer_movielens_latest,
+    &importer_recbole,
+    &importer_mmrec,
+    &importer_gorse,
+    &importer_amazon_2023,
+    &importer_amazon_2018,
+    &importer_amazon_2014,
+    &importer_npy,
+    &importer_jsonl,
+    &importer_tsv,
+    &importer_csv,
+    &importer_folder,
 };
 #define FORMAT_COUNT (sizeof formats / sizeof *formats)
 
@@ -207,7 +207,7 @@ done:
 
 /* ---- from options to parts ---- */
 
-static const import_format *format_find(const char *name) {
+static const importer_kind *format_find(const char *name) {
   for (size_t i = 0; i < FORMAT_COUNT; i++)
     if (strcmp(formats[i]->name, name) == 0) return formats[i];
   return NULL;
@@ -222,7 +222,7 @@ static medley_status format_unknown(const char *name, medley_error *err) {
   return status;
 }
 
-static medley_status plan_by_format(const import_probe *probe, const import_format *format, import_plan *plan,
+static medley_status plan_by_format(const import_probe *probe, const importer_kind *format, import_plan *plan,
                                     medley_error *err) {
   plan->format = format->name;
   return format->plan(probe, plan, err);
@@ -232,7 +232,7 @@ static medley_status plan_find(const import_probe *probe, const import_options *
                                medley_error *err) {
   medley_status status = MEDLEY_OK;
   if (options->format != NULL) {
-    const import_format *format = format_find(options->format);
+    const importer_kind *format = format_find(options->format);
     if (format == NULL) return format_unknown(options->format, err);
     TRY(plan_by_format(probe, format, plan, err));
     if (plan->count == 0)

@@ -133,13 +133,13 @@ static medley_status plan_2018(const import_probe *p, import_plan *plan, medley_
   return p->folder ? plan_each_file(p, plan, plan_2018_file, err) : plan_2018_file(p, plan, err);
 }
 
-const import_format import_format_amazon_2014 = {
+const importer_kind importer_amazon_2014 = {
     .name = "amazon-2014",
     .summary = "Amazon reviews 2014: reviews or products as JSON or Python literals, ratings user,item,rating,time",
     .plan = plan_2014,
 };
 
-const import_format import_format_amazon_2018 = {
+const importer_kind importer_amazon_2018 = {
     .name = "amazon-2018",
     .summary = "Amazon reviews 2018: reviews or products as JSON, ratings item,user,rating,time",
     .plan = plan_2018,
@@ -190,7 +190,7 @@ static medley_status plan_2023(const import_probe *p, import_plan *plan, medley_
   return p->folder ? plan_each_file(p, plan, plan_2023_file, err) : plan_2023_file(p, plan, err);
 }
 
-const import_format import_format_amazon_2023 = {
+const importer_kind importer_amazon_2023 = {
     .name = "amazon-2023",
     .summary = "Amazon reviews 2023: reviews or products as JSON Lines, ratings as CSV with user_id,parent_asin,...",
     .plan = plan_2023,

@@ -28,7 +28,7 @@ static medley_status gorse_plan(const import_probe *p, import_plan *plan, medley
   return p->folder ? plan_each_file(p, plan, gorse_plan_file, err) : gorse_plan_file(p, plan, err);
 }
 
-const import_format import_format_gorse = {
+const importer_kind importer_gorse = {
     .name = "gorse",
     .summary = "JSON Lines of Gorse: objects with ItemId, UserId or FeedbackType, one file or a folder of them",
     .plan = gorse_plan,

@@ -13,7 +13,7 @@ static medley_status npy_plan(const import_probe *p, import_plan *plan, medley_e
   return plan_add(plan, p->path, &part, err);
 }
 
-const import_format import_format_npy = {
+const importer_kind importer_npy = {
     .name = "npy",
     .summary =
         "a NumPy matrix of floats in C order, a row per item; keys are row numbers from 0, or the lines of --keys",
@@ -98,7 +98,7 @@ done:
   return status;
 }
 
-const import_format import_format_folder = {
+const importer_kind importer_folder = {
     .name = "folder",
     .summary = "a folder of pictures, sounds and videos, an item per name, perhaps with captions.csv, .tsv or .jsonl",
     .plan = folder_plan,

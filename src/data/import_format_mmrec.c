@@ -35,7 +35,7 @@ static medley_status mmrec_plan(const import_probe *p, import_plan *plan, medley
   return is_interactions(p->head) ? plan_add(plan, p->path, &interactions, err) : MEDLEY_OK;
 }
 
-const import_format import_format_mmrec = {
+const importer_kind importer_mmrec = {
     .name = "mmrec",
     .summary = "MMRec's .inter with x_label, alone or in a folder with *_feat.npy",
     .plan = mmrec_plan,

@@ -54,7 +54,7 @@ static medley_status plan_100k(const import_probe *p, import_plan *plan, medley_
   return movielens_plan(p, "u.data", files_100k, sizeof files_100k / sizeof *files_100k, plan, err);
 }
 
-const import_format import_format_movielens_100k = {
+const importer_kind importer_movielens_100k = {
     .name = "movielens-100k",
     .summary = "MovieLens 100K: u.data, u.item and u.user, one of them or their folder",
     .plan = plan_100k,
@@ -75,7 +75,7 @@ static medley_status plan_1m(const import_probe *p, import_plan *plan, medley_er
   return movielens_plan(p, "ratings.dat", files_1m, sizeof files_1m / sizeof *files_1m, plan, err);
 }
 
-const import_format import_format_movielens_1m = {
+const importer_kind importer_movielens_1m = {
     .name = "movielens-1m",
     .summary = "MovieLens 1M and 10M: movies.dat, users.dat and ratings.dat with :: between columns, or their folder",
     .plan = plan_1m,
@@ -102,7 +102,7 @@ static medley_status plan_latest(const import_probe *p, import_plan *plan, medle
   return movielens_plan(p, "ratings.csv", files_latest, sizeof files_latest / sizeof *files_latest, plan, err);
 }
 
-const import_format import_format_movielens_latest = {
+const importer_kind importer_movielens_latest = {
     .name = "movielens-latest",
     .summary = "MovieLens latest, 20M, 25M, 32M: movies.csv, ratings.csv, tags.csv and links.csv, or their folder",
     .plan = plan_latest,

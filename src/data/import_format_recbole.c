@@ -80,7 +80,7 @@ static medley_status recbole_plan(const import_probe *p, import_plan *plan, medl
   return recbole_plan_file(p, p->path, p->name, plan, err);
 }
 
-const import_format import_format_recbole = {
+const importer_kind importer_recbole = {
     .name = "recbole",
     .summary = "RecBole's .inter, .user, .item, .net and .link with typed column names, one file or a folder of them",
     .plan = recbole_plan,

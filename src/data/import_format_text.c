@@ -25,13 +25,13 @@ static medley_status tsv_plan(const import_probe *p, import_plan *plan, medley_e
   return plan_add(plan, p->path, &part, err);
 }
 
-const import_format import_format_csv = {
+const importer_kind importer_csv = {
     .name = "csv",
     .summary = "a table with , ; tab or | between columns and RFC 4180 quotes, named by its first line",
     .plan = csv_plan,
 };
 
-const import_format import_format_tsv = {
+const importer_kind importer_tsv = {
     .name = "tsv",
     .summary = "a table with tabs between columns, in which quotes mean nothing",
     .plan = tsv_plan,
@@ -49,7 +49,7 @@ static medley_status jsonl_plan(const import_probe *p, import_plan *plan, medley
   return plan_add(plan, p->path, &part, err);
 }
 
-const import_format import_format_jsonl = {
+const importer_kind importer_jsonl = {
     .name = "jsonl",
     .summary = "a JSON object per line; members of inner objects are named with dots, as in name.en",
     .plan = jsonl_plan,

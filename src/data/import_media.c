@@ -221,7 +221,9 @@ static medley_status patterns_try(import_media *m, int kind, strbuf *name, medle
   medley_status status = MEDLEY_OK;
   for (size_t i = 0; i < m->options->pattern_count[kind]; i++) {
     const char *pattern = m->options->patterns[kind][i];
-    if (!pattern_expand(pattern, m->draft, name)) continue;
+    bool usable = pattern_expand(pattern, m->draft, name);
+    if (name->failed && name->length < PATH_MAX) return error_memory(err, "a media path");
+    if (!usable) continue;
     /* A star in a key is no wildcard. */
     if (strchr(pattern, '*') == NULL)
       TRY(media_try(m, kind, name->text, err));

@@ -85,16 +85,15 @@ medley_status plan_each_file(const import_probe *folder, import_plan *plan,
                              medley_status (*plan_file)(const import_probe *, import_plan *, medley_error *),
                              medley_error *err) MEDLEY_CHECK;
 
-typedef struct import_format {
+typedef struct importer_kind {
   const char *name, *summary;
   /* Adds parts when the path is of this format; adds none otherwise. For a named format, adding none is refused. */
   medley_status (*plan)(const import_probe *probe, import_plan *plan, medley_error *err);
-} import_format;
+} importer_kind;
 
-extern const import_format import_format_csv, import_format_tsv, import_format_jsonl, import_format_gorse,
-    import_format_recbole, import_format_mmrec, import_format_movielens_100k, import_format_movielens_1m,
-    import_format_movielens_latest, import_format_amazon_2014, import_format_amazon_2018, import_format_amazon_2023,
-    import_format_npy, import_format_folder;
+extern const importer_kind importer_csv, importer_tsv, importer_jsonl, importer_gorse, importer_recbole, importer_mmrec,
+    importer_movielens_100k, importer_movielens_1m, importer_movielens_latest, importer_amazon_2014,
+    importer_amazon_2018, importer_amazon_2023, importer_npy, importer_folder;
 
 /* ---- fields ---- */
 

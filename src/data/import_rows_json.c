@@ -227,6 +227,7 @@ static void rows_json_describe(const import_reader *r, const import_draft *d, st
   (void)r;
   if (d->raw != NULL) strbuf_append_utf8_repaired(&repaired, d->raw, strnlen(d->raw, DESCRIBED_BYTES));
   strbuf_append_json(out, repaired.text ? repaired.text : "");
+  out->failed |= repaired.failed;
   strbuf_deinit(&repaired);
 }
 

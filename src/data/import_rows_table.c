@@ -117,6 +117,7 @@ static void append_repaired_json(strbuf *out, const char *text) {
   strbuf repaired = {0};
   strbuf_append_utf8_repaired(&repaired, text, strnlen(text, DESCRIBED_BYTES));
   strbuf_append_json(out, repaired.text ? repaired.text : "");
+  out->failed |= repaired.failed;
   strbuf_deinit(&repaired);
 }
 

@@ -98,6 +98,8 @@ static medley_status npy_take(npy_reader *r, void *bytes, size_t length, medley_
   for (size_t done_bytes = 0; done_bytes < length;) {
     size_t got = 0;
     TRY(stream_read(r->in, (char *)bytes + done_bytes, length - done_bytes, &got, err));
+    if (got == 0 && r->values == NULL)
+      FAIL(err, MEDLEY_ERR_INPUT, "'%s' ends in its header: it is no .npy file", r->name);
     if (got == 0)
       FAIL(err, MEDLEY_ERR_INPUT, "'%s' ends in row %llu of %llu: it was cut off", r->name,
            (unsigned long long)r->next + 1, (unsigned long long)r->rows);
@@ -112,8 +114,9 @@ static medley_status header_read(npy_reader *r, medley_error *err) {
   unsigned char start[12];
   char *text = NULL;
   size_t length = 0;
-  TRY(npy_take(r, start, 10, err));
+  TRY(npy_take(r, start, 6, err));
   if (memcmp(start, "\x93NUMPY", 6) != 0) FAIL(err, MEDLEY_ERR_INPUT, "'%s' is no .npy file", r->name);
+  TRY(npy_take(r, start + 6, 4, err));
   if (start[6] < 1 || start[6] > 3)
     FAIL(err, MEDLEY_ERR_INPUT, "'%s' is of .npy version %d, known are 1 to 3", r->name, start[6]);
   length = (size_t)start[8] | (size_t)start[9] << 8;

@@ -166,7 +166,8 @@ medley_status table_next(table_reader *t, table_row *row, bool *more, medley_err
     strbuf_append(&t->record, t->pending);
     mem_free(t->pending);
     t->pending = NULL;
-    record = t->record.failed ? NULL : t->record.text;
+    if (t->record.failed) return error_memory(err, "a row");
+    record = t->record.text;
     row->line = t->pending_line;
   } else {
     TRY(record_next(t, &record, &row->line, &row->fault, err));
@@ -182,10 +183,11 @@ medley_status table_next(table_reader *t, table_row *row, bool *more, medley_err
     strbuf_reset(&t->fault_text);
     strbuf_printf(&t->fault_text, "has %zu columns where %s has %zu", row->cell_count,
                   t->dialect.header ? "the header" : "the first row", t->column_count);
-    row->fault = t->fault_text.failed ? "has another number of columns" : t->fault_text.text;
+    row->fault = t->fault_text.text;
   }
   if (row->fault != NULL && !kept) raw_join(t, row->cell_count);
-  row->raw = t->raw.failed || t->raw.text == NULL ? "" : t->raw.text;
+  row->raw = t->raw.text ? t->raw.text : "";
+  if (t->raw.failed || t->fault_text.failed) status = error_memory(err, "a row");
 done:
   return status;
 }
