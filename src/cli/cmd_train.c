@@ -1,0 +1,48 @@
+/* cli/cmd_train.c: medley train: everything the workspace holds → a new generation of models. */
+#include <medley/train.h>
+
+#include "cli/show.h"
+
+static medley_status run(const arguments *a, console *c, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  medley_workspace *w = NULL;
+  char *report = NULL;
+  medley_progress progress = console_progress(c);
+  const medley_train_options options = {.seed = (uint64_t)arguments_integer(a, "seed", 0),
+                                        .threads = (int)arguments_integer(a, "threads", 0),
+                                        .models = arguments_list(a, "models"),
+                                        .fresh = arguments_has(a, "fresh")};
+  TRY(workspace_of(a, &w, err));
+  TRY(medley_train(w, &options, &progress, &report, err));
+  TRY(show_report(c, report, show_training, err));
+done:
+  medley_workspace_close(w);
+  return status;
+}
+
+const command cmd_train = {
+    .name = "train",
+    .group = "Models",
+    .summary = "makes a new generation of models from everything the workspace holds",
+    .about =
+        "Encodes what is new or changed, fits encoders, the common space and recommenders, tunes how they are blended "
+        "on a part "
+        "held out for validation, and publishes the result as a new generation. Until then, and after Ctrl-C, the old "
+        "one serves.",
+    .arguments = (const argument_spec[]){{"workspace", VALUE_FOLDER, "the workspace"}, {0}},
+    .options =
+        (const option_spec[]){{"models", 0, VALUE_TEXT, "NAME",
+                               "recommenders that may take part (chosen by the data); 'medley list recommender' "
+                               "names them",
+                               .many = true, .commas = true},
+                              {"fresh", 0, VALUE_FLAG, NULL, "encode all media again, also what has not changed"},
+                              {"seed", 0, VALUE_INTEGER, "N", "of everything random (1)", 0, 9007199254740992.0},
+                              {"threads", 0, VALUE_INTEGER, "N", "how many threads compute (all processors)", 1, 1024},
+                              {0}},
+    .examples = (const command_example[]){{"medley train shop", "Train on everything"},
+                                          {"medley train shop --models ease,content --verbose",
+                                           "Only two recommenders, a line for each stage"},
+                                          {0}},
+    .ends = ENDS_NOT_FOUND | ENDS_CANCELLED,
+    .run = run,
+};
