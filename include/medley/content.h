@@ -27,7 +27,7 @@ typedef struct medley_import_options { /* zero-initialise: zero and NULL mean th
   const char *const *audio;
   const char *const *video;
   const char *media_root; /* NULL: the folder of the imported file */
-  const char *event_type; /* for events without a type column; NULL: "view" */
+  const char *event_type; /* for events without a type column; NULL: what the format says, else "interaction" */
   const char *split;      /* "train", "valid" or "test" for all rows; NULL: as the rows say */
   const char *space;      /* name of the space of imported vectors; NULL: from the file name */
   const char *keys;       /* a file with one item key a line, for vectors by row; NULL: the row number is the key */
