@@ -96,10 +96,10 @@ static void test_by_hand(void **state) {
   alignment a;
   assert_ok(aligner_kind_find("align.cca")->fit(&(aligner_pairs){x, y, 8, 2, 2}, NULL, &a, &error));
   assert_int_equal(a.dim, 1);
-  assert_string_equal(a.settings, "cca ridge=1,0.1 dim=1 power=1");
-  /* Defaults: ridges 1 and 0.1; ρ² = 1 / (2 · 1.1). The maps are ρ times t / √(1+1) and t / √(1+0.1). */
-  double rho = 1 / sqrt(2 * 1.1);
-  assert_near(fabs(a.x_map[0]), rho / sqrt(2.0), 1e-4);
+  assert_string_equal(a.settings, "cca ridge=0.1,0.1 dim=1 power=1");
+  /* Defaults: both ridges 0.1, ρ = 1 / 1.1, and the maps are ρ times t / √(1 + 0.1). */
+  double rho = 1 / 1.1;
+  assert_near(fabs(a.x_map[0]), rho / sqrt(1.1), 1e-4);
   assert_near(fabs(a.y_map[0]), rho / sqrt(1.1), 1e-4);
   assert_near(a.x_map[1], 0, 1e-4);
   assert_true(a.x_map[0] * a.y_map[0] > 0);
