@@ -54,7 +54,7 @@ typedef struct side {
   size_t count, dim;
   float *values; /* [count, dim] */
   uint32_t *item;
-  double seconds; /* encoding alone, decoding left out */
+  double seconds, fit_seconds; /* encoding alone, decoding left out; fitting */
 } side;
 
 static void side_deinit(side *s) {
@@ -114,6 +114,8 @@ static medley_status encode_texts(const pack *p, side *out, medley_error *err) {
   }
   TRY(encoder_text_lsa.create(1, 0, &e, err));
   TRY(encoder_text_lsa.fit(e, train, train_count, NULL, err));
+  out->fit_seconds = clock_now_s() - start;
+  start = clock_now_s();
   out->count = p->text_count;
   out->dim = encoder_text_lsa.dim(e);
   TRY_NEW(out->values, out->count * out->dim, "vectors");
@@ -262,6 +264,8 @@ static medley_status side_for(const pack *p, cache *c, modality m, const char *n
   *out = (side){0};
   if (m == MODALITY_TEXT) {
     TRY(encode_texts(p, out, err));
+    fprintf(stderr, "%s text: %zu fitted and encoded in %.2f s, of that %.2f s encoding\n", c->pack, out->count,
+            out->fit_seconds + out->seconds, out->seconds);
   } else {
     side *raw = &c->raw[m];
     if (raw->count == 0) {
@@ -269,8 +273,9 @@ static medley_status side_for(const pack *p, cache *c, modality m, const char *n
       fprintf(stderr, "%s %s: %zu encoded in %.2f s, %.0f per second\n", c->pack, modality_name(m), raw->count,
               raw->seconds, (double)raw->count / raw->seconds);
     }
-    *out = (side){raw->count, raw->dim, mem_alloc(raw->count * raw->dim, sizeof(float)),
-                  mem_alloc(raw->count, sizeof(uint32_t)), 0};
+    *out = (side){
+        raw->count, raw->dim, mem_alloc(raw->count * raw->dim, sizeof(float)), mem_alloc(raw->count, sizeof(uint32_t)),
+        0,          0};
     if (out->values == NULL || out->item == NULL) FAIL(err, MEDLEY_ERR_MEMORY, "out of memory for vectors");
     memcpy(out->values, raw->values, raw->count * raw->dim * sizeof(float));
     memcpy(out->item, raw->item, raw->count * sizeof(uint32_t));
