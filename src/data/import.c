@@ -290,6 +290,12 @@ static medley_status options_check(const import_options *o, medley_error *err) {
   return MEDLEY_OK;
 }
 
+/* Only where the format does not know it. */
+static void plan_behead(import_plan *plan) {
+  for (size_t i = 0; i < plan->count; i++)
+    if (plan->parts[i].map == NULL && !plan->parts[i].typed) plan->parts[i].dialect.header = false;
+}
+
 static void plan_encode(import_plan *plan, const char *encoding) {
   if (encoding == NULL || strcasecmp(encoding, "auto") == 0) return;
   bool latin1 = strncasecmp(encoding, "latin", 5) == 0 || strncasecmp(encoding, "iso", 3) == 0;
@@ -586,6 +592,7 @@ medley_status import_run(const store_kind *kind, store *s, const import_options 
   TRY(status);
   TRY(plan_select(&plan, options, err));
   plan_encode(&plan, options->encoding);
+  if (options->no_header) plan_behead(&plan);
   snprintf(report->format, sizeof report->format, "%s", plan.format);
   TRY(plan_run(&job, &plan, err));
 done:

@@ -79,6 +79,7 @@ typedef struct import_options {
   uint64_t allow_rejects; /* more than these make MEDLEY_ERR_REJECTED, after everything good was taken in */
   const char *encoding;   /* "utf-8", "latin-1"; NULL or "auto": what the format says, otherwise utf-8 */
   bool dry_run;           /* everything but the writing: rows are checked by the store and rolled back */
+  bool no_header;         /* csv and tsv: the first line is a row, and columns are named by number */
   bool strict, append_text;
   bool again;          /* take a finished, unchanged file once more: items are updated, events doubled */
   uint64_t batch_rows; /* rows per transaction; 0: IMPORT_BATCH_ROWS */

@@ -3,6 +3,8 @@
 
 #include "data/import_parts.h"
 
+#define COLUMN_NAME_MAX 256
+
 /* A table of events without a header and without a map is read as user, item: the form of the many lists of pairs. */
 static medley_status rows_table_guess(import_reader *r, medley_error *err) {
   static const char *const pair[] = {"user=1,item=2"};
@@ -63,6 +65,44 @@ static medley_status columns_rename(import_reader *r, medley_error *err) {
   return MEDLEY_OK;
 }
 
+/* Names become members of JSON objects, where each may be there once: a second "id" in column 5 is "id_5", a column
+ * without a name is "column_5". */
+static medley_status column_unique(import_reader *r, strmap *seen, size_t i, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  strbuf name = {0};
+  bool added = false;
+  const char *given = r->table.columns[i];
+  if (strlen(given) > COLUMN_NAME_MAX || !utf8_valid(given, strlen(given)))
+    FAIL(
+        err, MEDLEY_ERR_INPUT,
+        "the name of column %zu is longer than %d bytes or not UTF-8: if the first line is a row and not a header, say "
+        "--no-header; if it is in Latin-1, --encoding latin-1",
+        i + 1, COLUMN_NAME_MAX);
+  if (*given != '\0' && strmap_get_or_put(seen, given, strlen(given), 0, &added) == NULL) goto memory;
+  if (added) goto done;
+  strbuf_printf(&name, "%s_%zu", *given ? given : "column", i + 1);
+  for (added = false; !added && !name.failed; strbuf_append(&name, added ? "" : "_"))
+    if (strmap_get_or_put(seen, name.text, name.length, 0, &added) == NULL) goto memory;
+  char *unique = strbuf_take(&name);
+  if (unique == NULL) goto memory;
+  mem_free(r->table.columns[i]);
+  r->table.columns[i] = unique;
+  goto done;
+memory:
+  status = error_memory(err, "column names");
+done:
+  strbuf_deinit(&name);
+  return status;
+}
+
+static medley_status columns_unique(import_reader *r, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  strmap seen = {0};
+  for (size_t i = 0; i < r->table.column_count && status == MEDLEY_OK; i++) status = column_unique(r, &seen, i, err);
+  strmap_deinit(&seen);
+  return status;
+}
+
 static medley_status rows_table_open(import_reader *r, medley_error *err) {
   medley_status status = MEDLEY_OK;
   TRY(table_open(&r->table, r->in, &r->part->dialect, r->part->latin1, IMPORT_LINE_MAX, err));
@@ -70,6 +110,7 @@ static medley_status rows_table_open(import_reader *r, medley_error *err) {
   TRY_NEW(r->separators, r->table.column_count, "columns");
   if (r->part->typed) columns_untype(r);
   if (r->part->columns != NULL) TRY(columns_rename(r, err));
+  TRY(columns_unique(r, err));
   if (r->table.column_count == 0) goto done;
   TRY(rows_table_guess(r, err));
   TRY(mapping_bind_columns(&r->mapping, r->table.columns, r->table.column_count, r->fields, err));

@@ -91,7 +91,7 @@ static void append_options(strbuf *b, const import_options *o) {
   append_option(b, o->space);
   append_option(b, o->keys);
   append_option(b, o->encoding);
-  strbuf_printf(b, "%d %d %d", (int)o->split, o->strict, o->append_text);
+  strbuf_printf(b, "%d %d %d %d", (int)o->split, o->strict, o->append_text, o->no_header);
 }
 
 medley_status import_source(const import_reader *r, char out[1024], medley_error *err) {

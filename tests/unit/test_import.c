@@ -23,6 +23,8 @@ static const format_row format_rows[] = {
     {"bom.csv", "\xEF\xBB\xBFid;name;tags\n1;A;x, y\n", IMPORT_ITEMS, NULL, "csv", "item 1 title=A tag=x tag=y" NL},
     {"a.tsv", "movie_id\ttitle\tdescription\n1\t\"Toy\" Story\t\"Toy Story\" is \n", IMPORT_ITEMS, "text=description",
      "tsv", "item 1 title=\"Toy\" Story text=\"Toy Story\" is " NL},
+    {"twice.csv", "id,a,a,\n1,x,y,z\n", IMPORT_ITEMS, NULL, "csv",
+     "item 1 attributes={\"a\":\"x\",\"a_3\":\"y\",\"column_4\":\"z\"}" NL},
     {"joined.csv", "id,a,b\n1,one,two\n", IMPORT_ITEMS, "text=a,text=b", "csv", "item 1 text=one\ntwo" NL},
     {"users.csv", "user_id,age\nu1,25\nu2,\n", IMPORT_USERS, NULL, "csv",
      "user u1 attributes={\"age\":\"25\"}" NL "user u2" NL},
@@ -254,6 +256,19 @@ static void test_append_and_repeat(void **state) {
   assert_dump(f->s, "appended", "item a text=two\none" NL "item b text=x" NL);
 }
 
+static void test_no_header(void **state) {
+  import_fixture *f = *state;
+  medley_error error;
+  import_report report;
+  char path[512];
+  const char *map = "user=2,item=1";
+  import_file(f, "e.csv", "i,u\nj,u\n", 8, path);
+  import_options options = {.kind = IMPORT_EVENTS, .path = path, .no_header = true, .maps = &map, .map_count = 1};
+  assert_ok(import_run(&store_sqlite, f->s, &options, NULL, &report, &error));
+  assert_dump(f->s, "no header",
+              "item i" NL "item j" NL "user u" NL "event u i interaction 1" NL "event u j interaction 1" NL);
+}
+
 static void test_strict(void **state) {
   import_fixture *f = *state;
   medley_error error;
@@ -453,6 +468,12 @@ static const struct {
      MEDLEY_ERR_INPUT,
      "none of the columns is known as the user"},
     {"a.csv",
+     "id,\xFF\n1,x\n",
+     {.kind = IMPORT_ITEMS},
+     NULL,
+     MEDLEY_ERR_INPUT,
+     "the name of column 2 is longer than 256 bytes or not UTF-8"},
+    {"a.csv",
      "id\n1\n",
      {.kind = IMPORT_ITEMS, .encoding = "big5"},
      NULL,
@@ -612,6 +633,7 @@ int main(void) {
       TEST(test_folder_of_movielens),
       TEST(test_media),
       TEST(test_append_and_repeat),
+      TEST(test_no_header),
       TEST(test_strict),
       TEST(test_dry_run),
       TEST(test_npy),
