@@ -1,16 +1,19 @@
 /* cli/cmd_restore.c: medley restore: a workspace from an exported file. */
 #include <medley/workspace.h>
 
+#include "base/file.h"
 #include "cli/passphrase.h"
 #include "cli/show.h"
 
 static medley_status run(const arguments *a, console *c, medley_error *err) {
   medley_status status = MEDLEY_OK;
   char passphrase[PASSPHRASE_MAX + 1] = {0};
-  const char *folder = arguments_text(a, "workspace");
+  const char *file = arguments_text(a, "file"), *folder = arguments_text(a, "workspace");
+  /* Nobody should have to think of a passphrase for a file that is not there. */
+  if (!file_exists(file)) FAIL(err, MEDLEY_ERR_NOT_FOUND, "%s: there is no such file", file);
   TRY(passphrase_get(a, false, passphrase, err));
   medley_progress progress = console_progress(c);
-  TRY(medley_restore(arguments_text(a, "file"), folder, passphrase, &progress, err));
+  TRY(medley_restore(file, folder, passphrase, &progress, err));
   if (c->json)
     console_json(c, "{\"restored\":true}");
   else
