@@ -180,9 +180,12 @@ medley_status blend_load(const safetensors *s, const json_t *manifest, const rec
   TRY_NEW(b, 1, "a blend");
   TRY(cold_load(s, b, err));
   b->cold_shift = (float)json_member_number(manifest, "cold_shift", 0);
+  if (!isfinite(b->cold_shift)) FAIL(err, MEDLEY_ERR_CORRUPT, "%s: the shift of cold items is no number", s->path);
+  recommender_data mine = *data;
+  mine.item_count = b->item_count;
   for (size_t p = 0; p < json_array_size(list); p++) {
     b->count = p + 1;
-    TRY(part_load(s, json_array_get(list, p), p, data, &b->parts[p], err));
+    TRY(part_load(s, json_array_get(list, p), p, &mine, &b->parts[p], err));
     if (b->parts[p].model->item_count != b->item_count)
       FAIL(err, MEDLEY_ERR_CORRUPT, "%s: model %zu scores %u items, the blend has %u", s->path, p,
            b->parts[p].model->item_count, b->item_count);

@@ -138,6 +138,7 @@ static medley_status content_load(const safetensors *s, const char *prefix, cons
   medley_status status = MEDLEY_OK;
   const uint32_t *items;
   TRY(model_get_u32(s, prefix, "items", 1, UINT32_MAX, &items, NULL, err));
+  TRY(model_check_items(s, prefix, data, items[0], err));
   TRY(content_make(data, items[0], out, err));
 done:
   return status;

@@ -172,6 +172,7 @@ static medley_status content_map_load(const safetensors *s, const char *prefix, 
   uint64_t count, rank;
   TRY_NEW(m, 1, "a model");
   TRY(model_get_u32(s, prefix, "items", 1, UINT32_MAX, &items, NULL, err));
+  TRY(model_check_items(s, prefix, data, items[0], err));
   TRY(model_get_u32(s, prefix, "active", 0, items[0], &active, &count, err));
   m->base = (recommender){&recommender_content_map, items[0]};
   for (size_t p = 0; p < data->feature_count; p++)

@@ -163,12 +163,12 @@ done:
 
 static medley_status ease_load(const safetensors *s, const char *prefix, const recommender_data *data,
                                recommender **out, medley_error *err) {
-  (void)data;
   medley_status status = MEDLEY_OK;
   ease *m = NULL;
   const uint32_t *items, *active;
   uint64_t count;
   TRY(model_get_u32(s, prefix, "items", 1, UINT32_MAX, &items, NULL, err));
+  TRY(model_check_items(s, prefix, data, items[0], err));
   TRY(model_get_u32(s, prefix, "active", 0, items[0], &active, &count, err));
   TRY_NEW(m, 1, "a model");
   m->base = (recommender){&recommender_ease, items[0]};

@@ -39,8 +39,9 @@ static const recommender_setting ials_settings[] = {
     {NULL},
 };
 
-#define ROWS_AT_ONCE 256 /* rows gathered for one rank-k update; the rest of a long history follows in further blocks \
-                          */
+#define ROWS_AT_ONCE                                                                               \
+  256 /* rows gathered for one rank-k update; the rest of a long history follows in further blocks \
+       */
 
 static void ials_free(recommender *r) {
   if (r == NULL) return;
@@ -74,11 +75,19 @@ static medley_status row_solve(const float *factors, size_t dim, const float *gr
   return matrix_solve_spd_small(a, dim, x, err);
 }
 
-/* One half sweep: all rows of `x` [rows, dim] from the other side's factors. */
+/* Rows that are not zero: the items or users with events. */
+static size_t factors_count(const float *factors, size_t count, size_t dim) {
+  size_t found = 0;
+  for (size_t f = 0; f < count; f++) found += vector_norm(factors + f * dim, dim) > 0;
+  return found;
+}
+
+/* One half sweep: all rows of `x` [rows, dim] from the other side's factors. Only factors with events count as the
+ * other side's size, as in the fold-in: what was never seen is no evidence against a pair. */
 static medley_status side_solve(const sparse *entries, const float *factors, size_t factor_count, size_t dim,
                                 float unobserved, float lambda, float *x, medley_error *err) {
   medley_status status = MEDLEY_OK;
-  float *gram = NULL;
+  float *gram = NULL, mass = unobserved * (float)factors_count(factors, factor_count, dim);
   TRY_NEW(gram, dim * dim, "factors");
   matrix_gram(factor_count, dim, unobserved, factors, 0, gram);
 #pragma omp parallel shared(status)
@@ -91,7 +100,7 @@ static medley_status side_solve(const sparse *entries, const float *factors, siz
       uint64_t from = entries->start[r];
       size_t count = (size_t)(entries->start[r + 1] - from);
       if (my_status != MEDLEY_OK || count == 0) continue;
-      float ridge = lambda * ((float)count + unobserved * (float)factor_count);
+      float ridge = lambda * ((float)count + mass);
       my_status = row_solve(factors, dim, gram, ridge, entries->column + from, entries->value + from, count, a, rows,
                             x + (size_t)r * dim, &mine);
     }
@@ -112,11 +121,9 @@ done:
 
 static medley_status ials_finish(ials *m, medley_error *err) {
   medley_status status = MEDLEY_OK;
-  uint32_t active = 0;
   TRY_NEW(m->gram, (size_t)m->dim * m->dim, "factors");
   matrix_gram(m->base.item_count, m->dim, m->unobserved, m->factors, 0, m->gram);
-  for (uint32_t i = 0; i < m->base.item_count; i++) active += vector_norm(m->factors + (size_t)i * m->dim, m->dim) > 0;
-  m->item_mass = m->unobserved * (float)active;
+  m->item_mass = m->unobserved * (float)factors_count(m->factors, m->base.item_count, m->dim);
 done:
   return status;
 }
@@ -220,7 +227,6 @@ done:
 
 static medley_status ials_load(const safetensors *s, const char *prefix, const recommender_data *data,
                                recommender **out, medley_error *err) {
-  (void)data;
   medley_status status = MEDLEY_OK;
   ials *m = NULL;
   const float *unobserved, *regularisation;
@@ -231,6 +237,7 @@ static medley_status ials_load(const safetensors *s, const char *prefix, const r
   TRY(model_get_f32(s, prefix, "regularisation", 1, 1, &regularisation, NULL, NULL, err));
   if (dim == 0 || dim > 512 || items > UINT32_MAX || !(*unobserved > 0) || !(*regularisation > 0))
     FAIL(err, MEDLEY_ERR_CORRUPT, "%s: the settings of '%s' are out of bounds", s->path, prefix);
+  TRY(model_check_items(s, prefix, data, items, err));
   m->base = (recommender){&recommender_ials, (uint32_t)items};
   m->dim = (uint32_t)dim;
   m->unobserved = *unobserved;

@@ -125,12 +125,12 @@ static medley_status itemknn_save(const recommender *r, safetensors_writer *w, c
 
 static medley_status itemknn_load(const safetensors *s, const char *prefix, const recommender_data *data,
                                   recommender **out, medley_error *err) {
-  (void)data;
   medley_status status = MEDLEY_OK;
   itemknn *m = NULL;
   TRY_NEW(m, 1, "a model");
   TRY(model_get_sparse(s, prefix, "weights", &m->weights, err));
   if (m->weights.rows != m->weights.columns) FAIL(err, MEDLEY_ERR_CORRUPT, "%s: '%s' is not square", s->path, prefix);
+  TRY(model_check_items(s, prefix, data, m->weights.columns, err));
   m->base = (recommender){&recommender_itemknn, m->weights.rows};
   *out = &m->base;
   m = NULL;

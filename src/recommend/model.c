@@ -58,6 +58,13 @@ done:
   return status;
 }
 
+medley_status model_check_items(const safetensors *s, const char *prefix, const recommender_data *data, uint64_t count,
+                                medley_error *err) {
+  if (count < UINT32_MAX && (data->item_count == 0 || count == data->item_count)) return MEDLEY_OK;
+  return error_set(err, MEDLEY_ERR_CORRUPT, "%s: '%s' scores %" PRIu64 " items, %" PRIu32 " were expected", s->path,
+                   prefix, count, data->item_count);
+}
+
 medley_status model_get_u32(const safetensors *s, const char *prefix, const char *name, uint64_t count, uint32_t bound,
                             const uint32_t **data, uint64_t *count_out, medley_error *err) {
   medley_status status = MEDLEY_OK;
@@ -90,8 +97,9 @@ static medley_status sparse_check(const sparse *a, uint64_t count, const char *p
                                   medley_error *err) {
   bool fine = a->start[0] == 0 && a->start[a->rows] == count;
   for (uint32_t r = 0; fine && r < a->rows; r++) fine = a->start[r] <= a->start[r + 1];
-  return fine ? MEDLEY_OK
-              : error_set(err, MEDLEY_ERR_CORRUPT, "%s: the rows of '%s' do not follow each other", path, name);
+  for (uint32_t r = 0; fine && r < a->rows; r++)
+    for (uint64_t e = a->start[r] + 1; fine && e < a->start[r + 1]; e++) fine = a->column[e - 1] < a->column[e];
+  return fine ? MEDLEY_OK : error_set(err, MEDLEY_ERR_CORRUPT, "%s: the entries of '%s' are out of order", path, name);
 }
 
 medley_status model_get_sparse(const safetensors *s, const char *prefix, const char *name, sparse *out,

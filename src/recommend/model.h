@@ -19,6 +19,11 @@ medley_status model_add_sparse(safetensors_writer *w, const char *prefix, const 
 medley_status model_get_f32(const safetensors *s, const char *prefix, const char *name, uint64_t rows, uint64_t columns,
                             const float **data, uint64_t *rows_out, uint64_t *columns_out,
                             medley_error *err) MEDLEY_CHECK;
+/* That a file's number of items is the one the caller knows of (data->item_count), before anything of that size is
+ * made.
+ */
+medley_status model_check_items(const safetensors *s, const char *prefix, const recommender_data *data, uint64_t count,
+                                medley_error *err) MEDLEY_CHECK;
 /* Checked to be below `bound`. */
 medley_status model_get_u32(const safetensors *s, const char *prefix, const char *name, uint64_t count, uint32_t bound,
                             const uint32_t **data, uint64_t *count_out, medley_error *err) MEDLEY_CHECK;

@@ -28,7 +28,7 @@ static medley_status fixed_create(const recommender_kind *kind, uint32_t item_co
   *out = m;
   m = NULL;
 done:
-  fixed_free(&m->base);
+  fixed_free(m ? &m->base : NULL);
   return status;
 }
 
@@ -46,12 +46,13 @@ static medley_status fixed_save(const recommender *r, safetensors_writer *w, con
 }
 
 static medley_status fixed_load(const recommender_kind *kind, const safetensors *s, const char *prefix,
-                                recommender **out, medley_error *err) {
+                                const recommender_data *data, recommender **out, medley_error *err) {
   medley_status status = MEDLEY_OK;
   fixed_scores *m = NULL;
   const float *score;
   uint64_t count;
   TRY(model_get_f32(s, prefix, "score", 1, 0, &score, NULL, &count, err));
+  TRY(model_check_items(s, prefix, data, count, err));
   TRY(fixed_create(kind, (uint32_t)count, &m, err));
   if (count > 0) memcpy(m->score, score, count * sizeof *score);
   *out = &m->base;
@@ -77,8 +78,7 @@ done:
 
 static medley_status popular_load(const safetensors *s, const char *prefix, const recommender_data *data,
                                   recommender **out, medley_error *err) {
-  (void)data;
-  return fixed_load(&recommender_popular, s, prefix, out, err);
+  return fixed_load(&recommender_popular, s, prefix, data, out, err);
 }
 
 const recommender_kind recommender_popular = {
@@ -120,8 +120,7 @@ done:
 
 static medley_status trending_load(const safetensors *s, const char *prefix, const recommender_data *data,
                                    recommender **out, medley_error *err) {
-  (void)data;
-  return fixed_load(&recommender_trending, s, prefix, out, err);
+  return fixed_load(&recommender_trending, s, prefix, data, out, err);
 }
 
 const recommender_kind recommender_trending = {
@@ -187,8 +186,7 @@ done:
 
 static medley_status latest_load(const safetensors *s, const char *prefix, const recommender_data *data,
                                  recommender **out, medley_error *err) {
-  (void)data;
-  return fixed_load(&recommender_latest, s, prefix, out, err);
+  return fixed_load(&recommender_latest, s, prefix, data, out, err);
 }
 
 static medley_status latest_accepts(const recommender_data *data, medley_error *err) {

@@ -20,6 +20,7 @@ typedef struct recommender_data {
   size_t feature_count;
   const int64_t *item_time_s; /* [items] when the item appeared; may be NULL */
   uint64_t seed;
+  uint32_t item_count; /* load only: what the model must score, so that a number in a file is not trusted; 0: any */
 } recommender_data;
 
 /* What is known about the user at this moment. */

@@ -155,7 +155,6 @@ done:
 
 static medley_status userknn_load(const safetensors *s, const char *prefix, const recommender_data *data,
                                   recommender **out, medley_error *err) {
-  (void)data;
   medley_status status = MEDLEY_OK;
   userknn *m = NULL;
   const tensor_view *settings;
@@ -168,6 +167,7 @@ static medley_status userknn_load(const safetensors *s, const char *prefix, cons
     if (!(m->values[i] >= userknn_settings[i].min && m->values[i] <= userknn_settings[i].max))
       FAIL(err, MEDLEY_ERR_CORRUPT, "%s: %s of '%s' is %g", s->path, userknn_settings[i].name, prefix, m->values[i]);
   TRY(model_get_sparse(s, prefix, "by_user", &m->by_user, err));
+  TRY(model_check_items(s, prefix, data, m->by_user.columns, err));
   TRY(userknn_finish(m, err));
   *out = &m->base;
   m = NULL;

@@ -1,0 +1,1036 @@
+/* Every recommender against a slow twin in double precision, written from the formula in its file; and what all of them
+ * promise: reasons that add up, files that load as they were saved, tampered files refused, no leak when memory runs
+ * out. A kind without a row in `rows` fails the first test. */
+#include "base/file.h"
+#include "base/memory.h"
+#include "base/rng.h"
+#include "recommend/blend.h"
+#include "recommend/content_map.h"
+#include "test.h"
+
+#define USERS 40
+#define ITEMS 30
+#define WARM 26 /* the items from here on have no event */
+#define TEXT_DIM 6
+#define TAGS_DIM 4
+#define DAY 86400
+#define NEWEST 1700000000
+
+/* ---- a small world ---- */
+
+typedef struct world {
+  uint32_t users, items;
+  event event[USERS * ITEMS];
+  size_t event_count;
+  interactions train;
+  float text[ITEMS * TEXT_DIM], tags[ITEMS * TAGS_DIM];
+  uint8_t has_text[ITEMS], has_tags[ITEMS];
+  features features[2];
+  int64_t born[ITEMS];
+  recommender_data data;
+} world;
+
+static void unit_row(rng *r, float *row, size_t dim) {
+  double sum = 0;
+  for (size_t d = 0; d < dim; d++) {
+    row[d] = (float)rng_normal(r);
+    sum += (double)row[d] * row[d];
+  }
+  for (size_t d = 0; d < dim; d++) row[d] /= (float)sqrt(sum);
+}
+
+/* Users like items of their own half; some events are worth more than others. */
+static world *world_create(uint32_t users, uint32_t items, uint32_t warm) {
+  medley_error error;
+  world *w = calloc(1, sizeof *w);
+  rng r;
+  rng_seed(&r, 7);
+  w->users = users;
+  w->items = items;
+  for (uint32_t u = 0; u < users; u++)
+    for (uint32_t i = 0; i < warm; i++) {
+      if (rng_uniform(&r) > (u % 2 == i % 2 ? 0.4 : 0.08)) continue;
+      w->event[w->event_count++] = (event){.user = u,
+                                           .item = i,
+                                           .value = 1,
+                                           .type = (int32_t)rng_below(&r, 2),
+                                           .time_s = NEWEST - (int64_t)rng_below(&r, 100 * DAY)};
+    }
+  event_log log = {.user_count = users,
+                   .item_count = items,
+                   .events = w->event,
+                   .event_count = w->event_count,
+                   .type_names = (char *[]){(char *)"click", (char *)"buy"},
+                   .type_count = 2,
+                   .has_time = true};
+  event_weights weights;
+  event_weights_default(&log, &weights);
+  assert_ok(interactions_build(&log, &weights, NULL, 0, &w->train, &error));
+  for (uint32_t i = 0; i < items; i++) {
+    w->has_text[i] = i % 7 != 3;
+    w->has_tags[i] = i % 5 != 1;
+    if (w->has_text[i]) unit_row(&r, w->text + i * TEXT_DIM, TEXT_DIM);
+    if (w->has_tags[i]) unit_row(&r, w->tags + i * TAGS_DIM, TAGS_DIM);
+    w->born[i] = i % 3 == 0 ? STORE_TIME_UNKNOWN : NEWEST - 200 * DAY + i * DAY;
+  }
+  w->features[0] = (features){"text", items, TEXT_DIM, w->text, w->has_text};
+  w->features[1] = (features){"tags", items, TAGS_DIM, w->tags, w->has_tags};
+  w->data = (recommender_data){
+      .train = &w->train, .features = w->features, .feature_count = 2, .item_time_s = w->born, .seed = 5};
+  return w;
+}
+
+static void world_free(world *w) {
+  interactions_deinit(&w->train);
+  free(w);
+}
+
+static double count_of(const world *w, uint32_t user) {
+  return (double)(w->train.by_user.start[user + 1] - w->train.by_user.start[user]);
+}
+
+/* x_ui as a dense number. */
+static double x_of(const world *w, uint32_t user, uint32_t item) {
+  const sparse *x = &w->train.by_user;
+  return sparse_has(x, user, item) ? (double)x->value[sparse_find(x, user, item)] : 0;
+}
+
+static const uint32_t history_items[] = {2, 4, 9, 17, 28};
+static const float history_weights[] = {1, 3, 1, 2, 1};
+static const int64_t history_times[] = {NEWEST - 9 * DAY, NEWEST - 5 * DAY, NEWEST - 4 * DAY, NEWEST - DAY, NEWEST};
+
+/* The first `count` of five; the last is an item nobody has chosen yet. */
+static history history_of(size_t count) {
+  return (history){.item = history_items,
+                   .weight = history_weights,
+                   .time_s = history_times,
+                   .count = count,
+                   .now_s = STORE_TIME_UNKNOWN};
+}
+
+/* ---- slow twins: scores [items] by the definition, in double ---- */
+
+typedef void (*twin)(const world *w, const double *values, const recommender *r, const history *h, double *scores);
+
+static void twin_popular(const world *w, const double *values, const recommender *r, const history *h, double *scores) {
+  (void)values, (void)r, (void)h;
+  for (uint32_t i = 0; i < w->items; i++) {
+    scores[i] = 0;
+    for (uint32_t u = 0; u < w->users; u++) scores[i] += x_of(w, u, i) > 0;
+  }
+}
+
+static void twin_trending(const world *w, const double *values, const recommender *r, const history *h,
+                          double *scores) {
+  (void)r, (void)h;
+  int64_t newest = 0;
+  for (size_t e = 0; e < w->event_count; e++)
+    if (w->event[e].time_s > newest) newest = w->event[e].time_s;
+  memset(scores, 0, w->items * sizeof *scores);
+  for (size_t e = 0; e < w->event_count; e++)
+    scores[w->event[e].item] += pow(0.5, (double)(newest - w->event[e].time_s) / DAY / values[0]);
+}
+
+static void twin_latest(const world *w, const double *values, const recommender *r, const history *h, double *scores) {
+  (void)values, (void)r, (void)h;
+  int64_t born[ITEMS], newest = INT64_MIN;
+  double oldest = 0;
+  for (uint32_t i = 0; i < w->items; i++) {
+    born[i] = w->born[i];
+    for (size_t e = 0; e < w->event_count && w->born[i] == STORE_TIME_UNKNOWN; e++)
+      if (w->event[e].item == i && (born[i] == STORE_TIME_UNKNOWN || w->event[e].time_s < born[i]))
+        born[i] = w->event[e].time_s;
+    if (born[i] > newest) newest = born[i];
+  }
+  for (uint32_t i = 0; i < w->items; i++) {
+    scores[i] = born[i] == STORE_TIME_UNKNOWN ? NAN : -log2(1 + (double)(newest - born[i]) / (7.0 * DAY));
+    if (scores[i] < oldest) oldest = scores[i];
+  }
+  for (uint32_t i = 0; i < w->items; i++)
+    if (isnan(scores[i])) scores[i] = oldest;
+}
+
+static void twin_itemknn(const world *w, const double *values, const recommender *r, const history *h, double *scores) {
+  (void)r;
+  for (uint32_t t = 0; t < w->items; t++) {
+    scores[t] = 0;
+    for (size_t j = 0; j < h->count; j++) {
+      uint32_t other = h->item[j];
+      double together = 0;
+      if (other == t || w->train.popularity[t] == 0 || w->train.popularity[other] == 0) continue;
+      for (uint32_t u = 0; u < w->users; u++)
+        together += x_of(w, u, t) * x_of(w, u, other) * (count_of(w, u) > 0 ? pow(count_of(w, u), -2 * values[0]) : 0);
+      scores[t] += (double)h->weight[j] * together * pow((double)w->train.popularity[t], -values[1]) *
+                   pow((double)w->train.popularity[other], values[1] - 1);
+    }
+  }
+}
+
+/* Neighbours are taken one at a time, the most alike first, the smaller number first among equals. */
+static void twin_userknn(const world *w, const double *values, const recommender *r, const history *h, double *scores) {
+  (void)r;
+  double alike[USERS], best = 0;
+  memset(scores, 0, w->items * sizeof *scores);
+  for (uint32_t u = 0; u < w->users; u++) {
+    alike[u] = 0;
+    for (size_t j = 0; j < h->count; j++)
+      if (x_of(w, u, h->item[j]) > 0) alike[u] += (double)h->weight[j] / sqrt((double)w->train.popularity[h->item[j]]);
+    alike[u] *= count_of(w, u) > 0 ? pow(count_of(w, u), -values[1]) : 0;
+  }
+  for (int n = 0; n < (int)values[0] && n < (int)w->users; n++) {
+    uint32_t nearest = 0;
+    for (uint32_t u = 1; u < w->users; u++)
+      if (alike[u] > alike[nearest] * (1 + 1e-6)) nearest = u;
+    if (!(alike[nearest] > 0)) break;
+    if (n == 0) best = alike[nearest];
+    for (uint32_t i = 0; i < w->items; i++)
+      if (x_of(w, nearest, i) > 0) scores[i] += pow(alike[nearest] / best, values[2]);
+    alike[nearest] = 0;
+  }
+}
+
+/* a [n, n] becomes its inverse, by Gauss and Jordan with pivots. */
+static void invert(double *a, size_t n) {
+  double *b = calloc(n * n, sizeof *b);
+  for (size_t i = 0; i < n; i++) b[i * n + i] = 1;
+  for (size_t c = 0; c < n; c++) {
+    size_t pivot = c;
+    for (size_t i = c; i < n; i++)
+      if (fabs(a[i * n + c]) > fabs(a[pivot * n + c])) pivot = i;
+    for (size_t k = 0; k < n; k++) {
+      double swap = a[c * n + k];
+      a[c * n + k] = a[pivot * n + k];
+      a[pivot * n + k] = swap;
+      swap = b[c * n + k];
+      b[c * n + k] = b[pivot * n + k];
+      b[pivot * n + k] = swap;
+    }
+    double scale = 1 / a[c * n + c];
+    for (size_t k = 0; k < n; k++) {
+      a[c * n + k] *= scale;
+      b[c * n + k] *= scale;
+    }
+    for (size_t i = 0; i < n; i++) {
+      double factor = a[i * n + c];
+      if (i == c || factor == 0) continue;
+      for (size_t k = 0; k < n; k++) {
+        a[i * n + k] -= factor * a[c * n + k];
+        b[i * n + k] -= factor * b[c * n + k];
+      }
+    }
+  }
+  memcpy(a, b, n * n * sizeof *a);
+  free(b);
+}
+
+/* b [items, items] row j: what history item j adds to each item; zero rows and columns for items without events. */
+static void ease_by_definition(const world *w, double user_exponent, double ridge, double output_exponent,
+                               double dropout, double *b) {
+  uint32_t n = w->items, a = 0, item[ITEMS];
+  double *p = calloc((size_t)n * n, sizeof *p), diagonal[ITEMS], mean = 0;
+  for (uint32_t i = 0; i < n; i++)
+    if (w->train.popularity[i] > 0) item[a++] = i;
+  for (uint32_t i = 0; i < a; i++)
+    for (uint32_t j = 0; j < a; j++)
+      for (uint32_t u = 0; u < w->users; u++)
+        if (count_of(w, u) > 0)
+          p[i * a + j] += x_of(w, u, item[i]) * x_of(w, u, item[j]) * pow(count_of(w, u), -2 * user_exponent);
+  for (uint32_t i = 0; i < a; i++) mean += (diagonal[i] = p[i * a + i]) / a;
+  for (uint32_t i = 0; i < a; i++) p[i * a + i] += ridge * mean + dropout * diagonal[i];
+  invert(p, a);
+  memset(b, 0, (size_t)n * n * sizeof *b);
+  for (uint32_t j = 0; j < a; j++)
+    for (uint32_t i = 0; i < a; i++)
+      if (i != j) b[item[j] * n + item[i]] = -p[j * a + i] / p[i * a + i] * pow(diagonal[i] / mean, -output_exponent);
+  free(p);
+}
+
+static void twin_ease(const world *w, const double *values, const recommender *r, const history *h, double *scores) {
+  (void)r;
+  double *b = calloc(ITEMS * ITEMS, sizeof *b);
+  ease_by_definition(w, values[0], values[1], values[2], values[3], b);
+  for (uint32_t i = 0; i < w->items; i++) {
+    scores[i] = 0;
+    for (size_t j = 0; j < h->count; j++) scores[i] += (double)h->weight[j] * b[h->item[j] * w->items + i];
+  }
+  free(b);
+}
+
+/* x [dim]: (unobserved Σ_k f_k f_kᵀ + Σ_k c_k f_k f_kᵀ + ridge I) x = Σ_k c_k f_k, c [count] with zeros for no event.
+ */
+static void ials_row(const double *factors, size_t count, size_t dim, double unobserved, double ridge, const double *c,
+                     double *x) {
+  double *a = calloc(dim * dim, sizeof *a), *right = calloc(dim, sizeof *right);
+  for (size_t k = 0; k < count; k++)
+    for (size_t d = 0; d < dim; d++) {
+      right[d] += c[k] * factors[k * dim + d];
+      for (size_t e = 0; e < dim; e++)
+        a[d * dim + e] += (unobserved + c[k]) * factors[k * dim + d] * factors[k * dim + e];
+    }
+  for (size_t d = 0; d < dim; d++) a[d * dim + d] += ridge;
+  invert(a, dim);
+  for (size_t d = 0; d < dim; d++) {
+    x[d] = 0;
+    for (size_t e = 0; e < dim; e++) x[d] += a[d * dim + e] * right[e];
+  }
+  free(a);
+  free(right);
+}
+
+/* The whole training, then the fold-in. Both sides count only rows with events, as the sums of the objective do. */
+static void twin_ials(const world *w, const double *values, const recommender *model, const history *h,
+                      double *scores) {
+  (void)model;
+  size_t dim = (size_t)values[2];
+  double unobserved = values[0], lambda = values[1], c[USERS + ITEMS], x[512];
+  double *items = calloc(ITEMS * dim, sizeof *items), *users = calloc(USERS * dim, sizeof *users);
+  uint32_t active = 0, busy = 0;
+  rng r;
+  rng_seed(&r, w->data.seed);
+  for (uint32_t i = 0; i < w->items; i++) {
+    active += w->train.popularity[i] > 0;
+    for (size_t d = 0; d < dim; d++) {
+      double start = 0.1 / sqrt((double)dim) * rng_normal(&r);
+      items[i * dim + d] = w->train.popularity[i] > 0 ? start : 0;
+    }
+  }
+  for (uint32_t u = 0; u < w->users; u++) busy += count_of(w, u) > 0;
+  for (int sweep = 0; sweep < (int)values[3]; sweep++) {
+    for (uint32_t u = 0; u < w->users; u++) {
+      for (uint32_t i = 0; i < w->items; i++) c[i] = x_of(w, u, i);
+      if (count_of(w, u) > 0)
+        ials_row(items, w->items, dim, unobserved, lambda * (count_of(w, u) + unobserved * active), c, users + u * dim);
+    }
+    for (uint32_t i = 0; i < w->items; i++) {
+      double count = (double)w->train.popularity[i];
+      for (uint32_t u = 0; u < w->users; u++) c[u] = x_of(w, u, i);
+      if (count > 0)
+        ials_row(users, w->users, dim, unobserved, lambda * (count + unobserved * busy), c, items + i * dim);
+    }
+  }
+  memset(c, 0, sizeof c);
+  for (size_t j = 0; j < h->count; j++) c[h->item[j]] = (double)h->weight[j];
+  ials_row(items, w->items, dim, unobserved, lambda * ((double)h->count + unobserved * active), c, x);
+  for (uint32_t i = 0; i < w->items; i++) {
+    scores[i] = 0;
+    for (size_t d = 0; d < dim; d++) scores[i] += x[d] * items[i * dim + d];
+  }
+  free(items);
+  free(users);
+}
+
+static double dot_of(const features *f, uint32_t a, uint32_t b) {
+  double sum = 0;
+  if (!f->present[a] || !f->present[b]) return 0;
+  for (size_t d = 0; d < f->dim; d++) sum += (double)f->values[a * f->dim + d] * (double)f->values[b * f->dim + d];
+  return sum;
+}
+
+static void twin_content(const world *w, const double *values, const recommender *r, const history *h, double *scores) {
+  (void)values, (void)r;
+  for (uint32_t i = 0; i < w->items; i++) {
+    double sides = 0;
+    scores[i] = 0;
+    for (size_t p = 0; p < 2; p++) {
+      const features *f = &w->features[p];
+      double sum = 0, mass = 0;
+      for (size_t j = 0; j < h->count; j++) {
+        sum += (double)h->weight[j] * dot_of(f, h->item[j], i);
+        mass += f->present[h->item[j]] ? (double)h->weight[j] : 0;
+      }
+      sides += f->present[i];
+      if (mass > 0) scores[i] += sum / mass;
+    }
+    if (sides > 0) scores[i] /= sides;
+  }
+}
+
+/* Kernel ridge in its dual form, with the weights and λ that the fit found: score(i) = x B (K + λI)⁻¹ k(i). */
+static void twin_content_map(const world *w, const double *values, const recommender *r, const history *h,
+                             double *scores) {
+  (void)r;
+  medley_error error;
+  active_items active;
+  content_parts parts;
+  content_map_fit found;
+  content_map_settings settings = {.ridge = values[0], .output_exponent = values[1], .seed = w->data.seed};
+  content_parts_init(&parts, w->features, 2);
+  assert_ok(active_items_find(&w->train, &active, &error));
+  assert_ok(content_map_solve(&w->train, &active, &parts, &settings, &found, &error));
+  uint32_t a = active.count;
+  double *b = calloc(ITEMS * ITEMS, sizeof *b), *k = calloc((size_t)a * a, sizeof *k), right[ITEMS] = {0}, dual[ITEMS];
+  ease_by_definition(w, 0.35, values[0], values[1], 0.33, b);
+  for (uint32_t p = 0; p < a; p++) {
+    for (uint32_t q = 0; q < a; q++) {
+      k[p * a + q] = (double)found.weight[2] + (p == q ? (double)found.lambda : 0);
+      for (size_t m = 0; m < 2; m++)
+        k[p * a + q] += (double)found.weight[m] * dot_of(&w->features[m], active.item[p], active.item[q]);
+    }
+    for (size_t j = 0; j < h->count; j++) right[p] += (double)h->weight[j] * b[h->item[j] * w->items + active.item[p]];
+  }
+  invert(k, a);
+  for (uint32_t p = 0; p < a; p++) {
+    dual[p] = 0;
+    for (uint32_t q = 0; q < a; q++) dual[p] += k[p * a + q] * right[q];
+  }
+  for (uint32_t i = 0; i < w->items; i++) {
+    scores[i] = 0;
+    for (uint32_t p = 0; p < a; p++) {
+      double kernel = (double)found.weight[2];
+      for (size_t m = 0; m < 2; m++) kernel += (double)found.weight[m] * dot_of(&w->features[m], active.item[p], i);
+      scores[i] += dual[p] * kernel;
+    }
+  }
+  free(b);
+  free(k);
+  active_items_deinit(&active);
+  mem_free(found.history_factors);
+  mem_free(found.projection);
+}
+
+/* ---- one row per kind ---- */
+
+static const struct row {
+  const char *name;
+  twin by_definition;
+  double values[RECOMMENDER_SETTINGS_MAX]; /* all zero: the defaults */
+  double tolerance;                        /* of the largest score: float32 sums; content_map also cuts its rank */
+} rows[] = {
+    {"popular", twin_popular, {0}, 1e-6},
+    {"trending", twin_trending, {0}, 1e-5},
+    {"trending", twin_trending, {3}, 1e-5},
+    {"latest", twin_latest, {0}, 1e-5},
+    {"itemknn", twin_itemknn, {0}, 1e-5},
+    {"itemknn", twin_itemknn, {0.5, 0.7, 200}, 1e-5},
+    {"userknn", twin_userknn, {0}, 1e-5},
+    {"userknn", twin_userknn, {7, 0.5, 1}, 1e-5},
+    {"ease", twin_ease, {0}, 1e-4},
+    {"ease", twin_ease, {0.5, 0.5, -0.2, 0.01}, 1e-4},
+    {"ials", twin_ials, {0.1, 0.01, 8, 3}, 2e-3},
+    {"ials", twin_ials, {0.3, 0.03, 16, 5}, 2e-3},
+    {"content", twin_content, {0}, 1e-5},
+    {"content_map", twin_content_map, {0}, 0.05},
+    {"content_map", twin_content_map, {10, -0.2}, 0.05},
+};
+#define ROWS (sizeof rows / sizeof *rows)
+
+static const recommender_kind *row_values(const struct row *row, double values[RECOMMENDER_SETTINGS_MAX]) {
+  const recommender_kind *kind = recommender_kind_find(row->name);
+  bool own = false;
+  assert_non_null(kind);
+  for (size_t s = 0; s < RECOMMENDER_SETTINGS_MAX; s++) own |= row->values[s] != 0;
+  recommender_defaults(kind, values);
+  if (own) memcpy(values, row->values, sizeof row->values);
+  return kind;
+}
+
+static recommender *row_fit(const struct row *row, const world *w) {
+  medley_error error;
+  double values[RECOMMENDER_SETTINGS_MAX] = {0};
+  recommender *model = NULL;
+  const recommender_kind *kind = row_values(row, values);
+  assert_ok(kind->fit(&w->data, values, NULL, &model, &error));
+  assert_ptr_equal(model->kind, kind);
+  assert_int_equal(model->item_count, w->items);
+  return model;
+}
+
+static void score_of(const recommender *model, const history *h, float *scores) {
+  medley_error error;
+  recommender_scratch scratch = {0};
+  memset(scores, 0xA5, model->item_count * sizeof *scores); /* every score must be written */
+  assert_ok(model->kind->score(model, h, &scratch, scores, &error));
+  recommender_scratch_deinit(&scratch);
+}
+
+static void test_every_kind_has_a_row(void **state) {
+  (void)state;
+  for (const recommender_kind *const *kind = recommender_kinds; *kind != NULL; kind++) {
+    size_t found = 0;
+    for (size_t i = 0; i < ROWS; i++) found += strcmp(rows[i].name, (*kind)->name) == 0;
+    if (found == 0) fail_msg("recommender '%s' has no row in this test", (*kind)->name);
+    assert_ptr_equal(recommender_kind_find((*kind)->name), *kind);
+    assert_true((*kind)->summary[0] && (*kind)->source[0] && (*kind)->part[0]);
+    for (const recommender_setting *s = (*kind)->settings; s != NULL && s->name != NULL; s++) {
+      bool among = s->grid_count == 0;
+      assert_true(s->min <= s->fallback && s->fallback <= s->max);
+      for (size_t g = 0; g < s->grid_count; g++) {
+        assert_true(s->min <= s->grid[g] && s->grid[g] <= s->max);
+        among |= s->grid[g] == s->fallback;
+      }
+      if (!among) fail_msg("%s: the default of %s is not among the values that are tried", (*kind)->name, s->name);
+    }
+  }
+  assert_null(recommender_kind_find("nothing"));
+}
+
+static void test_slow_twins(void **state) {
+  (void)state;
+  world *w = world_create(USERS, ITEMS, WARM);
+  for (size_t i = 0; i < ROWS; i++) {
+    double values[RECOMMENDER_SETTINGS_MAX] = {0}, expected[ITEMS], largest = 0;
+    float scores[ITEMS];
+    row_values(&rows[i], values);
+    recommender *model = row_fit(&rows[i], w);
+    for (size_t count = 1; count <= 5; count += 2) {
+      history h = history_of(count);
+      score_of(model, &h, scores);
+      rows[i].by_definition(w, values, model, &h, expected);
+      for (uint32_t k = 0; k < ITEMS; k++)
+        if (fabs(expected[k]) > largest) largest = fabs(expected[k]);
+      for (uint32_t k = 0; k < ITEMS; k++)
+        if (!(fabs((double)scores[k] - expected[k]) <= rows[i].tolerance * largest))
+          fail_msg("%s (row %zu), %zu in the history: item %u has %g, by definition %g", rows[i].name, i, count, k,
+                   (double)scores[k], expected[k]);
+    }
+    model->kind->free(model);
+  }
+  world_free(w);
+}
+
+/* Score minus trace is the same for every history. */
+static void test_traces_sum_to_the_score(void **state) {
+  (void)state;
+  medley_error error;
+  world *w = world_create(USERS, ITEMS, WARM);
+  for (size_t i = 0; i < ROWS; i++) {
+    recommender *model = row_fit(&rows[i], w);
+    recommender_scratch scratch = {0};
+    double constant[ITEMS] = {0};
+    if (model->kind->trace == NULL) assert_false(model->kind->needs_history && strcmp(rows[i].name, "userknn") != 0);
+    for (size_t count = 1; model->kind->trace != NULL && count <= 5; count++) {
+      history h = history_of(count);
+      float scores[ITEMS], traced[5];
+      score_of(model, &h, scores);
+      for (uint32_t k = 0; k < ITEMS; k++) {
+        double sum = 0;
+        assert_ok(model->kind->trace(model, &h, k, &scratch, traced, &error));
+        for (size_t j = 0; j < count; j++) sum += (double)traced[j];
+        if (count == 1) constant[k] = (double)scores[k] - sum;
+        if (!(fabs((double)scores[k] - sum - constant[k]) <= 1e-5 * (1 + fabs((double)scores[k]))))
+          fail_msg("%s: item %u scores %g, its trace sums to %g + %g", rows[i].name, k, (double)scores[k], sum,
+                   constant[k]);
+      }
+    }
+    recommender_scratch_deinit(&scratch);
+    model->kind->free(model);
+  }
+  world_free(w);
+}
+
+/* Score minus the sides is the same for every item. */
+static void test_splits_sum_to_the_score(void **state) {
+  (void)state;
+  world *w = world_create(USERS, ITEMS, WARM);
+  for (size_t i = 0; i < ROWS; i++) {
+    recommender *model = row_fit(&rows[i], w);
+    recommender_scratch scratch = {0};
+    history h = history_of(4);
+    float scores[ITEMS], values[FEATURES_MAX];
+    const char *names[FEATURES_MAX];
+    double constant = 0;
+    score_of(model, &h, scores);
+    for (uint32_t k = 0; model->kind->split != NULL && k < ITEMS; k++) {
+      double sum = 0;
+      size_t count = model->kind->split(model, &h, k, &scratch, names, values, FEATURES_MAX);
+      assert_true(count <= 2);
+      assert_int_equal(model->kind->split(model, &h, k, &scratch, names, values, 1), count < 1 ? count : 1);
+      count = model->kind->split(model, &h, k, &scratch, names, values, FEATURES_MAX);
+      for (size_t s = 0; s < count; s++) {
+        assert_true(strcmp(names[s], "text") == 0 || strcmp(names[s], "tags") == 0);
+        sum += (double)values[s];
+      }
+      if (k == 0) constant = (double)scores[0] - sum;
+      assert_near((double)scores[k] - sum, constant, 1e-5);
+    }
+    recommender_scratch_deinit(&scratch);
+    model->kind->free(model);
+  }
+  world_free(w);
+}
+
+/* ---- files ---- */
+
+static void model_save(const recommender *model, const char *path) {
+  medley_error error;
+  safetensors_writer out = {0};
+  assert_ok(model->kind->save(model, &out, "model.0", &error));
+  assert_ok(safetensors_save(&out, path, &error));
+  safetensors_writer_deinit(&out);
+}
+
+/* What a model is loaded with: no interactions. */
+static recommender_data loading_data(const world *w) {
+  recommender_data data = w->data;
+  data.train = NULL;
+  data.item_time_s = NULL;
+  data.item_count = w->items;
+  return data;
+}
+
+static void test_saved_and_loaded(void **state) {
+  (void)state;
+  medley_error error;
+  world *w = world_create(USERS, ITEMS, WARM);
+  recommender_data data = loading_data(w);
+  char folder[256], path[512];
+  test_folder(folder);
+  snprintf(path, sizeof path, "%s/model.safetensors", folder);
+  for (size_t i = 0; i < ROWS; i++) {
+    recommender *model = row_fit(&rows[i], w), *again = row_fit(&rows[i], w), *loaded = NULL;
+    safetensors file = {0};
+    history h = history_of(5);
+    float before[ITEMS], after[ITEMS], repeated[ITEMS];
+    model_save(model, path);
+    assert_ok(safetensors_open(&file, path, &error));
+    assert_ok(model->kind->load(&file, "model.0", &data, &loaded, &error));
+    assert_int_equal(loaded->item_count, ITEMS);
+    score_of(model, &h, before);
+    score_of(loaded, &h, after);
+    score_of(again, &h, repeated);
+    if (memcmp(before, after, sizeof before) != 0) fail_msg("%s scores otherwise once loaded", rows[i].name);
+    if (memcmp(before, repeated, sizeof before) != 0) fail_msg("%s is another one for the same seed", rows[i].name);
+    model->kind->free(model);
+    again->kind->free(again);
+    loaded->kind->free(loaded);
+    safetensors_close(&file);
+  }
+  assert_ok(folder_remove(folder, &error));
+  world_free(w);
+}
+
+/* ---- tampering ---- */
+
+typedef enum tamper_kind {
+  TAMPER_ABSENT,
+  TAMPER_DTYPE,
+  TAMPER_RANK,
+  TAMPER_SHORTER,
+  TAMPER_LONGER,
+  TAMPER_FIRST,
+  TAMPER_LAST,
+  TAMPER_NAN,
+  TAMPER_COUNT
+} tamper_kind;
+
+/* The tensors of `from` once more, one of them changed. */
+static void tampered_write(const safetensors *from, size_t which, tamper_kind how, const char *path) {
+  medley_error error;
+  safetensors_writer out = {0};
+  unsigned char *changed = NULL;
+  for (size_t t = 0; t < from->count; t++) {
+    tensor_view v = from->tensors[t];
+    size_t size = dtype_size(v.dtype), bytes = v.count * size;
+    if (t == which) {
+      changed = calloc(2 * bytes + 64, 1);
+      if (bytes > 0) memcpy(changed, v.data, bytes);
+      v.data = changed;
+      switch (how) {
+        case TAMPER_ABSENT: continue;
+        case TAMPER_DTYPE: v.dtype = v.dtype == DTYPE_F64 ? DTYPE_I64 : size == 4 ? DTYPE_F16 : DTYPE_F64; break;
+        case TAMPER_RANK: v.shape[v.rank++] = 1; break;
+        case TAMPER_SHORTER: v.shape[v.rank - 1] -= v.shape[v.rank - 1] > 0; break;
+        case TAMPER_LONGER: v.shape[v.rank - 1] += 1; break;
+        case TAMPER_FIRST: memset(changed, 0xFF, size); break;
+        case TAMPER_LAST: memset(changed + (bytes ? bytes - size : 0), 0x7E, size); break;
+        default: /* no number, or a huge integer */
+          for (size_t b = 0; b < bytes; b += size)
+            memcpy(changed + b, size == 4 ? (const void *)&(uint32_t){0x7FC00000u} : &(uint64_t){0x7FF8000000000000u},
+                   size < 8 ? (size < 4 ? 1 : 4) : 8);
+      }
+    }
+    uint64_t count = dtype_size(v.dtype);
+    for (int d = 0; d < v.rank; d++) count *= v.shape[d];
+    if (t == which && count > 2 * bytes + 64) changed = realloc(changed, count), v.data = changed;
+    assert_ok(safetensors_add(&out, v.name, v.dtype, v.rank, v.shape, v.data, &error));
+  }
+  assert_ok(safetensors_save(&out, path, &error));
+  safetensors_writer_deinit(&out);
+  free(changed);
+}
+
+static void test_tampered_files(void **state) {
+  (void)state;
+  medley_error error;
+  world *w = world_create(USERS, ITEMS, WARM);
+  recommender_data data = loading_data(w);
+  char folder[256], path[512], broken[512];
+  size_t refused = 0, taken = 0;
+  test_folder(folder);
+  snprintf(path, sizeof path, "%s/model.safetensors", folder);
+  snprintf(broken, sizeof broken, "%s/broken.safetensors", folder);
+  for (size_t i = 0; i < ROWS; i++) {
+    recommender *model = row_fit(&rows[i], w);
+    safetensors file = {0};
+    model_save(model, path);
+    assert_ok(safetensors_open(&file, path, &error));
+    for (size_t t = 0; t < file.count; t++)
+      for (int how = 0; how < TAMPER_COUNT; how++) {
+        safetensors tampered = {0};
+        recommender *loaded = NULL;
+        error = (medley_error){0};
+        tampered_write(&file, t, (tamper_kind)how, broken);
+        assert_ok(safetensors_open(&tampered, broken, &error));
+        medley_status status = model->kind->load(&tampered, "model.0", &data, &loaded, &error);
+        bool must_refuse = how <= TAMPER_DTYPE && file.tensors[t].count > 0;
+        if (status == MEDLEY_OK && must_refuse)
+          fail_msg("%s takes '%s' tampered with (%d)", rows[i].name, file.tensors[t].name, how);
+        if (status != MEDLEY_OK) {
+          assert_null(loaded);
+          if (status != MEDLEY_ERR_CORRUPT || strstr(error.text, "model") == NULL)
+            fail_msg("%s, '%s' tampered with (%d): %s (%s)", rows[i].name, file.tensors[t].name, how, error.text,
+                     medley_status_name(status));
+          refused++;
+        } else {
+          /* Other numbers of the right shape make another model, but none that reads or writes where it must not. */
+          recommender_scratch scratch = {0};
+          history h = history_of(5);
+          float scores[ITEMS];
+          assert_int_equal(loaded->item_count, ITEMS);
+          (void)!loaded->kind->score(loaded, &h, &scratch, scores, &error);
+          recommender_scratch_deinit(&scratch);
+          loaded->kind->free(loaded);
+          taken++;
+        }
+        safetensors_close(&tampered);
+      }
+    model->kind->free(model);
+    safetensors_close(&file);
+  }
+  assert_true(refused > taken);
+  assert_ok(folder_remove(folder, &error));
+  world_free(w);
+}
+
+/* ---- edges ---- */
+
+static void test_cold_items_and_strangers(void **state) {
+  (void)state;
+  world *w = world_create(USERS, ITEMS, WARM);
+  for (size_t i = 0; i < ROWS; i++) {
+    recommender *model = row_fit(&rows[i], w);
+    history nobody = {.now_s = STORE_TIME_UNKNOWN}, somebody = history_of(4);
+    float scores[ITEMS], largest = 0, cold = 0;
+    score_of(model, &nobody, scores);
+    for (uint32_t k = 0; k < ITEMS; k++) largest = fmaxf(largest, fabsf(scores[k]));
+    if (model->kind->needs_history)
+      assert_true(largest == 0);
+    else
+      assert_true(largest > 0);
+    score_of(model, &somebody, scores);
+    for (uint32_t k = WARM; k < ITEMS; k++) cold = fmaxf(cold, fabsf(scores[k]));
+    if (model->kind->scores_cold_items != (cold > 0))
+      fail_msg("%s: the table says scores_cold_items = %d, a cold item has %g", rows[i].name,
+               model->kind->scores_cold_items, (double)cold);
+    model->kind->free(model);
+  }
+  world_free(w);
+}
+
+/* Nobody, one person, one thing, nothing chosen: what accepts the data must fit, score and save. */
+static void test_tiny_worlds(void **state) {
+  (void)state;
+  medley_error error;
+  static const struct {
+    uint32_t users, items, warm;
+  } sizes[] = {{1, 1, 1}, {1, 1, 0}, {0, 1, 0}, {2, 1, 1}, {1, 4, 4}, {USERS, 1, 1}, {3, 2, 1}, {0, 5, 0}};
+  char folder[256], path[512];
+  test_folder(folder);
+  snprintf(path, sizeof path, "%s/model.safetensors", folder);
+  for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
+    world *w = world_create(sizes[s].users, sizes[s].items, sizes[s].warm);
+    for (size_t i = 0; i < ROWS; i++) {
+      double values[RECOMMENDER_SETTINGS_MAX] = {0};
+      const recommender_kind *kind = row_values(&rows[i], values);
+      uint32_t item = 0;
+      float weight = 1, scores[ITEMS];
+      history h = {.item = &item, .weight = &weight, .count = 1, .now_s = STORE_TIME_UNKNOWN};
+      if (kind->accepts != NULL && kind->accepts(&w->data, &error) != MEDLEY_OK) continue;
+      recommender *model = row_fit(&rows[i], w), *loaded = NULL;
+      recommender_data data = loading_data(w);
+      safetensors file = {0};
+      score_of(model, &h, scores);
+      for (uint32_t k = 0; k < w->items; k++)
+        if (!isfinite(scores[k])) fail_msg("%s: %u × %u: no number", kind->name, w->users, w->items);
+      model_save(model, path);
+      assert_ok(safetensors_open(&file, path, &error));
+      if (kind->load(&file, "model.0", &data, &loaded, &error) != MEDLEY_OK)
+        fail_msg("%s of %u × %u does not load: %s", kind->name, w->users, w->items, error.text);
+      loaded->kind->free(loaded);
+      model->kind->free(model);
+      safetensors_close(&file);
+    }
+    world_free(w);
+  }
+  assert_ok(folder_remove(folder, &error));
+}
+
+static void test_ease_declines_what_does_not_fit(void **state) {
+  (void)state;
+  medley_error error;
+  uint32_t items = 20001;
+  float *popularity = malloc(items * sizeof *popularity);
+  for (uint32_t i = 0; i < items; i++) popularity[i] = 1;
+  interactions train = {.by_user = {.columns = items}, .popularity = popularity};
+  recommender_data data = {.train = &train};
+  assert_refused(recommender_kind_find("ease")->accepts(&data, &error), MEDLEY_ERR_LIMIT, "20000 items");
+  popularity[7] = 0;
+  assert_ok(recommender_kind_find("ease")->accepts(&data, &error));
+  free(popularity);
+}
+
+/* ---- memory that runs out ---- */
+
+#ifdef MEDLEY_FAULTS
+/* Runs `step` with the n-th allocation failing, for n = 1, 2, … until it gets through. A step may do without what
+ * failed (a thread that has no work left), but then its result is checked by itself to be the same. */
+static void with_faults(const char *what, medley_status (*step)(void *context, medley_error *err), void *context) {
+  for (long n = 1;; n = n < 60 ? n + 1 : n + n / 7) {
+    medley_error error = {0};
+    memory_fault_after(n);
+    medley_status status = step(context, &error);
+    bool struck = memory_fault_struck();
+    memory_fault_after(0);
+    if (!struck) {
+      if (status != MEDLEY_OK) fail_msg("%s: %s", what, error.text);
+      return;
+    }
+    if (status == MEDLEY_OK) continue;
+    if (status != MEDLEY_ERR_MEMORY || strstr(error.text, "memory") == NULL)
+      fail_msg("%s: allocation %ld failed: '%s' (%s)", what, n, error.text, medley_status_name(status));
+  }
+}
+
+typedef struct fault_case {
+  const struct row *row;
+  world *w;
+  recommender *model;
+  const char *path;
+  safetensors file;
+  float expected[ITEMS];
+} fault_case;
+
+static medley_status fault_fit(void *context, medley_error *err) {
+  fault_case *c = context;
+  double values[RECOMMENDER_SETTINGS_MAX] = {0};
+  recommender *model = NULL;
+  medley_status status = row_values(c->row, values)->fit(&c->w->data, values, NULL, &model, err);
+  if (status != MEDLEY_OK) {
+    assert_null(model);
+    return status;
+  }
+  float scores[ITEMS];
+  history h = history_of(5);
+  if (!memory_fault_struck()) memory_fault_after(0);
+  score_of(model, &h, scores);
+  if (memcmp(scores, c->expected, sizeof scores) != 0) fail_msg("%s: another model, and no error", c->row->name);
+  model->kind->free(model);
+  return status;
+}
+
+static medley_status fault_score(void *context, medley_error *err) {
+  fault_case *c = context;
+  recommender_scratch scratch = {0};
+  history h = history_of(5);
+  float scores[ITEMS], traced[5];
+  medley_status status = c->model->kind->score(c->model, &h, &scratch, scores, err);
+  if (status == MEDLEY_OK && c->model->kind->trace != NULL)
+    status = c->model->kind->trace(c->model, &h, 3, &scratch, traced, err);
+  recommender_scratch_deinit(&scratch);
+  return status;
+}
+
+static medley_status fault_save(void *context, medley_error *err) {
+  fault_case *c = context;
+  safetensors_writer out = {0};
+  medley_status status = c->model->kind->save(c->model, &out, "model.0", err);
+  safetensors_writer_deinit(&out);
+  return status;
+}
+
+static medley_status fault_load(void *context, medley_error *err) {
+  fault_case *c = context;
+  recommender_data data = loading_data(c->w);
+  recommender *loaded = NULL;
+  medley_status status = c->model->kind->load(&c->file, "model.0", &data, &loaded, err);
+  if (status == MEDLEY_OK)
+    loaded->kind->free(loaded);
+  else
+    assert_null(loaded);
+  return status;
+}
+
+static void test_memory_runs_out(void **state) {
+  (void)state;
+  medley_error error;
+  world *w = world_create(USERS, ITEMS, WARM);
+  char folder[256], path[512];
+  test_folder(folder);
+  snprintf(path, sizeof path, "%s/model.safetensors", folder);
+  for (size_t i = 0; i < ROWS; i++) {
+    if (i > 0 && strcmp(rows[i].name, rows[i - 1].name) == 0) continue;
+    fault_case c = {.row = &rows[i], .w = w, .path = path};
+    history h = history_of(5);
+    c.model = row_fit(&rows[i], w);
+    score_of(c.model, &h, c.expected);
+    with_faults(rows[i].name, fault_fit, &c);
+    with_faults(rows[i].name, fault_score, &c);
+    with_faults(rows[i].name, fault_save, &c);
+    model_save(c.model, path);
+    assert_ok(safetensors_open(&c.file, path, &error));
+    with_faults(rows[i].name, fault_load, &c);
+    safetensors_close(&c.file);
+    c.model->kind->free(c.model);
+  }
+  assert_ok(folder_remove(folder, &error));
+  world_free(w);
+}
+#endif
+
+/* ---- the blend ---- */
+
+static blend *blend_of(world *w, bool with_cold) {
+  medley_error error;
+  static const char *const names[] = {"popular", "ease", "content"};
+  blend *b = mem_zalloc_aligned(1, sizeof *b);
+  b->item_count = w->items;
+  b->cold = mem_zalloc_aligned(w->items, 1);
+  for (uint32_t i = 0; with_cold && i < w->items; i++) b->cold_count += b->cold[i] = w->train.popularity[i] == 0;
+  b->cold_shift = -0.75f;
+  for (size_t p = 0; p < 3; p++) {
+    blend_part *part = &b->parts[b->count];
+    const recommender_kind *kind = recommender_kind_find(names[p]);
+    recommender_defaults(kind, part->values);
+    assert_ok(kind->fit(&w->data, part->values, NULL, &part->model, &error));
+    part->weight[BLEND_WARM] = 0.2f + 0.3f * (float)p;
+    part->weight[BLEND_COLD] = kind->scores_cold_items ? 0.9f : 0;
+    b->count++;
+  }
+  return b;
+}
+
+/* Σ_p w_p (s − μ)/σ with moments over the items of the same temperature, in double. */
+static void blend_by_definition(const blend *b, const history *h, double *total) {
+  float scores[ITEMS];
+  for (uint32_t i = 0; i < b->item_count; i++) total[i] = b->cold[i] ? (double)b->cold_shift : 0;
+  for (size_t p = 0; p < b->count; p++) {
+    score_of(b->parts[p].model, h, scores);
+    for (int t = 0; t < 2; t++) {
+      double sum = 0, square = 0, count = 0;
+      for (uint32_t i = 0; i < b->item_count; i++)
+        if (b->cold[i] == t) {
+          sum += (double)scores[i];
+          square += (double)scores[i] * (double)scores[i];
+          count++;
+        }
+      double mean = count > 0 ? sum / count : 0, variance = count > 0 ? square / count - mean * mean : 0;
+      for (uint32_t i = 0; i < b->item_count; i++)
+        if (b->cold[i] == t && variance > 1e-9)
+          total[i] += (double)b->parts[p].weight[t] * ((double)scores[i] - mean) / sqrt(variance);
+    }
+  }
+}
+
+static void test_blend_parts_add_up(void **state) {
+  (void)state;
+  medley_error error;
+  world *w = world_create(USERS, ITEMS, WARM);
+  for (int with_cold = 0; with_cold < 2; with_cold++) {
+    blend *b = blend_of(w, with_cold);
+    for (size_t count = 0; count <= 5; count++) {
+      history h = history_of(count);
+      recommender_scratch scratch = {0};
+      float total[ITEMS], parts[4 * ITEMS], scales[6], alone[ITEMS];
+      double expected[ITEMS];
+      assert_ok(blend_score(b, &h, &scratch, total, parts, scales, &error));
+      assert_ok(blend_score(b, &h, &scratch, alone, NULL, NULL, &error));
+      assert_memory_equal(total, alone, sizeof total);
+      blend_by_definition(b, &h, expected);
+      for (uint32_t i = 0; i < ITEMS; i++) {
+        double sum = 0;
+        for (size_t p = 0; p <= b->count; p++) sum += (double)parts[p * ITEMS + i];
+        assert_near(sum, (double)total[i], 1e-5);
+        assert_near((double)total[i], expected[i], 1e-4);
+        assert_near((double)parts[3 * ITEMS + i], b->cold[i] ? (double)b->cold_shift : 0, 0);
+      }
+      recommender_scratch_deinit(&scratch);
+    }
+    blend_free(b);
+  }
+  world_free(w);
+}
+
+static void test_blend_saved_loaded_and_refused(void **state) {
+  (void)state;
+  medley_error error;
+  world *w = world_create(USERS, ITEMS, WARM);
+  blend *b = blend_of(w, true), *loaded = NULL;
+  char folder[256], path[512];
+  json_t *manifest = json_object();
+  safetensors_writer out = {0};
+  safetensors file = {0};
+  recommender_data data = loading_data(w);
+  data.item_count = 0; /* the blend knows it itself */
+  test_folder(folder);
+  snprintf(path, sizeof path, "%s/models.safetensors", folder);
+  assert_ok(blend_save(b, &out, manifest, &error));
+  assert_ok(safetensors_save(&out, path, &error));
+  safetensors_writer_deinit(&out);
+  assert_ok(safetensors_open(&file, path, &error));
+  assert_ok(blend_load(&file, manifest, &data, &loaded, &error));
+  history h = history_of(5);
+  recommender_scratch scratch = {0};
+  float before[ITEMS], after[ITEMS];
+  assert_ok(blend_score(b, &h, &scratch, before, NULL, NULL, &error));
+  assert_ok(blend_score(loaded, &h, &scratch, after, NULL, NULL, &error));
+  assert_memory_equal(before, after, sizeof before);
+  recommender_scratch_deinit(&scratch);
+  blend_free(loaded);
+
+  static const struct {
+    const char *manifest;
+    medley_status status;
+    const char *words;
+  } refusals[] = {
+      {"{\"blend\":[{\"model\":\"oracle\"}]}", MEDLEY_ERR_UNSUPPORTED, "oracle"},
+      {"{\"blend\":[{}]}", MEDLEY_ERR_UNSUPPORTED, "'?'"},
+      {"{\"blend\":[7]}", MEDLEY_ERR_UNSUPPORTED, "'?'"},
+      {"{\"blend\":[{\"model\":\"ease\",\"weight_warm\":1}]}", MEDLEY_ERR_CORRUPT, "model.0"},
+      {"{\"blend\":[{\"model\":\"popular\",\"weight_warm\":1e300}]}", MEDLEY_ERR_CORRUPT, "no number"},
+      {"{\"blend\":[],\"cold_shift\":1e300}", MEDLEY_ERR_CORRUPT, "no number"},
+      {"{\"blend\":[1,2,3,4,5,6,7,8,9,0,1,2,3,4,5,6,7,8,9,0,1,2,3,4,5]}", MEDLEY_ERR_CORRUPT, "25 models"},
+  };
+  for (size_t i = 0; i < sizeof refusals / sizeof *refusals; i++) {
+    json_t *bad = NULL;
+    assert_ok(json_parse(refusals[i].manifest, strlen(refusals[i].manifest), "manifest", &bad, &error));
+    loaded = NULL;
+    assert_refused(blend_load(&file, bad, &data, &loaded, &error), refusals[i].status, refusals[i].words);
+    assert_null(loaded);
+    json_decref(bad);
+  }
+  safetensors_close(&file);
+  json_decref(manifest);
+  blend_free(b);
+  assert_ok(folder_remove(folder, &error));
+  world_free(w);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_every_kind_has_a_row),
+      cmocka_unit_test(test_slow_twins),
+      cmocka_unit_test(test_traces_sum_to_the_score),
+      cmocka_unit_test(test_splits_sum_to_the_score),
+      cmocka_unit_test(test_saved_and_loaded),
+      cmocka_unit_test(test_tampered_files),
+      cmocka_unit_test(test_cold_items_and_strangers),
+      cmocka_unit_test(test_tiny_worlds),
+      cmocka_unit_test(test_ease_declines_what_does_not_fit),
+#ifdef MEDLEY_FAULTS
+      cmocka_unit_test(test_memory_runs_out),
+#endif
+      cmocka_unit_test(test_blend_parts_add_up),
+      cmocka_unit_test(test_blend_saved_loaded_and_refused),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
