@@ -35,7 +35,7 @@ static medley_status pages_write(const char *folder, medley_error *err) {
     TRY(page_write(folder, name, &page, err));
   }
   completion_bash(&page);
-  TRY(page_write(folder, "medley.bash", &page, err));
+  TRY(page_write(folder, "medley", &page, err));
   completion_zsh(&page);
   TRY(page_write(folder, "_medley", &page, err));
 done:
