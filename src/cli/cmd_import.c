@@ -108,7 +108,7 @@ const command cmd_import = {
             {"video", 0, VALUE_TEXT, "PATTERN", "clips of an item", .many = true},
             {"media", 0, VALUE_FOLDER, "FOLDER", "where media paths begin (the folder of FILE)"},
             {"copy-media", 0, VALUE_FLAG, NULL, "copy media into the workspace instead of remembering where they lie"},
-            {"type", 't', VALUE_TEXT, "TYPE", "type of events that name none (view)"},
+            {"type", 't', VALUE_TEXT, "TYPE", "type of events that name none (as the format says, else interaction)"},
             {"split", 0, VALUE_CHOICE, "PART", "part that all rows belong to", .choices = splits},
             {"format", 'f', VALUE_TEXT, "NAME",
              "format of the file, when recognising it fails; 'medley list importer' names them"},
