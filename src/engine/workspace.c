@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "engine/answer_buffers.h"
+#include "engine/word_background.h"
 #include "media/worker.h"
 
 #define BUSY_MS 10000
@@ -129,6 +130,7 @@ void medley_workspace_close(medley_workspace *w) {
   if (w == NULL) return;
   generation_free(w->generation);
   answer_buffers_free(w->buffers);
+  word_background_free(w->words);
   text_preparer_free(w->preparer);
   media_pool_free(w->pool);
   if (w->store != NULL) w->kind->close(w->store);

@@ -20,6 +20,7 @@ struct medley_workspace {
   text_preparer *preparer;        /* for words of queries; made on first use */
   struct media_pool *pool;        /* for queries with files; made on first use */
   struct answer_buffers *buffers; /* reused between answers */
+  struct word_background *words;  /* for profiles; made on first use */
 };
 
 /* "<workspace>/<name>"; NULL when memory runs out. */
