@@ -281,8 +281,16 @@ static void weights_fall_back(fitter *f) {
     fit_model *m = &f->out->models[p];
     if (m->skipped[0] != '\0') continue;
     if (!m->kind->needs_history) m->weight[BLEND_WARM] = 0.5f;
-    if (m->kind->scores_cold_items) m->weight[BLEND_COLD] = 0.5f;
     if (m->kind->needs_features && m->kind->scores_cold_items) m->weight[BLEND_WARM] = 0.5f;
+  }
+}
+
+/* With nothing held out to tune on (few items), what can score cold items does so at half weight, so that a new item of
+ * a small catalogue is placed by its content and not merely in the middle. */
+static void weights_for_cold(fit_result *r) {
+  for (size_t p = 0; p < r->model_count; p++) {
+    fit_model *m = &r->models[p];
+    if (m->skipped[0] == '\0' && m->kind->scores_cold_items) m->weight[BLEND_COLD] = 0.5f;
   }
 }
 
@@ -359,6 +367,7 @@ medley_status fit_run(const fit_input *input, const fit_options *options, const 
   TRY(models_choose(&f, err));
   if (f.validation.warm.user_count > 0) TRY(fit_tune(&f, err));
   if (!any_weight(out, BLEND_WARM)) weights_fall_back(&f);
+  if (!any_weight(out, BLEND_COLD)) weights_for_cold(out);
   weights_for_strangers(out);
   for (size_t p = 0; p < out->model_count; p++) {
     if (f.tuned[p] != NULL) f.tuned[p]->kind->free(f.tuned[p]);

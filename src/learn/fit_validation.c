@@ -40,6 +40,21 @@ static void labels_deinit(labels *l) {
   mem_free(l->both);
 }
 
+/* Cuts the warm part as asked, or at random where that leaves nothing on one side (all events of one moment), or not at
+ * all: then every event is learned from and nothing is tuned. */
+static medley_status warm_cut(const fit_input *input, const fit_options *options, labels *l, medley_error *err) {
+  const split_kind tried[] = {options->validation, SPLIT_USER_RANDOM};
+  for (size_t k = 0; k < sizeof tried / sizeof *tried; k++) {
+    split_options split = {.kind = tried[k], .test_share = VALID_SHARE, .seed = options->seed};
+    medley_error why = {0};
+    medley_status status = split_make(input->log, &split, l->base, l->tune, &why);
+    if (status == MEDLEY_OK) return MEDLEY_OK;
+    if (status != MEDLEY_ERR_USAGE) return error_set(err, status, "%s", why.text);
+  }
+  if (input->log->event_count > 0) memcpy(l->tune, l->base, input->log->event_count);
+  return MEDLEY_OK;
+}
+
 static medley_status labels_make(const fit_input *input, const fit_options *options, const uint8_t *made_cold,
                                  labels *l, medley_error *err) {
   medley_status status = MEDLEY_OK;
@@ -56,8 +71,7 @@ static medley_status labels_make(const fit_input *input, const fit_options *opti
     l->base[e] = mine && !is_cold ? LABEL_TRAIN : LABEL_DROP;
     l->cold[e] = is_cold ? LABEL_TEST : LABEL_DROP;
   }
-  split_options split = {.kind = options->validation, .test_share = VALID_SHARE, .seed = options->seed};
-  TRY(split_make(log, &split, l->base, l->tune, err));
+  TRY(warm_cut(input, options, l, err));
   for (size_t e = 0; e < log->event_count; e++) {
     bool drawn = l->cold[e] == LABEL_TEST && rng_uniform(&r) < VALID_SHARE;
     l->both[e] = l->tune[e] == LABEL_TEST || drawn ? LABEL_TEST : LABEL_DROP;

@@ -47,6 +47,7 @@ typedef struct media_job {
   media_sample *collected;
   size_t collected_count;
   size_t done, unreadable;
+  medley_error *err; /* of the run that is going on, for the receiver */
   progress_stage stage;
 } media_job;
 
@@ -107,6 +108,12 @@ done:
   return status;
 }
 
+static bool texts_to_fit(const text_set *texts, const uint8_t *fit_items) {
+  for (size_t i = 0; i < texts->count; i++)
+    if (fit_items == NULL || fit_items[texts->item[i]]) return true;
+  return false;
+}
+
 static medley_status texts_fit(encoder *e, const text_set *texts, const uint8_t *fit_items, progress_stage *stage,
                                medley_error *err) {
   medley_status status = MEDLEY_OK;
@@ -147,7 +154,10 @@ static medley_status represent_texts(const catalogue *items, const represent_opt
   progress_begin(&stage, progress, "encode text", items->count);
   TRY(text_set_collect(items, &texts, err));
   if (texts.count == 0) goto done;
-  if (part->encoder->kind->needs_fit) TRY(texts_fit(part->encoder, &texts, options->fit_items, &stage, err));
+  if (part->encoder->kind->needs_fit) {
+    if (!texts_to_fit(&texts, options->fit_items)) goto done;
+    TRY(texts_fit(part->encoder, &texts, options->fit_items, &stage, err));
+  }
   size_t dim = part->encoder->kind->dim(part->encoder);
   TRY_NEW(rows, texts.count * dim, "text vectors");
   for (size_t from = 0; from < texts.count; from += 1024) {
@@ -234,7 +244,7 @@ static medley_status job_receive(void *context, size_t index, medley_status outc
   }
   job->batch[job->batch_count] = *sample;
   job->batch_item[job->batch_count++] = item;
-  return job->batch_count == ENCODE_BATCH ? job_encode_batch(job, NULL) : MEDLEY_OK;
+  return job->batch_count == ENCODE_BATCH ? job_encode_batch(job, job->err) : MEDLEY_OK;
 }
 
 static void job_clear_requests(media_job *job) {
@@ -345,6 +355,7 @@ done:
 
 static medley_status job_run(media_job *job, media_pool **pool, medley_error *err) {
   medley_status status = MEDLEY_OK;
+  job->err = err;
   static const char *const stages[MODALITY_COUNT] = {"encode text", "encode images", "encode audio", "encode video"};
   bool fit = job->encoder->kind->needs_fit;
   if (fit) {
@@ -477,10 +488,17 @@ done:
   return status;
 }
 
+static bool part_has_items(const representation_part *part, const uint8_t *fit_items) {
+  for (size_t i = 0; i < part->features.count; i++)
+    if (part->features.present[i] && (fit_items == NULL || fit_items[i])) return true;
+  return false;
+}
+
 medley_status representation_keep(representation *r, const represent_options *options, representation_part *part,
                                   const char *normaliser, medley_error *err) {
   medley_status status = MEDLEY_OK;
-  if (r->count == FEATURES_MAX || features_present_count(&part->features) == 0) {
+  /* A modality that no item to learn from has cannot be brought to scale: nothing is known about it yet. */
+  if (r->count == FEATURES_MAX || !part_has_items(part, options->fit_items)) {
     representation_part_deinit(part);
     return MEDLEY_OK;
   }

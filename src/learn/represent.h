@@ -24,7 +24,7 @@ typedef struct representation_part {
   encoder *encoder;  /* PART_MEDIA only; owned */
   normaliser normaliser;
   features features;   /* all items; features.name points to name */
-  uint32_t unreadable; /* items whose files could not be decoded */
+  uint32_t unreadable; /* files that could not be decoded */
   double seconds;
 } representation_part;
 

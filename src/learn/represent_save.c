@@ -63,7 +63,7 @@ done:
 }
 
 static medley_status part_load(const safetensors *s, const json_t *entry, size_t index, representation_part *part,
-                               uint32_t *item_count, medley_error *err) {
+                               uint32_t item_count, medley_error *err) {
   medley_status status = MEDLEY_OK;
   char prefix[64], name[96];
   const tensor_view *values, *present;
@@ -75,10 +75,11 @@ static medley_status part_load(const safetensors *s, const json_t *entry, size_t
   part->modality = (modality)m;
   snprintf(prefix, sizeof prefix, "part.%zu", index);
   snprintf(name, sizeof name, "%s.values", prefix);
-  TRY(safetensors_need(s, name, DTYPE_F32, 2, (const uint64_t[]){*item_count, 0}, &values, err));
-  *item_count = (uint32_t)values->shape[0];
+  TRY(safetensors_need(s, name, DTYPE_F32, 2, (const uint64_t[]){item_count, 0}, &values, err));
+  if (values->shape[0] == 0 || values->shape[0] >= UINT32_MAX || values->shape[1] == 0)
+    FAIL(err, MEDLEY_ERR_CORRUPT, "%s: part '%s' has no vectors", s->path, part->name);
   snprintf(name, sizeof name, "%s.present", prefix);
-  TRY(safetensors_need(s, name, DTYPE_U8, 1, (const uint64_t[]){*item_count}, &present, err));
+  TRY(safetensors_need(s, name, DTYPE_U8, 1, (const uint64_t[]){values->shape[0]}, &present, err));
   part->features = (features){.count = values->shape[0], .dim = values->shape[1]};
   TRY_NEW(part->features.values, values->count, "vectors");
   TRY_NEW(part->features.present, present->count, "vectors");
@@ -111,9 +112,10 @@ medley_status representation_load(const safetensors *s, const json_t *manifest, 
     FAIL(err, MEDLEY_ERR_CORRUPT, "%s: more than %d parts", s->path, FEATURES_MAX);
   TRY_NEW(r, 1, "a representation");
   for (size_t i = 0; i < json_array_size(list); i++) {
-    status = part_load(s, json_array_get(list, i), i, &r->parts[i], &r->item_count, err);
+    status = part_load(s, json_array_get(list, i), i, &r->parts[i], r->item_count, err);
     r->count = i + 1;
     if (status != MEDLEY_OK) goto done;
+    r->item_count = (uint32_t)r->parts[i].features.count;
     r->parts[i].features.name = r->parts[i].name;
   }
   *out = r;

@@ -1,0 +1,674 @@
+/* Learning as a whole: the search for weights against all weights there are, measuring against a naive ranking, the
+ * validation parts, fitting on data with a planted structure and on data with hardly any. */
+#include "learn/fit.h"
+
+#include "base/file.h"
+#include "base/memory.h"
+#include "base/rng.h"
+#include "learn/fit_validation.h"
+#include "learn/weights.h"
+#include "test.h"
+
+/* ---- weights ---- */
+
+/* A tuning problem made up: column 0 knows something, column 1 something else, column 2 nothing. */
+static void problem_make(weights_problem *p, size_t users, size_t rows, uint64_t seed) {
+  rng r;
+  rng_seed(&r, seed);
+  *p = (weights_problem){.column_count = 3, .user_count = users};
+  p->start = calloc(users + 1, sizeof *p->start);
+  p->rows = calloc(users * rows * 3, sizeof *p->rows);
+  p->relevant = calloc(users * rows, 1);
+  p->relevant_count = calloc(users, sizeof *p->relevant_count);
+  for (size_t u = 0; u < users; u++) {
+    p->start[u + 1] = p->start[u] + rows;
+    for (size_t i = p->start[u]; i < p->start[u + 1]; i++) {
+      p->relevant[i] = rng_below(&r, 8) == 0;
+      p->relevant_count[u] += p->relevant[i];
+      for (size_t c = 0; c < 3; c++) {
+        static const double knows[] = {0.9, 0.7, 0};
+        p->rows[i * 3 + c] = (float)(rng_normal(&r) + knows[c] * p->relevant[i]);
+      }
+    }
+    p->relevant_count[u] += u % 3; /* items that no column ranks high are missed for good */
+  }
+}
+
+static void problem_free(weights_problem *p) {
+  free(p->start);
+  free(p->rows);
+  free(p->relevant);
+  free(p->relevant_count);
+}
+
+/* The objective from the table of metrics, over lists sorted by hand. */
+static void objective_by_metrics(const weights_problem *p, const float *weight, double *recall, double *ndcg) {
+  double sums[2] = {0};
+  static const char *const names[] = {"recall", "ndcg"};
+  for (size_t u = 0; u < p->user_count; u++) {
+    uint32_t top[200], relevant[220], rank[220];
+    size_t count = p->start[u + 1] - p->start[u], known = 0;
+    if (p->relevant_count[u] == 0) continue;
+    for (uint32_t i = 0; i < count; i++) {
+      const float *mine = p->rows + (p->start[u] + i) * 3;
+      uint32_t ahead = 0;
+      for (uint32_t k = 0; k < count; k++) {
+        const float *other = p->rows + (p->start[u] + k) * 3;
+        float a = 0, b = 0;
+        for (size_t c = 0; c < 3; c++) a += weight[c] * mine[c], b += weight[c] * other[c];
+        ahead += b > a || (b == a && k < i);
+      }
+      top[ahead] = i;
+      if (p->relevant[p->start[u] + i]) {
+        relevant[known] = i;
+        rank[known++] = ahead;
+      }
+    }
+    for (; known < p->relevant_count[u]; known++) {
+      relevant[known] = (uint32_t)(1000 + known);
+      rank[known] = (uint32_t)(1000 + known);
+    }
+    ranking r = {.top = top,
+                 .top_count = count < 20 ? count : 20,
+                 .relevant = relevant,
+                 .relevant_count = known,
+                 .relevant_rank = rank,
+                 .candidate_count = 2000};
+    for (int m = 0; m < 2; m++) sums[m] += metric_find(names[m])->compute(&r, 20);
+  }
+  *recall = sums[0] / (double)p->user_count;
+  *ndcg = sums[1] / (double)p->user_count;
+}
+
+static void test_objective_is_that_of_the_metrics(void **state) {
+  (void)state;
+  static const float weights[][3] = {{1, 0, 0}, {0, 1, 0}, {0.5f, 0.3f, 0.2f}, {0, 0, 0}, {0.1f, 0, 2}};
+  static const size_t rows[] = {5, 20, 90};
+  for (size_t s = 0; s < 3; s++) {
+    weights_problem p;
+    problem_make(&p, 25, rows[s], s);
+    for (size_t i = 0; i < sizeof weights / sizeof *weights; i++) {
+      double recall, ndcg, expected_recall, expected_ndcg;
+      double both = weights_objective(&p, weights[i], &recall, &ndcg);
+      objective_by_metrics(&p, weights[i], &expected_recall, &expected_ndcg);
+      assert_near(recall, expected_recall, 1e-9);
+      assert_near(ndcg, expected_ndcg, 1e-9);
+      assert_near(both, (recall + ndcg) / 2, 1e-9);
+    }
+    problem_free(&p);
+  }
+}
+
+static void test_search_against_all_weights(void **state) {
+  (void)state;
+  for (uint64_t seed = 0; seed < 3; seed++) {
+    weights_problem p;
+    float found[3], again[3];
+    double best = 0, single = 0;
+    problem_make(&p, 60, 80, seed);
+    for (int a = 0; a <= 20; a++)
+      for (int b = 0; a + b <= 20; b++) {
+        float weight[3] = {(float)a / 20, (float)b / 20, (float)(20 - a - b) / 20};
+        double reached = weights_objective(&p, weight, NULL, NULL);
+        best = fmax(best, reached);
+        if (a == 20 || b == 20 || a + b == 0) single = fmax(single, reached);
+      }
+    double reached = weights_search(&p, found);
+    assert_near(reached, weights_objective(&p, found, NULL, NULL), 1e-9);
+    assert_true(reached >= single);
+    if (reached < 0.99 * best) fail_msg("the search reached %g, all weights %g", reached, best);
+    assert_near((double)(found[0] + found[1] + found[2]), 1, 1e-5);
+    for (int c = 0; c < 3; c++) assert_true(found[c] >= 0);
+    assert_near(weights_search(&p, again), reached, 0);
+    assert_memory_equal(found, again, sizeof found);
+    problem_free(&p);
+  }
+}
+
+static void test_search_with_nothing_to_find(void **state) {
+  (void)state;
+  weights_problem empty = {.column_count = 3}, p;
+  float weight[3] = {7, 7, 7};
+  assert_near(weights_search(&empty, weight), 0, 0);
+  for (int c = 0; c < 3; c++) assert_true(weight[c] == 0);
+  problem_make(&p, 5, 10, 1);
+  memset(p.relevant, 0, 50);
+  assert_near(weights_search(&p, weight), 0, 0);
+  for (int c = 0; c < 3; c++) assert_true(weight[c] == 0);
+  problem_free(&p);
+}
+
+/* ---- measuring ---- */
+
+#define USERS 30
+#define ITEMS 40
+
+typedef struct tables {
+  interactions history, test;
+  float score[USERS][ITEMS];
+} tables;
+
+static medley_status table_score(const void *context, const history *h, recommender_scratch *scratch, float *scores,
+                                 medley_error *err) {
+  (void)scratch, (void)err;
+  const tables *t = context;
+  /* The history says who it is: every user's history begins with an item of their own number. */
+  memcpy(scores, t->score[h->count > 0 ? h->item[0] : 0], ITEMS * sizeof *scores);
+  return MEDLEY_OK;
+}
+
+static void tables_make(tables *t) {
+  medley_error error;
+  rng r;
+  event *history = calloc(USERS * ITEMS, sizeof *history), *test = calloc(USERS * ITEMS, sizeof *test);
+  size_t history_count = 0, test_count = 0;
+  event_weights weights = {.rating_threshold = NAN};
+  for (int i = 0; i < 64; i++) weights.type_weight[i] = 1;
+  rng_seed(&r, 3);
+  for (uint32_t u = 0; u < USERS; u++)
+    for (uint32_t i = u; i < ITEMS; i++) {
+      if (i == u || rng_below(&r, 6) == 0) history[history_count++] = (event){.user = u, .item = i, .value = 1};
+      if (rng_below(&r, 5) == 0) test[test_count++] = (event){.user = u, .item = i, .value = 1};
+    }
+  for (uint32_t u = 0; u < USERS; u++)
+    for (uint32_t i = 0; i < ITEMS; i++) t->score[u][i] = (float)rng_below(&r, 12); /* with ties */
+  event_log log = {.user_count = USERS, .item_count = ITEMS, .events = history, .event_count = history_count};
+  assert_ok(interactions_build(&log, &weights, NULL, 0, &t->history, &error));
+  log.events = test;
+  log.event_count = test_count;
+  assert_ok(interactions_build(&log, &weights, NULL, 0, &t->test, &error));
+  free(history);
+  free(test);
+}
+
+static void tables_free(tables *t) {
+  interactions_deinit(&t->history);
+  interactions_deinit(&t->test);
+}
+
+/* Recall@5, NDCG@5 and MRR of one user, item by item; false when nothing relevant is ranked. */
+static bool measure_naively(const tables *t, uint32_t user, const uint8_t *candidate, double out[3]) {
+  uint32_t order[ITEMS], count = 0, relevant = 0, hits = 0;
+  double gain = 0, ideal = 0, first = 0;
+  for (uint32_t i = 0; i < ITEMS; i++) {
+    if ((candidate && !candidate[i]) || sparse_has(&t->history.by_user, user, i)) continue;
+    uint32_t at = count++;
+    for (; at > 0 && t->score[user][order[at - 1]] < t->score[user][i]; at--) order[at] = order[at - 1];
+    order[at] = i;
+    relevant += sparse_has(&t->test.by_user, user, i);
+  }
+  for (uint32_t k = 0; k < count; k++) {
+    if (!sparse_has(&t->test.by_user, user, order[k])) continue;
+    if (first == 0) first = 1.0 / (k + 1);
+    if (k >= 5) continue;
+    hits++;
+    gain += 1 / log2(k + 2);
+  }
+  for (uint32_t k = 0; k < 5 && k < relevant; k++) ideal += 1 / log2(k + 2);
+  if (relevant == 0) return false;
+  out[0] = (double)hits / relevant;
+  out[1] = gain / ideal;
+  out[2] = first;
+  return true;
+}
+
+static void test_measuring_against_a_naive_ranking(void **state) {
+  (void)state;
+  medley_error error;
+  tables t;
+  uint8_t some[ITEMS];
+  static const char *const names[] = {"recall@5", "ndcg@5", "mrr"};
+  measure_metric metrics[3];
+  tables_make(&t);
+  for (int m = 0; m < 3; m++)
+    if (measure_metric_parse(names[m], &metrics[m], &error) != MEDLEY_OK)
+      assert_ok(measure_metric_parse("mrr@40", &metrics[m], &error));
+  for (uint32_t i = 0; i < ITEMS; i++) some[i] = i % 3 != 0;
+  for (int restricted = 0; restricted < 2; restricted++) {
+    measure_task task = {.history = &t.history, .test = &t.test, .candidate = restricted ? some : NULL};
+    scorer what = {"table", table_score, &t};
+    measure_options options = {.metrics = metrics, .metric_count = 3, .keep_top = true};
+    measurement m = {0};
+    uint32_t *users = NULL;
+    size_t expected_users = 0;
+    assert_ok(measure_users(&task, 0, 1, &users, &task.user_count, &error));
+    task.users = users;
+    assert_ok(measure_scorer(&task, &what, &options, NULL, &m, &error));
+    for (uint32_t u = 0; u < USERS; u++) {
+      double expected[3];
+      if (!measure_naively(&t, u, task.candidate, expected)) continue;
+      assert_true(expected_users < task.user_count);
+      assert_int_equal(users[expected_users], u);
+      for (size_t k = 0; k < 3; k++) assert_near(m.values[k * m.user_count + expected_users], expected[k], 1e-9);
+      expected_users++;
+    }
+    assert_int_equal(task.user_count, expected_users);
+    for (size_t s = 0; s < m.user_count; s++)
+      for (size_t k = 0; k < m.list_size; k++) {
+        uint32_t item = m.top[s * m.list_size + k];
+        if (item == UINT32_MAX) continue;
+        assert_true(!task.candidate || task.candidate[item]);
+        assert_false(sparse_has(&t.history.by_user, users[s], item));
+      }
+    measurement_deinit(&m);
+    mem_free(users);
+  }
+  tables_free(&t);
+}
+
+static void test_who_is_asked(void **state) {
+  (void)state;
+  medley_error error;
+  tables t;
+  uint32_t *all, *few, *again;
+  size_t all_count, few_count, again_count;
+  tables_make(&t);
+  measure_task task = {.history = &t.history, .test = &t.test};
+  assert_ok(measure_users(&task, 0, 1, &all, &all_count, &error));
+  assert_ok(measure_users(&task, 7, 1, &few, &few_count, &error));
+  assert_ok(measure_users(&task, 7, 1, &again, &again_count, &error));
+  assert_true(all_count > 7 && few_count == 7 && again_count == 7);
+  assert_memory_equal(few, again, 7 * sizeof *few);
+  for (size_t i = 0; i < 7; i++) {
+    size_t found = 0;
+    for (size_t k = 0; k < all_count; k++) found += all[k] == few[i];
+    assert_int_equal(found, 1);
+    assert_true(i == 0 || few[i - 1] < few[i]);
+  }
+  uint8_t none[ITEMS] = {0};
+  mem_free(again);
+  task.candidate = none;
+  assert_ok(measure_users(&task, 0, 1, &again, &again_count, &error));
+  assert_int_equal(again_count, 0);
+  mem_free(all);
+  mem_free(few);
+  mem_free(again);
+  tables_free(&t);
+}
+
+static medley_status table_score_nan(const void *context, const history *h, recommender_scratch *scratch, float *scores,
+                                     medley_error *err) {
+  medley_status status = table_score(context, h, scratch, scores, err);
+  scores[11] = NAN;
+  return status;
+}
+
+static void test_measuring_refuses(void **state) {
+  (void)state;
+  medley_error error;
+  static const struct {
+    const char *name, *words;
+  } bad[] = {{"recall", "list size"},     {"recall@0", "list size"}, {"recall@x", "list size"},
+             {"recall@20x", "list size"}, {"recall@99999", "10000"}, {"nonsense@3", "known are"},
+             {"", "known are"},           {"auc@5", "takes no"},     {"@20", "known are"},
+             {"recall@-3", "list size"}};
+  measure_metric metric;
+  for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+    assert_refused(measure_metric_parse(bad[i].name, &metric, &error), MEDLEY_ERR_USAGE, bad[i].words);
+  tables t;
+  uint32_t *users;
+  measurement m;
+  tables_make(&t);
+  measure_task task = {.history = &t.history, .test = &t.test};
+  assert_ok(measure_users(&task, 0, 1, &users, &task.user_count, &error));
+  task.users = users;
+  assert_ok(measure_metric_parse("recall@5", &metric, &error));
+  scorer what = {"broken", table_score_nan, &t};
+  measure_options options = {.metrics = &metric, .metric_count = 1};
+  assert_refused(measure_scorer(&task, &what, &options, NULL, &m, &error), MEDLEY_ERR_INTERNAL, "broken gives item 11");
+  mem_free(users);
+  tables_free(&t);
+}
+
+/* ---- a planted world ---- */
+
+#define GROUPS 5
+#define DIM 8
+
+/* People of a group like items of their group; an item's content tells its group, more or less. */
+typedef struct planted {
+  uint32_t users, items;
+  catalogue catalogue;
+  event_log log;
+  event_weights weights;
+  representation content;
+} planted;
+
+static planted *planted_create(uint32_t users, uint32_t items, size_t per_user, bool timed, bool with_content) {
+  planted *p = calloc(1, sizeof *p);
+  rng r;
+  rng_seed(&r, 11);
+  p->catalogue.count = items;
+  p->catalogue.items = calloc(items + 1, sizeof *p->catalogue.items);
+  for (uint32_t i = 0; i < items; i++) p->catalogue.items[i].time_s = STORE_TIME_UNKNOWN;
+  p->log = (event_log){.user_count = users,
+                       .item_count = items,
+                       .has_time = timed,
+                       .events = calloc(users * per_user + 1, sizeof(event))};
+  for (uint32_t u = 0; u < users; u++)
+    for (size_t k = 0; k < per_user && items > 0; k++) {
+      uint32_t item = (uint32_t)((double)items * rng_uniform(&r) * rng_uniform(&r)); /* some are popular */
+      if (rng_below(&r, 10) < 8) item = item - item % GROUPS + u % GROUPS;
+      if (item >= items) item = items - 1;
+      p->log.events[p->log.event_count++] =
+          (event){.user = u,
+                  .item = item,
+                  .value = 1,
+                  .time_s = timed ? 1600000000 + (int64_t)rng_below(&r, 100 * 86400) : STORE_TIME_UNKNOWN};
+    }
+  event_weights_default(&p->log, &p->weights);
+  p->content.item_count = items;
+  if (!with_content) return p;
+  representation_part *part = &p->content.parts[p->content.count++];
+  snprintf(part->name, sizeof part->name, "text");
+  part->features = (features){.name = part->name,
+                              .count = items,
+                              .dim = DIM,
+                              .values = mem_zalloc_aligned(items * DIM, sizeof(float)),
+                              .present = mem_zalloc_aligned(items, 1)};
+  for (uint32_t i = 0; i < items; i++) {
+    double norm = 0;
+    float *row = part->features.values + i * DIM;
+    part->features.present[i] = i % 13 != 7;
+    if (!part->features.present[i]) continue;
+    for (int d = 0; d < DIM; d++) {
+      row[d] = (float)(0.25 * rng_normal(&r) + (d == (int)(i % GROUPS)));
+      norm += (double)row[d] * (double)row[d];
+    }
+    for (int d = 0; d < DIM; d++) row[d] /= (float)sqrt(norm);
+  }
+  return p;
+}
+
+static void planted_free(planted *p) {
+  for (size_t i = 0; i < p->content.count; i++) features_deinit(&p->content.parts[i].features);
+  free(p->catalogue.items);
+  free(p->log.events);
+  free(p);
+}
+
+static fit_input planted_input(const planted *p, const uint8_t *label) {
+  return (fit_input){
+      .items = &p->catalogue, .log = &p->log, .weights = &p->weights, .content = &p->content, .label = label};
+}
+
+/* ---- validation ---- */
+
+static bool has_pair(const interactions *x, uint32_t user, uint32_t item) {
+  return sparse_has(&x->by_user, user, item);
+}
+
+static void test_validation_parts(void **state) {
+  (void)state;
+  medley_error error;
+  planted *p = planted_create(120, 400, 25, true, true);
+  static const split_kind kinds[] = {SPLIT_USER_RANDOM, SPLIT_GLOBAL_TIME, SPLIT_LEAVE_ONE_OUT, SPLIT_RANDOM};
+  uint8_t *label = calloc(p->log.event_count, 1);
+  for (size_t e = 0; e < p->log.event_count; e++) label[e] = e % 9 == 0 ? LABEL_TEST : LABEL_TRAIN;
+  fit_input input = planted_input(p, label);
+  interactions all;
+  assert_ok(interactions_build(&p->log, &p->weights, label, LABEL_TRAIN, &all, &error));
+  for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
+    fit_options options = {.seed = 4, .validation = kinds[k]};
+    fit_validation v;
+    assert_ok(fit_validation_make(&input, &options, &all, 50, &v, &error));
+    assert_true(v.has_cold && v.warm.user_count > 0 && v.warm.user_count <= 50 && v.cold.user_count > 0);
+    uint64_t train = sparse_count(&v.train.by_user), cold = sparse_count(&v.cold_test.by_user);
+    assert_true(train > 0 && cold > 0 && sparse_count(&v.warm_test.by_user) > 0);
+    assert_true(train + cold <= sparse_count(&all.by_user));
+    for (size_t e = 0; e < p->log.event_count; e++) {
+      uint32_t u = p->log.events[e].user, i = p->log.events[e].item;
+      /* What may not be learned from is in no part, unless the pair came again in train. */
+      if (!has_pair(&all, u, i))
+        assert_false(has_pair(&v.train, u, i) || has_pair(&v.warm_test, u, i) || has_pair(&v.cold_test, u, i));
+      if (v.made_cold[i]) {
+        assert_true(v.cold_items[i]);
+        assert_false(has_pair(&v.train, u, i) || has_pair(&v.warm_test, u, i));
+      } else {
+        assert_false(has_pair(&v.cold_test, u, i));
+      }
+    }
+    uint32_t cold_count = 0;
+    for (uint32_t i = 0; i < p->catalogue.count; i++) {
+      assert_int_equal(v.cold_items[i], v.train.popularity[i] == 0);
+      cold_count += v.cold_items[i];
+    }
+    assert_int_equal(cold_count, v.cold_count);
+    fit_validation_deinit(&v);
+  }
+  interactions_deinit(&all);
+  free(label);
+  planted_free(p);
+}
+
+/* ---- the whole fit ---- */
+
+static double model_weight(const fit_result *r, const char *name, int temperature) {
+  for (size_t m = 0; m < r->model_count; m++)
+    if (strcmp(r->models[m].kind->name, name) == 0) return (double)r->models[m].weight[temperature];
+  return NAN;
+}
+
+static void test_fit_on_planted_structure(void **state) {
+  (void)state;
+  medley_error error;
+  planted *p = planted_create(200, 300, 20, false, true);
+  fit_input input = planted_input(p, NULL);
+  static const char *const models[] = {"popular", "itemknn", "ease", "content", NULL};
+  fit_options options = {.seed = 2, .validation = SPLIT_USER_RANDOM, .models = models, .every_model = true};
+  fit_result r;
+  assert_ok(fit_run(&input, &options, NULL, &r, &error));
+  double best = 0;
+  for (size_t m = 0; m < r.model_count; m++) {
+    assert_true(r.models[m].skipped[0] == '\0');
+    assert_non_null(fit_result_model(&r, m));
+    if (!r.models[m].tuned_cold) best = fmax(best, r.models[m].objective);
+  }
+  /* The same users judge both, so the blend is no worse than its best member. */
+  double reached = (r.warm_recall + r.warm_ndcg) / 2;
+  if (!(reached >= best - 1e-3)) fail_msg("the blend reaches %g on validation, its best member %g", reached, best);
+  assert_true(best > 0.1);
+  /* By chance a cold item is found 20 times of 30; content knows the group. */
+  assert_true(r.cold_recall > 0.8 && model_weight(&r, "content", BLEND_COLD) > 0);
+  assert_true(model_weight(&r, "popular", BLEND_COLD) == 0 && model_weight(&r, "ease", BLEND_COLD) == 0);
+  double sum = 0;
+  for (size_t m = 0; m < r.model_count; m++) sum += (double)r.models[m].weight[BLEND_WARM];
+  assert_near(sum, 1, 0.002);
+
+  /* Parts add up, and cold items carry their shift. */
+  const uint32_t items[] = {3, 8, 13};
+  const float weights[] = {1, 1, 1};
+  history h = {.item = items, .weight = weights, .count = 3, .now_s = STORE_TIME_UNKNOWN};
+  recommender_scratch scratch = {0};
+  float *total = calloc(300, sizeof *total), *parts = calloc((r.blend->count + 1) * 300, sizeof *parts);
+  assert_ok(blend_score(r.blend, &h, &scratch, total, parts, NULL, &error));
+  for (uint32_t i = 0; i < 300; i++) {
+    double all = 0;
+    for (size_t part = 0; part <= r.blend->count; part++) all += (double)parts[part * 300 + i];
+    assert_near(all, (double)total[i], 1e-5);
+    assert_near((double)parts[r.blend->count * 300 + i], r.blend->cold[i] ? (double)r.blend->cold_shift : 0, 0);
+    assert_int_equal(r.blend->cold[i], r.train.popularity[i] == 0);
+  }
+  recommender_scratch_deinit(&scratch);
+  free(total);
+  free(parts);
+
+  json_t *report = fit_result_to_json(&r);
+  assert_int_equal(json_array_size(json_object_get(report, "models")), r.model_count);
+  json_decref(report);
+  fit_result_deinit(&r);
+  planted_free(p);
+}
+
+static void test_fit_is_repeatable(void **state) {
+  (void)state;
+  medley_error error;
+  planted *p = planted_create(60, 80, 10, true, true);
+  fit_input input = planted_input(p, NULL);
+  static const char *const models[] = {"trending", "ease", "content_map", NULL};
+  fit_options options = {.seed = 2, .validation = SPLIT_GLOBAL_TIME, .models = models};
+  fit_result a, b;
+  assert_ok(fit_run(&input, &options, NULL, &a, &error));
+  assert_ok(fit_run(&input, &options, NULL, &b, &error));
+  assert_int_equal(a.blend->count, b.blend->count);
+  for (size_t m = 0; m < a.model_count; m++) {
+    assert_memory_equal(a.models[m].weight, b.models[m].weight, sizeof a.models[m].weight);
+    assert_memory_equal(a.models[m].values, b.models[m].values, sizeof a.models[m].values);
+  }
+  fit_result_deinit(&a);
+  fit_result_deinit(&b);
+  planted_free(p);
+}
+
+static void test_fit_refuses(void **state) {
+  (void)state;
+  medley_error error;
+  planted *p = planted_create(20, 30, 5, false, false);
+  fit_input input = planted_input(p, NULL);
+  fit_result r;
+  static const struct {
+    const char *models[3];
+    const char *words;
+  } bad[] = {{{"oracle"}, "no recommender 'oracle'"},
+             {{"ease", "content"}, "content cannot take part"},
+             {{"trending"}, "trending cannot take part: events have no times"},
+             {{"latest"}, "latest cannot take part"}};
+  for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+    fit_options options = {.seed = 1, .validation = SPLIT_USER_RANDOM, .models = bad[i].models};
+    assert_refused(fit_run(&input, &options, NULL, &r, &error), MEDLEY_ERR_USAGE, bad[i].words);
+  }
+  planted_free(p);
+}
+
+/* ---- hardly any data ---- */
+
+static void degenerate_check(const char *what, const planted *p) {
+  medley_error error;
+  static const split_kind kinds[] = {SPLIT_USER_RANDOM, SPLIT_GLOBAL_TIME};
+  for (size_t k = 0; k < 2; k++) {
+    fit_input input = planted_input(p, NULL);
+    fit_options options = {.seed = 1, .validation = kinds[k], .every_model = k == 0};
+    fit_result r;
+    medley_status status = fit_run(&input, &options, NULL, &r, &error);
+    if (status != MEDLEY_OK) fail_msg("%s, %s: %s", what, split_kind_name(kinds[k]), error.text);
+    uint32_t item = 0, n = p->catalogue.count;
+    float weight = 1, *total = calloc(n + 1, sizeof *total);
+    for (size_t count = 0; count < 2 && n > 0; count++) {
+      recommender_scratch scratch = {0};
+      history h = {.item = &item, .weight = &weight, .count = count, .now_s = STORE_TIME_UNKNOWN};
+      assert_ok(blend_score(r.blend, &h, &scratch, total, NULL, NULL, &error));
+      for (uint32_t i = 0; i < n; i++)
+        if (!isfinite(total[i])) fail_msg("%s: item %u scores %g", what, i, (double)total[i]);
+      recommender_scratch_deinit(&scratch);
+    }
+    free(total);
+    json_t *report = fit_result_to_json(&r);
+    assert_non_null(report);
+    json_decref(report);
+    fit_result_deinit(&r);
+  }
+}
+
+static void test_hardly_any_data(void **state) {
+  (void)state;
+  static const struct {
+    const char *what;
+    uint32_t users, items;
+    size_t per_user;
+    bool timed, content;
+  } cases[] = {
+      {"no events", 3, 5, 0, false, true},
+      {"no users, no events", 0, 5, 0, false, true},
+      {"no content, no events", 0, 3, 0, false, false},
+      {"one event", 1, 4, 1, true, true},
+      {"one user", 1, 12, 6, true, true},
+      {"one item", 9, 1, 2, true, true},
+      {"one of each", 1, 1, 1, false, false},
+      {"one event each", 8, 6, 1, false, true},
+      {"no content", 20, 10, 4, true, false},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    planted *p = planted_create(cases[i].users, cases[i].items, cases[i].per_user, cases[i].timed, cases[i].content);
+    degenerate_check(cases[i].what, p);
+    for (size_t e = 0; e < p->log.event_count; e++) p->log.events[e].time_s = 1600000000;
+    degenerate_check("… all at one moment", p);
+    for (size_t e = 0; e < p->log.event_count; e++) p->log.events[e].item = 0;
+    degenerate_check("… all on one item", p);
+    for (size_t e = 0; e < p->log.event_count; e++) p->log.events[e].value = -1;
+    degenerate_check("… all refused", p);
+    planted_free(p);
+  }
+}
+
+/* A small catalogue has too few items to hold some out; its new items are placed by content all the same. */
+static void test_small_catalogue_places_new_items(void **state) {
+  (void)state;
+  medley_error error;
+  planted *p = planted_create(40, 30, 6, false, true);
+  for (size_t e = 0; e < p->log.event_count; e++)
+    if (p->log.events[e].item >= 25) p->log.events[e].item -= 25; /* the same group; the last five are new */
+  fit_input input = planted_input(p, NULL);
+  static const char *const models[] = {"popular", "ease", "content", NULL};
+  fit_options options = {.seed = 2, .validation = SPLIT_USER_RANDOM, .models = models};
+  fit_result r;
+  assert_ok(fit_run(&input, &options, NULL, &r, &error));
+  assert_true(isnan(r.cold_recall));
+  assert_true(r.blend->cold_count >= 5 && model_weight(&r, "content", BLEND_COLD) > 0);
+  for (uint32_t group = 0; group < GROUPS; group++) {
+    const uint32_t items[] = {group, group + 5, group + 10};
+    const float weights[] = {1, 1, 1};
+    history h = {.item = items, .weight = weights, .count = 3, .now_s = STORE_TIME_UNKNOWN};
+    recommender_scratch scratch = {0};
+    float total[30];
+    assert_ok(blend_score(r.blend, &h, &scratch, total, NULL, NULL, &error));
+    for (uint32_t i = 25; i < 30; i++) assert_true(i % GROUPS == group || total[i] < total[25 + group]);
+    recommender_scratch_deinit(&scratch);
+  }
+  fit_result_deinit(&r);
+  planted_free(p);
+}
+
+#ifdef MEDLEY_FAULTS
+static void test_memory_runs_out(void **state) {
+  (void)state;
+  planted *p = planted_create(12, 40, 6, true, true);
+  fit_input input = planted_input(p, NULL);
+  static const char *const models[] = {"popular", "itemknn", "content", NULL};
+  fit_options options = {.seed = 2, .validation = SPLIT_GLOBAL_TIME, .models = models};
+  for (long n = 1;; n += 1 + n / 12) {
+    medley_error error = {0};
+    fit_result r;
+    memory_fault_after(n);
+    medley_status status = fit_run(&input, &options, NULL, &r, &error);
+    bool struck = memory_fault_struck();
+    memory_fault_after(0);
+    if (status == MEDLEY_OK)
+      fit_result_deinit(&r);
+    else if (status != MEDLEY_ERR_MEMORY || strstr(error.text, "memory") == NULL)
+      fail_msg("allocation %ld failed: '%s' (%s)", n, error.text, medley_status_name(status));
+    if (!struck) break;
+  }
+  planted_free(p);
+}
+#endif
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_objective_is_that_of_the_metrics),
+      cmocka_unit_test(test_search_against_all_weights),
+      cmocka_unit_test(test_search_with_nothing_to_find),
+      cmocka_unit_test(test_measuring_against_a_naive_ranking),
+      cmocka_unit_test(test_who_is_asked),
+      cmocka_unit_test(test_measuring_refuses),
+      cmocka_unit_test(test_validation_parts),
+      cmocka_unit_test(test_fit_on_planted_structure),
+      cmocka_unit_test(test_fit_is_repeatable),
+      cmocka_unit_test(test_fit_refuses),
+      cmocka_unit_test(test_hardly_any_data),
+      cmocka_unit_test(test_small_catalogue_places_new_items),
+#ifdef MEDLEY_FAULTS
+      cmocka_unit_test(test_memory_runs_out),
+#endif
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
