@@ -318,6 +318,40 @@ static void test_export(void **state) {
   folder_list_free(names, count);
 }
 
+#ifdef MEDLEY_FAULTS
+/* Each call with its n-th allocation failing: it says so, and what it was about is wholly there or not at all. */
+static void test_memory_failures(void **state) {
+  fixture *f = *state;
+  medley_error error;
+  char picture[600], *text;
+  make_picture(f, "a.png", picture);
+  const char *tags[] = {"t", NULL}, *pictures[] = {picture, NULL};
+  medley_item item = {.key = "k", .title = "T", .tags = tags, .image = pictures, .attributes = "{\"a\":1}"};
+  medley_event event = {.user = "u", .item = "k"};
+  for (int call = 0; call < 4; call++)
+    for (long n = 1;; n++) {
+      medley_status status;
+      memory_fault_after(n);
+      switch (call) {
+        case 0: status = medley_put_item(f->w, &item, &error); break;
+        case 1: status = medley_put_event(f->w, &event, &error); break;
+        case 2:
+          status = medley_describe_item(f->w, "k", &text, &error);
+          if (status == MEDLEY_OK) medley_free(text);
+          break;
+        default: status = medley_delete_item(f->w, "k", &error); break;
+      }
+      bool struck = memory_fault_struck();
+      memory_fault_after(0);
+      if (status != MEDLEY_OK) assert_true(struck);
+      if (!struck) break;
+      assert_true(n < 1000);
+      if (call == 1 || call == 2) assert_int_equal(count_of(f->w, "items"), 1);
+    }
+  assert_int_equal(count_of(f->w, "items"), 0);
+}
+#endif
+
 int main(int argc, char **argv) {
   int exit_status;
   if (medley_worker_main(argc, argv, &exit_status)) return exit_status;
@@ -328,6 +362,9 @@ int main(int argc, char **argv) {
       cmocka_unit_test_setup_teardown(test_import, setup, teardown),
       cmocka_unit_test_setup_teardown(test_cards, setup, teardown),
       cmocka_unit_test_setup_teardown(test_export, setup, teardown),
+#ifdef MEDLEY_FAULTS
+      cmocka_unit_test_setup_teardown(test_memory_failures, setup, teardown),
+#endif
   };
   return cmocka_run_group_tests_name("content", tests, NULL, NULL);
 }
