@@ -3,8 +3,8 @@
 
 #include "cli/show.h"
 
-static const char *const splits[] = {"given",       "random",    "leave-one-out", "user-time",
-                                     "global-time", "cold-item", "cold-user",     NULL};
+static const char *const splits[] = {
+    "given", "random", "user-random", "leave-one-out", "user-time", "global-time", "cold-item", "cold-user", NULL};
 
 static medley_status run(const arguments *a, console *c, medley_error *err) {
   medley_status status = MEDLEY_OK;

@@ -132,7 +132,7 @@ static medley_status links_write(const sample_world *w, const char *folder, medl
   medley_status status = MEDLEY_OK;
   file_writer out = {0};
   TRY(table_open(&out, folder, "links.csv", err));
-  fprintf(out.stream, "from,to,type,weight\n");
+  fprintf(out.stream, "user,to_user,type,weight\n");
   for (size_t k = 0; k < w->link_count; k++)
     fprintf(out.stream, "u%u,u%u,follows,%g\n", w->links[k].from + 1, w->links[k].to + 1, w->links[k].weight);
   TRY(file_writer_commit(&out, err));
@@ -276,7 +276,7 @@ static medley_status readme_write(const sample_world *w, const medley_sample_rep
       "images/       %u drawings, sounds/ %u jingles, clips/ %u moving pictures with sound\n"
       "users.csv     %u people: id, age group, language\n"
       "events.csv    %llu events in order of time: user, item, type, value, time\n"
-      "links.csv     %llu follows: from, to, type, weight\n"
+      "links.csv     %llu follows: user, to_user, type, weight\n"
       "queries/      a picture, a sound and texts to search with; none of them is in the catalogue\n\n",
       report->items, report->images, report->sounds, report->clips, report->users, (unsigned long long)report->events,
       (unsigned long long)report->links);

@@ -5,6 +5,7 @@ import gzip, json, os, pathlib, shutil, struct, sys
 from harness import *
 
 ITEMS = '\n'.join(json.dumps({'id': f'i{n}', 'title': f'thing {n}'}) for n in range(20)) + '\n'
+EVENTS = 'user,item,time\n' + ''.join(f'u{u},i{(u * 7 + k) % 20},{1735689600 + 600 * k + u}\n' for u in range(10) for k in range(6))
 
 
 def write(name, data):
@@ -22,7 +23,7 @@ def new_shop(items=True):
 
 
 def counts(shop='shop'):
-    info = medley('info', shop, '--json').json()
+    info = medley('info', shop, '--json').json()['counts']
     return info['items'], info['users'], info['events']
 
 
@@ -143,7 +144,7 @@ def a_broken_picture_costs_one_item():
     write('pictures/i1.jpg', b'\xff\xd8\xff\xe0 broken')
     write('items.jsonl', ITEMS)
     medley('import', 'shop', 'items', 'items.jsonl', '--image', 'pictures/{item}.jpg')
-    write('events.csv', 'user,item,time\n' + ''.join(f'u{u},i{(u * 7 + k) % 20},{1735689600 + 60 * k}\n' for u in range(10) for k in range(6)))
+    write('events.csv', EVENTS)
     medley('import', 'shop', 'events', 'events.csv')
     done = medley('train', 'shop')
     check('i1' in done.err or '1' in done.out, str(done))
@@ -170,7 +171,7 @@ def answers_without_what_they_need():
 
 def evaluation_asked_wrongly():
     new_shop()
-    write('events.csv', 'user,item,time\n' + ''.join(f'u{u},i{(u * 7 + k) % 20},{1735689600 + 60 * k}\n' for u in range(10) for k in range(6)))
+    write('events.csv', EVENTS)
     medley('import', 'shop', 'events', 'events.csv')
     medley('evaluate', 'shop', '--metrics', 'recal@20', status=2, says='recal')
     medley('evaluate', 'shop', '--models', 'eaze', status=(2, 4), says='eaze')
