@@ -54,13 +54,15 @@ static medley_status size_check(size_t a, size_t b, medley_error *err) {
                    a, b, INT_MAX);
 }
 
+#define NOT_A_NUMBER "a matrix of order %zu holds a value that is not a number"
+
 /* LAPACK's info: 0 good; below 0 an argument, which for us means a NaN in the matrix (LAPACKE looks for them); above 0
  * the reason. */
 static medley_status info_check(lapack_int info, const char *reason, size_t n, medley_error *err) {
   if (info == 0) return MEDLEY_OK;
   if (info == LAPACK_WORK_MEMORY_ERROR || info == LAPACK_TRANSPOSE_MEMORY_ERROR)
     return error_memory(err, "a matrix decomposition");
-  if (info < 0) return error_set(err, MEDLEY_ERR_INPUT, "a matrix of order %zu holds a value that is not a number", n);
+  if (info < 0) return error_set(err, MEDLEY_ERR_INPUT, NOT_A_NUMBER, n);
   return error_set(err, MEDLEY_ERR_INPUT, "%s (order %zu, at %d)", reason, n, (int)info);
 }
 
@@ -148,13 +150,35 @@ medley_status matrix_solve_spd_small(float *a, size_t n, float *b, medley_error 
 
 /* ---- eigenvalues, singular values ---- */
 
+/* LAPACKE_ssyevd asks LAPACK for the size of the work space and gets it as a float, which above order 2895 may be
+ * rounded down; the call then fails. So the size comes from the documentation of SSYEVD. */
+#define EIGEN_ORDER_MAX 32000 /* the work space is counted in 32 bits */
+
+static bool has_nan(const float *a, size_t count) {
+  for (size_t i = 0; i < count; i++)
+    if (isnan(a[i])) return true;
+  return false;
+}
+
 medley_status matrix_eigen_symmetric(float *a, size_t n, float *values, medley_error *err) {
   medley_status status = MEDLEY_OK;
+  float *work = NULL;
+  lapack_int *integers = NULL;
   if (n == 0) return MEDLEY_OK;
   TRY(size_check(n, n, err));
-  lapack_int info = LAPACKE_ssyevd(LAPACK_COL_MAJOR, 'V', 'L', (lapack_int)n, a, (lapack_int)n, values);
+  if (n > EIGEN_ORDER_MAX)
+    FAIL(err, MEDLEY_ERR_LIMIT, "a matrix of order %zu is too large for its eigenvalues (at most %d)", n,
+         EIGEN_ORDER_MAX);
+  if (has_nan(a, n * n)) FAIL(err, MEDLEY_ERR_INPUT, NOT_A_NUMBER, n);
+  size_t work_size = 1 + 6 * n + 2 * n * n, integers_size = 3 + 5 * n;
+  TRY_NEW(work, work_size, "a matrix decomposition");
+  TRY_NEW(integers, integers_size, "a matrix decomposition");
+  lapack_int info = LAPACKE_ssyevd_work(LAPACK_COL_MAJOR, 'V', 'L', (lapack_int)n, a, (lapack_int)n, values, work,
+                                        (lapack_int)work_size, integers, (lapack_int)integers_size);
   TRY(info_check(info, "the eigenvalues of a matrix did not converge", n, err));
 done:
+  mem_free(work);
+  mem_free(integers);
   return status;
 }
 
