@@ -70,6 +70,11 @@ typedef struct medley_recommend_query { /* zero-initialise */
 MEDLEY_API medley_status medley_recommend(medley_workspace *workspace, const medley_recommend_query *query,
                                           medley_answer **answer, medley_error *err) MEDLEY_CHECK;
 
+/* Each part of a query is compared with every side of the items that it can be compared with, its own modality or
+ * another one in the space of both. Similarities are counted in deviations above an item met at random, pooled over the
+ * sides an item has, so that 0 is chance, and an item gains or loses nothing by lacking a side. The parts of the query
+ * share the score evenly; items to be unlike take away, half as much. Items named in like and unlike are no answers,
+ * nor is what no part of the query can reach. */
 typedef struct medley_search_query { /* zero-initialise; at least one part */
   const char *text;                  /* words in any language */
   const char *image, *audio, *video; /* files */
@@ -79,8 +84,10 @@ typedef struct medley_search_query { /* zero-initialise; at least one part */
   size_t count;            /* 0: 10; at most 1000 */
   const char *after;
   const char *const *categories;
-  const char *distance; /* "cosine" (default), "dot", "l2" */
-  double words_weight;  /* share of BM25 beside the vectors, 0 to 1; 0: the default 0.5; negative: none */
+  /* "cosine" (default), "dot", "l2". All vectors have unit length: dot is the cosine; l2 gives the same order within a
+   * side, but weighs a very near side more against the others. */
+  const char *distance;
+  double words_weight; /* share of BM25 beside the vectors, 0 to 1; 0: the default 0.5; negative: none */
   int why;
 } medley_search_query;
 
@@ -92,7 +99,7 @@ typedef struct medley_similar_query {
   const char *item;
   size_t count;
   const char *after;
-  const char *modality; /* NULL: all */
+  const char *modality; /* only this side, and not what people choose; NULL: all */
   const char *const *categories;
   int why;
 } medley_similar_query;

@@ -283,6 +283,13 @@ done:
   return status;
 }
 
+medley_status answer_count(size_t asked, size_t *count, medley_error *err) {
+  if (asked > ANSWER_COUNT_MAX)
+    return error_set(err, MEDLEY_ERR_USAGE, "at most %d results at once, %zu were asked for", ANSWER_COUNT_MAX, asked);
+  *count = asked ? asked : ANSWER_COUNT_USUAL;
+  return MEDLEY_OK;
+}
+
 medley_status page_parse(const char *after, page *out, medley_error *err) {
   *out = (page){0};
   if (after == NULL) return MEDLEY_OK;

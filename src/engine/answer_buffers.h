@@ -16,7 +16,7 @@ typedef struct answer_buffers {
   size_t parts;
   float *total;   /* [items] */
   float *columns; /* [parts, items] what each part adds */
-  float *rule;    /* [items] */
+  float *rule;    /* [items] what rules add; for similar items: what people choose together */
   uint8_t *skip;  /* [items] */
   scored *ranked; /* [items] */
   /* the history */
@@ -65,6 +65,11 @@ void answer_builder_deinit(answer_builder *b);
  */
 medley_status filter_categories(const generation *g, const char *const *categories, uint8_t *skip,
                                 medley_error *err) MEDLEY_CHECK;
+
+/* How many results a page has when 0 or so many were asked for; more than the maximum is an error. */
+#define ANSWER_COUNT_USUAL 10
+#define ANSWER_COUNT_MAX 1000
+medley_status answer_count(size_t asked, size_t *count, medley_error *err) MEDLEY_CHECK;
 
 /* Page tokens: "<generation>.<offset>.<events>", all decimal. */
 typedef struct page {

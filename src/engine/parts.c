@@ -191,7 +191,7 @@ medley_status blend_parts_why(const blend_parts_request *r, uint32_t item, size_
   for (size_t p = 0; p < result->part_count; p++) parts[p] = (why_part){result->parts[p].name, result->parts[p].value};
   for (size_t k = 0; k < result->because_count; k++)
     items[k] = (why_item){result->because[k].title, result->because[k].share};
-  why_sentences(parts, result->part_count, items, result->because_count, &text);
+  why_sentences(WHY_HISTORY, parts, result->part_count, items, result->because_count, &text);
   result->why = answer_keep(out, text.text ? text.text : "");
   if (!result->pinned) TRY(blend_parts_counterfactual(r, item, evidence, shown, without, &count, &rank_after, err));
   if (count > 0) {

@@ -8,8 +8,6 @@
 #include "engine/parts.h"
 #include "engine/workspace.h"
 
-#define COUNT_USUAL 10
-#define COUNT_MAX 1000
 #define MMR_POOL 200 /* relevance decides who is in the pool, diversity only the order and choice within it */
 
 /* One request on its way. */
@@ -241,15 +239,12 @@ done:
 medley_status medley_recommend(medley_workspace *workspace, const medley_recommend_query *query, medley_answer **answer,
                                medley_error *err) {
   medley_status status = MEDLEY_OK;
-  request r = {.w = workspace, .query = query, .count = query->count ? query->count : COUNT_USUAL};
+  request r = {.w = workspace, .query = query};
   *answer = NULL;
-  if (r.count > COUNT_MAX)
-    FAIL(err, MEDLEY_ERR_USAGE, "at most %d results at once, %zu were asked for", COUNT_MAX, r.count);
+  TRY(answer_count(query->count, &r.count, err));
   if (!(query->diversity >= 0 && query->diversity <= 1))
     FAIL(err, MEDLEY_ERR_USAGE, "diversity is a number from 0 to 1, not %g", query->diversity);
-  TRY(workspace_generation(workspace, &r.g, err));
-  if (r.g == NULL)
-    FAIL(err, MEDLEY_ERR_NOT_FOUND, "nothing has been trained yet: run 'medley train %s' first", workspace->path);
+  TRY(workspace_trained(workspace, &r.g, err));
   TRY(answer_buffers_reserve(workspace, r.g, r.g->blend->count + 1, &r.b, err));
   TRY(request_history(&r, err));
   TRY(blend_score(r.g->blend, &r.h, &r.b->scratch, r.b->total, r.b->columns, r.scales, err));

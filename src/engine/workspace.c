@@ -166,6 +166,12 @@ medley_status workspace_generation(medley_workspace *w, generation **out, medley
   return status;
 }
 
+medley_status workspace_trained(medley_workspace *w, generation **out, medley_error *err) {
+  medley_status status = workspace_generation(w, out, err);
+  if (status != MEDLEY_OK || *out != NULL) return status;
+  return error_set(err, MEDLEY_ERR_NOT_FOUND, "nothing has been trained yet: run 'medley train %s' first", w->path);
+}
+
 medley_status workspace_preparer(medley_workspace *w, text_preparer **out, medley_error *err) {
   medley_status status = w->preparer ? MEDLEY_OK : text_preparer_create(NULL, &w->preparer, err);
   *out = w->preparer;

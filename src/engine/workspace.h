@@ -28,6 +28,8 @@ char *workspace_path(const medley_workspace *w, const char *name);
 /* The serving generation, loaded if need be; *out is borrowed and NULL when nothing was trained yet. Looks at `current`
  * at most once a second. */
 medley_status workspace_generation(medley_workspace *w, generation **out, medley_error *err) MEDLEY_CHECK;
+/* The same, and an error that says what to do when nothing was trained. */
+medley_status workspace_trained(medley_workspace *w, generation **out, medley_error *err) MEDLEY_CHECK;
 medley_status workspace_preparer(medley_workspace *w, text_preparer **out, medley_error *err) MEDLEY_CHECK;
 medley_status workspace_pool(medley_workspace *w, struct media_pool **out, medley_error *err) MEDLEY_CHECK;
 /* The id of an item or user by key, with a sentence that names the key when it is unknown. */

@@ -8,10 +8,12 @@
 #define PARTS_TOLD 3
 #define PART_WORTH 0.05 /* of the largest part: smaller ones are noise to a reader */
 
-/* What a positive and a negative part mean in words. */
-static const struct {
+typedef struct phrase {
   const char *name, *good, *bad;
-} phrases[] = {
+} phrase;
+
+/* What a positive and a negative part mean in words, by subject. */
+static const phrase history_phrases[] = {
     {"taste", "people with your history choose it", "people with your history rarely choose it"},
     {"text", "its words are close to what you chose", "its words are unlike what you chose"},
     {"image", "it looks like what you chose", "it looks unlike what you chose"},
@@ -23,9 +25,30 @@ static const struct {
     {"popularity", "many people choose it", "few people choose it"},
     {"freshness", "it is new", "it is not new"},
     {"new", "it is new here and gets a chance", "nobody has chosen it yet"},
-    {"words", "it contains your words", "it lacks your words"},
     {"rule", "a rule of this catalogue lifts it", "a rule of this catalogue lowers it"},
-};
+    {NULL, NULL, NULL}};
+
+static const phrase query_phrases[] = {
+    {"text", "its text is about what you ask for", "its text is about something else"},
+    {"image", "it looks like what you ask for", "it looks unlike what you ask for"},
+    {"audio", "it sounds like what you ask for", "it sounds unlike what you ask for"},
+    {"video", "its clip is like what you ask for", "its clip is unlike what you ask for"},
+    {"tags", "its tags and category fit", "its tags and category fit less"},
+    {"year", "it is from those years", "it is from other years"},
+    {"words", "your words stand in it", "your words do not stand in it"},
+    {NULL, NULL, NULL}};
+
+static const phrase item_phrases[] = {{"taste", "the same people choose it", "other people choose it"},
+                                      {"text", "its text is about the same", "its text is about something else"},
+                                      {"image", "it looks alike", "it looks different"},
+                                      {"audio", "it sounds alike", "it sounds different"},
+                                      {"video", "its clip is alike", "its clip is different"},
+                                      {"tags", "it has the same tags and category", "it has other tags"},
+                                      {"year", "it is from the same years", "it is from other years"},
+                                      {NULL, NULL, NULL}};
+
+static const phrase *const phrases[] = {
+    [WHY_HISTORY] = history_phrases, [WHY_QUERY] = query_phrases, [WHY_ITEM] = item_phrases};
 
 static int part_compare(const void *a, const void *b) {
   double x = fabs(((const why_part *)a)->value), y = fabs(((const why_part *)b)->value);
@@ -42,17 +65,17 @@ static void why_evidence(const why_item *evidence, size_t count, strbuf *out) {
   strbuf_append(out, ".");
 }
 
-static void why_part_phrase(const why_part *part, strbuf *out) {
-  for (size_t i = 0; i < sizeof phrases / sizeof *phrases; i++) {
-    if (strcmp(phrases[i].name, part->name) != 0) continue;
-    strbuf_printf(out, "%s (%s %+.2f)", part->value >= 0 ? phrases[i].good : phrases[i].bad, part->name, part->value);
+static void why_part_phrase(why_subject subject, const why_part *part, strbuf *out) {
+  for (const phrase *p = phrases[subject]; p->name != NULL; p++) {
+    if (strcmp(p->name, part->name) != 0) continue;
+    strbuf_printf(out, "%s (%s %+.2f)", part->value >= 0 ? p->good : p->bad, part->name, part->value);
     return;
   }
   strbuf_printf(out, "%s (%+.2f)", part->name, part->value);
 }
 
-void why_sentences(const why_part *parts, size_t part_count, const why_item *evidence, size_t evidence_count,
-                   strbuf *out) {
+void why_sentences(why_subject subject, const why_part *parts, size_t part_count, const why_item *evidence,
+                   size_t evidence_count, strbuf *out) {
   why_part sorted[64];
   size_t count = part_count < 64 ? part_count : 64, told = 0;
   why_evidence(evidence, evidence_count, out);
@@ -66,7 +89,7 @@ void why_sentences(const why_part *parts, size_t part_count, const why_item *evi
     else if (out->length > 0)
       strbuf_append(out, " ");
     size_t before = out->length;
-    why_part_phrase(&sorted[i], out);
+    why_part_phrase(subject, &sorted[i], out);
     if (told++ == 0 && !out->failed && out->text[before] >= 'a' && out->text[before] <= 'z')
       out->text[before] -= 'a' - 'A';
   }

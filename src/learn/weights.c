@@ -296,6 +296,7 @@ double weights_search(const weights_problem *p, float *weight) {
   best = search_prune(p, weight, best);
   float sum = 0;
   for (size_t c = 0; c < p->column_count; c++) sum += weight[c];
-  for (size_t c = 0; c < p->column_count; c++) weight[c] /= sum;
+  /* On little data the order of no weights at all can be as good as any: then no column helps. */
+  for (size_t c = 0; c < p->column_count && sum > 0; c++) weight[c] /= sum;
   return best;
 }

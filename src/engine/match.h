@@ -1,0 +1,32 @@
+/* engine/match.h: every item against a query, as a sum of named parts; and the page of answers.
+ *
+ * Each look of a query part gives an item a calibrated similarity z: 0 for an item met at random, 1 a deviation above.
+ * The part's score is Σ w z / sqrt(Σ w²) over the sides the item has (Stouffer's way of pooling z values, weighted by
+ * Liptak 1958), so that for an item met at random it has mean 0 and deviation 1 whatever the item lacks: nobody wins or
+ * loses by lacking a side.
+ *
+ * All items are scored, one read of each row, as the exact index would read it: the order is exact, pages are stable
+ * however deep, and the parts of every answer are the summands it was ranked by.
+ */
+#ifndef ENGINE_MATCH_H
+#define ENGINE_MATCH_H
+
+#include "engine/answer_buffers.h"
+#include "engine/query.h"
+#include "explain/why.h"
+
+typedef struct match {
+  const query *q;
+  answer_buffers *b;  /* total, skip, ranked are filled here */
+  const float *words; /* [items] what words add to the score, or NULL */
+  const char *const *categories;
+  const char *after;
+  size_t count; /* wanted on the page */
+  bool why;
+  why_subject subject;
+} match;
+
+/* Scores, filters, ranks, cuts the page. *answer is the caller's (medley_answer_free). */
+medley_status match_answer(const match *m, medley_answer **answer, medley_error *err) MEDLEY_CHECK;
+
+#endif
