@@ -51,6 +51,8 @@ typedef struct event_weights {
  * 0; else 1. The threshold of ratings is the middle of the scale they use (3 for one to five, 0 for thumbs of -1 and
  * 1), NAN when all are equal. */
 void event_weights_default(const event_log *log, event_weights *out);
+/* What event_weights_default makes of one type by its name; *rating: its value is a judgement. */
+float event_type_weigh(const char *name, bool *rating);
 /* 0 when the event carries no positive signal; so is any other event with a negative value (a returned order). */
 float event_weight(const event_weights *w, const event *e);
 

@@ -28,7 +28,7 @@ static const struct word_weight *word_find(const char *word, size_t length) {
 }
 
 /* "add-to-cart" has several words: the strongest counts, but one that refuses ("remove from cart") beats them all. */
-static float name_weigh(const char *name, bool *rating) {
+float event_type_weigh(const char *name, bool *rating) {
   float weight = -1;
   bool refused = false;
   *rating = false;
@@ -78,7 +78,7 @@ void event_weights_default(const event_log *log, event_weights *out) {
   *out = (event_weights){.rating_threshold = NAN};
   for (int32_t type = 0; type < 64; type++) {
     bool rating = false;
-    out->type_weight[type] = type < log->type_count ? name_weigh(log->type_names[type], &rating) : 1;
+    out->type_weight[type] = type < log->type_count ? event_type_weigh(log->type_names[type], &rating) : 1;
     if (rating) out->rating_types |= (uint64_t)1 << type;
   }
   out->rating_threshold = rating_middle(log, out);

@@ -69,15 +69,20 @@ static medley_status type_weight_of(history_reader *r, int32_t stored, event_typ
   const int64_t *index = intmap_get(&r->b->type_index, stored);
   if (index == NULL) {
     TRY(r->w->kind->event_type_name(r->w->store, stored, &name, err));
-    const int64_t *known = strmap_get(&r->g->type_names, name.text ? name.text : "");
-    if (!intmap_put(&r->b->type_index, stored, known ? *known : -1)) {
+    const char *text = name.text ? name.text : "";
+    const int64_t *known = strmap_get(&r->g->type_names, text);
+    bool rating;
+    int64_t weight = (int64_t)event_type_weigh(text, &rating); /* a small integer by the table */
+    if (!intmap_put(&r->b->type_index, stored, known ? *known : -1 - (2 * weight + rating))) {
       status = error_memory(err, "event types");
       goto done;
     }
     index = intmap_get(&r->b->type_index, stored);
   }
-  /* A type that came up after training counts as a plain click until the next training knows it. */
-  *out = *index >= 0 ? r->g->type_weight[*index] : (event_type_weight){.weight = 1};
+  /* A type that came up after training weighs what its name says: a first "dislike" must not count as a click. */
+  int64_t code = -1 - *index;
+  *out = *index >= 0 ? r->g->type_weight[*index]
+                     : (event_type_weight){.weight = (float)(code / 2), .rating = code % 2 != 0};
 done:
   strbuf_deinit(&name);
   return status;
@@ -129,13 +134,14 @@ static medley_status history_take(void *context, const store_event *events, size
   medley_status status = MEDLEY_OK;
   history_reader *r = context;
   for (size_t i = 0; i < count; i++) {
-    if (r->limit > 0 && r->taken >= r->limit) break;
+    if (r->taken >= r->limit) break;
     r->taken++;
     uint32_t item = generation_index(r->g, events[i].item_id);
     if (item == UINT32_MAX) continue;
     event_type_weight type = {0};
     TRY(type_weight_of(r, events[i].type, &type, err));
-    bool positive = type.rating ? !(events[i].value < r->g->rating_threshold) : events[i].value >= 0;
+    float value = events[i].value;
+    bool positive = type.rating ? !isnan(value) && !(value < r->g->rating_threshold) : value >= 0; /* as event_weight */
     if (type.weight > 0 && positive)
       TRY(history_add(r, item, type.weight, events[i].time_s, err));
     else if (r->b->seen[item] == 0)
@@ -179,7 +185,7 @@ done:
 medley_status history_of_keys(medley_workspace *w, const generation *g, const char *const *keys, answer_buffers *b,
                               history *out, medley_error *err) {
   medley_status status = MEDLEY_OK;
-  history_reader r = {.w = w, .g = g, .b = b};
+  history_reader r = {.w = w, .g = g, .b = b, .limit = HISTORY_ALL};
   for (; *keys != NULL; keys++) {
     int64_t id;
     TRY(workspace_item_id(w, *keys, &id, err));

@@ -21,8 +21,9 @@ typedef struct answer_buffers {
   scored *ranked; /* [items] */
   /* the history */
   history_buffer history;
-  uint8_t *seen;           /* [items] anything the user met, also what they disliked */
-  intmap type_index;       /* store event type → index into generation.type_weight, or -1 - weight code */
+  uint8_t *seen; /* [items] anything the user met, also what they disliked */
+  intmap
+      type_index; /* store event type → index into generation.type_weight, or -1 - (2 · weight + rating) of its name */
   int64_t type_generation; /* the generation type_index was made for */
 } answer_buffers;
 
@@ -31,8 +32,9 @@ void answer_buffers_free(answer_buffers *b);
 medley_status answer_buffers_reserve(struct medley_workspace *w, const generation *g, size_t parts,
                                      answer_buffers **out, medley_error *err) MEDLEY_CHECK;
 
-/* What the user did, as the models want it. user NULL or unknown: empty. limit_events 0: all; otherwise only the first
- * so many (for stable pages); *event_count is how many there were. Marks b->seen. */
+#define HISTORY_ALL UINT64_MAX
+/* What the user did, as the models want it. user NULL or unknown: empty. Only the first limit_events events (for stable
+ * pages) or HISTORY_ALL; *event_count is how many there were. Marks b->seen. */
 medley_status history_of_user(struct medley_workspace *w, const generation *g, const char *user, uint64_t limit_events,
                               answer_buffers *b, history *out, uint64_t *event_count, bool *known,
                               medley_error *err) MEDLEY_CHECK;

@@ -2,9 +2,11 @@
 #include "engine/generation.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -100,6 +102,16 @@ done:
   return status;
 }
 
+/* One process at a time publishes, so that two that train together get two numbers, the later one serves, and what lies
+ * about under another name is left over from a killed run. The lock is the folder's own and ends with the process. A
+ * file system without locks leaves it at the rename, which refuses a number that is taken. */
+static medley_status publish_lock(const char *models, int *lock, medley_error *err) {
+  *lock = open(models, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (*lock < 0) return error_set_errno(err, MEDLEY_ERR_IO, errno, "cannot open the folder '%s'", models);
+  while (flock(*lock, LOCK_EX) != 0 && errno == EINTR) continue;
+  return MEDLEY_OK;
+}
+
 /* Removes what a killed run left behind and generations older than the last few. Failing to tidy is no failure of
  * training. */
 static void tidy(const char *models, int64_t number) {
@@ -121,8 +133,10 @@ medley_status generation_publish(const char *workspace, const generation_parts *
   medley_status status = MEDLEY_OK;
   char name[64], *models = path_join(workspace, "models"), *beside = NULL, *final = NULL, *path = NULL;
   json_t *manifest = NULL;
+  int lock = -1;
   if (models == NULL) return error_memory(err, "a file name");
   TRY(folder_create(models, err));
+  TRY(publish_lock(models, &lock, err));
   TRY(next_number(models, number, err));
   snprintf(name, sizeof name, "%lld", (long long)*number);
   final = path_join(models, name);
@@ -147,6 +161,7 @@ medley_status generation_publish(const char *workspace, const generation_parts *
   tidy(models, *number);
 done:
   if (status != MEDLEY_OK && beside != NULL) (void)(folder_remove(beside, NULL) == MEDLEY_OK);
+  if (lock >= 0) close(lock);
   json_decref(manifest);
   mem_free(models);
   mem_free(beside);

@@ -116,7 +116,7 @@ static medley_status rank_without(const blend_parts_request *r, uint32_t item, c
   h.count = count;
   TRY(blend_score(b, &h, &r->b->scratch, total, NULL, NULL, err));
   float mine = total[item] + r->b->rule[item];
-  *rank = 0;
+  *rank = r->ahead;
   for (uint32_t i = 0; i < b->item_count; i++)
     if (i != item && !r->b->skip[i]) *rank += total[i] + r->b->rule[i] > mine;
 done:
@@ -193,7 +193,8 @@ medley_status blend_parts_why(const blend_parts_request *r, uint32_t item, size_
     items[k] = (why_item){result->because[k].title, result->because[k].share};
   why_sentences(WHY_HISTORY, parts, result->part_count, items, result->because_count, &text);
   result->why = answer_keep(out, text.text ? text.text : "");
-  if (!result->pinned) TRY(blend_parts_counterfactual(r, item, evidence, shown, without, &count, &rank_after, err));
+  if (!result->pinned && !r->diverse)
+    TRY(blend_parts_counterfactual(r, item, evidence, shown, without, &count, &rank_after, err));
   if (count > 0) {
     strbuf_reset(&text);
     counterfactual_words(r, without, count, rank_after, &text);

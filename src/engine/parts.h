@@ -10,6 +10,8 @@ typedef struct blend_parts_request {
   answer_buffers *b;
   const history *h;
   const float *scales; /* from blend_score */
+  size_t ahead;        /* places that pinned items take */
+  bool diverse;        /* the list is not in order of score: what would stand in it otherwise is not told */
 } blend_parts_request;
 
 /* Adds the blend's parts for the item; models with sides (one per modality) are told side by side. They sum to what the

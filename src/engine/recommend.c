@@ -8,6 +8,10 @@
 #include "engine/parts.h"
 #include "engine/workspace.h"
 
+/* Bits of answer_buffers.skip. */
+#define SKIP_SOFT 1  /* seen, outside the wanted categories: a pin brings it back */
+#define SKIP_NEVER 2 /* excluded by name, or pinned already */
+
 #define MMR_POOL 200 /* relevance decides who is in the pool, diversity only the order and choice within it */
 
 /* One request on its way. */
@@ -41,7 +45,8 @@ static medley_status request_history(request *r, medley_error *err) {
     TRY(history_of_keys(r->w, r->g, r->query->history, r->b, &r->h, err));
     r->known = true;
   } else {
-    TRY(history_of_user(r->w, r->g, r->query->user, r->page.events, r->b, &r->h, &r->events, &r->known, err));
+    uint64_t limit = r->query->after != NULL ? r->page.events : HISTORY_ALL;
+    TRY(history_of_user(r->w, r->g, r->query->user, limit, r->b, &r->h, &r->events, &r->known, err));
   }
 done:
   return status;
@@ -102,24 +107,24 @@ static medley_status request_filter(request *r, medley_error *err) {
   TRY(filter_categories(r->g, r->query->categories, r->b->skip, err));
   for (const char *const *key = r->query->exclude; key != NULL && *key != NULL; key++) {
     TRY(item_by_key(r, *key, &item, err));
-    if (item != UINT32_MAX) r->b->skip[item] = 1;
+    if (item != UINT32_MAX) r->b->skip[item] |= SKIP_NEVER;
   }
   if (!r->query->include_seen)
-    for (size_t i = 0; i < r->g->item_count; i++) r->b->skip[i] |= r->b->seen[i] != 0;
+    for (size_t i = 0; i < r->g->item_count; i++) r->b->skip[i] |= r->b->seen[i] != 0 ? SKIP_SOFT : 0;
 done:
   return status;
 }
 
 /* ---- ranking ---- */
 
-/* Pinned items come first, in their order, seen or not; hidden and deleted ones never. */
+/* Pinned items come first, in their order, seen or not; hidden, deleted and excluded ones never. */
 static medley_status rank_pins(request *r, medley_error *err) {
   medley_status status = MEDLEY_OK;
   uint32_t item;
   for (const char *const *key = r->query->pin; key != NULL && *key != NULL; key++) {
     TRY(item_by_key(r, *key, &item, err));
-    if (item == UINT32_MAX || r->g->blocked[item] || r->b->skip[item] == 2) continue;
-    r->b->skip[item] = 2;
+    if (item == UINT32_MAX || r->g->blocked[item] || r->b->skip[item] & SKIP_NEVER) continue;
+    r->b->skip[item] |= SKIP_NEVER;
     r->b->ranked[r->pin_count++] = (scored){r->b->total[item], item};
   }
 done:
@@ -178,13 +183,13 @@ static medley_status request_rank(request *r, medley_error *err) {
   medley_status status = MEDLEY_OK;
   size_t wanted = r->offset + r->count + 1; /* one more tells whether there is a next page */
   TRY(rank_pins(r, err));
-  /* With diversity the pool is the same for every page, as long as pages stay within it. */
+  /* With diversity the pool is the same for every page; what lies behind it follows by score. */
   bool diverse = r->query->diversity > 0 && r->g->content->count > 0;
   size_t pool = diverse && wanted < MMR_POOL ? MMR_POOL : wanted;
   scored *rest = r->b->ranked + r->pin_count;
   size_t room = r->g->item_count - r->pin_count;
   size_t found = top_k(r->b->total, r->g->item_count, r->b->skip, pool < room ? pool : room, rest);
-  if (diverse) TRY(rank_diverse(r, rest, found, wanted, err));
+  if (diverse) TRY(rank_diverse(r, rest, found < MMR_POOL ? found : MMR_POOL, wanted, err));
   r->ranked_count = r->pin_count + found;
 done:
   return status;
@@ -198,7 +203,8 @@ static medley_status result_fill(request *r, answer_builder *out, uint32_t item,
   medley_result *result = answer_add(out, entry->key, entry->title);
   if (result == NULL) return error_memory(err, "an answer");
   result->pinned = pinned;
-  blend_parts_request parts = {r->g, r->b, &r->h, r->scales};
+  blend_parts_request parts = {
+      .g = r->g, .b = r->b, .h = &r->h, .scales = r->scales, .ahead = r->pin_count, .diverse = r->query->diversity > 0};
   TRY(blend_parts_add(&parts, item, out, result, err));
   TRY(answer_add_part(out, result, "rule", r->b->rule[item], err));
   if (r->query->why) TRY(blend_parts_why(&parts, item, r->offset + r->count, out, result, err));
