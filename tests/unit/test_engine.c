@@ -11,72 +11,18 @@
 #include "base/rng.h"
 #include "engine/workspace.h"
 #include "test.h"
+#include "workspace_fixture.h"
 
-#define GROUPS 4
-#define ITEMS 60
+#define GROUPS WORKSPACE_GROUPS
+#define ITEMS WORKSPACE_ITEMS_MAX
 #define USERS 40
 #define PER_USER 9
 
 extern char **environ;
 
-static const char *const words[GROUPS][4] = {{"lamp", "light", "bright", "glow"},
-                                             {"guitar", "song", "chord", "string"},
-                                             {"boat", "river", "sail", "wind"},
-                                             {"bread", "oven", "flour", "crust"}};
-static const char *const group_tags[GROUPS] = {"lighting", "music", "water", "kitchen"};
 static char root[256];      /* of this program */
 static char workspace[300]; /* trained once, shared by the tests that do not change models */
 static medley_workspace *shop;
-
-/* ---- making one ---- */
-
-/* Items i0 … of four groups, told by words and a tag; users u0 … who like one group. The last items have no event. */
-static void fill(const char *path, uint32_t users, uint32_t items, size_t per_user) {
-  medley_error error;
-  medley_workspace *w;
-  rng r;
-  int32_t type;
-  rng_seed(&r, 3);
-  assert_ok(medley_workspace_create(path, &error));
-  assert_ok(medley_workspace_open(path, &w, &error));
-  assert_ok(w->kind->begin(w->store, &error));
-  int64_t item_id[ITEMS];
-  for (uint32_t i = 0; i < items; i++) {
-    char key[16], title[64], text[64];
-    const char *tags[] = {group_tags[i % GROUPS], i % 3 == 0 ? "new" : "old"};
-    snprintf(key, sizeof key, "i%u", i);
-    snprintf(title, sizeof title, "No%u %s %s", i, words[i % GROUPS][i % 3], words[i % GROUPS][3]);
-    snprintf(text, sizeof text, "a %s with %s", words[i % GROUPS][(i + 1) % 4], words[i % GROUPS][(i + 2) % 4]);
-    store_item item = {.key = key,
-                       .title = title,
-                       .text = text,
-                       .tags = tags,
-                       .tag_count = 2,
-                       .category = group_tags[i % GROUPS],
-                       .time_s = STORE_TIME_UNKNOWN};
-    assert_ok(w->kind->put_item(w->store, &item, &item_id[i], &error));
-  }
-  assert_ok(w->kind->event_type(w->store, "click", &type, &error));
-  for (uint32_t u = 0; u < users; u++) {
-    char key[16];
-    int64_t user_id;
-    snprintf(key, sizeof key, "u%u", u);
-    assert_ok(w->kind->put_user(w->store, &(store_user){.key = key, .time_s = STORE_TIME_UNKNOWN}, &user_id, &error));
-    for (size_t k = 0; k < per_user; k++) {
-      uint32_t i = (uint32_t)rng_below(&r, items > 12 ? items - 8 : items);
-      if (rng_below(&r, 10) < 8 && items > GROUPS) i = i - i % GROUPS + u % GROUPS;
-      if (i >= items) i = 0;
-      store_event event = {.user_id = user_id,
-                           .item_id = item_id[i],
-                           .type = type,
-                           .value = 1,
-                           .time_s = 1600000000 + (int64_t)(u * 7919 + k * 104729) % 8640000};
-      assert_ok(w->kind->put_events(w->store, &event, 1, &error));
-    }
-  }
-  assert_ok(w->kind->commit(w->store, &error));
-  medley_workspace_close(w);
-}
 
 static const char *const quick_models[] = {"popular", "ease", "content", NULL};
 
@@ -93,7 +39,7 @@ static int setup(void **state) {
   medley_error error;
   test_folder(root);
   snprintf(workspace, sizeof workspace, "%s/shop", root);
-  fill(workspace, USERS, ITEMS, PER_USER);
+  workspace_fill(workspace, USERS, ITEMS, PER_USER);
   assert_ok(medley_workspace_open(workspace, &shop, &error));
   train(shop);
   return 0;
@@ -347,7 +293,7 @@ static void test_hidden_and_deleted_items(void **state) {
   medley_error error;
   medley_workspace *w;
   char path[512];
-  fill(path_of("hide", path), 12, 20, 5);
+  workspace_fill(path_of("hide", path), 12, 20, 5);
   assert_ok(medley_workspace_open(path, &w, &error));
   train(w);
   medley_recommend_query query = {.count = 20};
@@ -506,7 +452,7 @@ static void test_the_old_generation_serves_on(void **state) {
   medley_workspace *w, *late;
   medley_answer *answer;
   char path[512];
-  fill(path_of("serve", path), 12, 24, 6);
+  workspace_fill(path_of("serve", path), 12, 24, 6);
   assert_ok(medley_workspace_open(path, &w, &error));
   train(w);
   medley_answer *before = ask(w, &(medley_recommend_query){.user = "u1"});
@@ -548,7 +494,7 @@ static void test_tampered_generations(void **state) {
   char path[512], file[700];
   rng r;
   rng_seed(&r, 1);
-  fill(path_of("tamper", path), 12, 24, 6);
+  workspace_fill(path_of("tamper", path), 12, 24, 6);
   assert_ok(medley_workspace_open(path, &w, &error));
   train(w);
   for (size_t f = 0; f < 3; f++) {
@@ -623,7 +569,7 @@ static void test_training_without_memory_changes_nothing(void **state) {
   size_t failed = 0;
   static const char *const models[] = {"popular", "ease", NULL};
   medley_train_options options = {.models = models};
-  fill(path_of("memory", path), 10, 20, 5);
+  workspace_fill(path_of("memory", path), 10, 20, 5);
   assert_ok(medley_workspace_open(path, &w, &error));
   train(w);
   for (long n = 3;; n += 1 + n / 3) {
@@ -658,7 +604,7 @@ static void test_training_can_be_cancelled(void **state) {
   medley_error error;
   medley_workspace *w;
   char path[512];
-  fill(path_of("cancel", path), 10, 20, 5);
+  workspace_fill(path_of("cancel", path), 10, 20, 5);
   assert_ok(medley_workspace_open(path, &w, &error));
   for (int reports = 0; reports < 40; reports += 3) {
     int left = reports;
@@ -694,7 +640,7 @@ static void test_two_processes_train(void **state) {
   medley_error error;
   medley_workspace *w;
   char path[512];
-  fill(path_of("both", path), 12, 24, 6);
+  workspace_fill(path_of("both", path), 12, 24, 6);
   assert_ok(medley_workspace_open(path, &w, &error));
   train(w);
   const char *arguments[] = {"medley", "train", path, "--models", "popular", NULL};
@@ -733,7 +679,7 @@ static void test_hardly_anything(void **state) {
     char path[512], name[32];
     medley_workspace *w;
     snprintf(name, sizeof name, "tiny%zu", s);
-    fill(path_of(name, path), sizes[s].users, sizes[s].items, sizes[s].per_user);
+    workspace_fill(path_of(name, path), sizes[s].users, sizes[s].items, sizes[s].per_user);
     assert_ok(medley_workspace_open(path, &w, &error));
     assert_ok(medley_train(w, NULL, NULL, NULL, &error));
     medley_answer *stranger = ask(w, &(medley_recommend_query){.why = 1, .diversity = 0.3});
