@@ -12,6 +12,7 @@
 #define TUNE_USERS 1500   /* users asked for each setting that is tried */
 #define WEIGHT_USERS 4000 /* users asked for the weights of the blend */
 #define WEIGHT_KEEP 150   /* items kept per user and column while weights are searched */
+#define SHIFT_MAX 4.0f    /* how far cold items may be moved: warm scores have a deviation of at most 1 */
 
 /* One run of fit. */
 typedef struct fitter {
@@ -215,7 +216,7 @@ static medley_status shift_tune(fitter *f, medley_error *err) {
   task.users = users;
   TRY(weights_problem_build(&task, shift_fill, &context, 2, 4 * WEIGHT_KEEP, &problem, err));
   double best = -1;
-  for (float shift = -4; shift <= 4; shift += 0.25f) {
+  for (float shift = -SHIFT_MAX; shift <= SHIFT_MAX; shift += 0.25f) {
     double reached = weights_objective(&problem, (const float[]){1, shift}, NULL, NULL);
     if (reached <= best) continue;
     best = reached;
@@ -368,6 +369,8 @@ medley_status fit_run(const fit_input *input, const fit_options *options, const 
   if (f.validation.warm.user_count > 0) TRY(fit_tune(&f, err));
   if (!any_weight(out, BLEND_WARM)) weights_fall_back(&f);
   if (!any_weight(out, BLEND_COLD)) weights_for_cold(out);
+  /* Where nothing can say anything of cold items, they come last, as they do in a list by popularity. */
+  if (!any_weight(out, BLEND_COLD)) f.cold_shift = -SHIFT_MAX;
   weights_for_strangers(out);
   for (size_t p = 0; p < out->model_count; p++) {
     if (f.tuned[p] != NULL) f.tuned[p]->kind->free(f.tuned[p]);
