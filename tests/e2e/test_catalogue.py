@@ -33,8 +33,8 @@ def sample_and_import():
     medley('import', SHOP, 'links', CATALOGUE / 'links.csv', says='0 rejected')
     info = medley('info', SHOP, '--json').json()['counts']
     equal((info['items'], info['users'], info['events']), (80, 60, events), f'info: {info}')
-    # The same again says that it is there, and changes nothing.
-    medley('import', SHOP, 'events', CATALOGUE / 'events.csv')
+    # The same again is refused, and changes nothing.
+    medley('import', SHOP, 'events', CATALOGUE / 'events.csv', status=1, says='--again')
     equal(medley('info', SHOP, '--json').json()['counts']['events'], events, 'events after a second import')
 
 
