@@ -7,6 +7,7 @@
 static medley_status rows_npy_open(import_reader *r, medley_error *err) {
   medley_status status = MEDLEY_OK;
   TRY(npy_open(&r->npy, r->in, r->part->path, err));
+  if (!stream_compressed(r->in) && stream_size(r->in) > 0) TRY(npy_length_check(&r->npy, stream_size(r->in), err));
   if (r->options->keys == NULL) goto done;
   TRY(stream_open(r->options->keys, &r->keys_stream, err));
   line_reader_init(&r->keys, r->keys_stream, false, STORE_KEY_MAX * 4);

@@ -93,6 +93,13 @@ done:
 
 /* ---- reading ---- */
 
+static const size_t value_bytes[] = {[NPY_F16] = 2, [NPY_F32] = 4, [NPY_F64] = 8};
+
+static medley_status cut_off(const npy_reader *r, uint64_t whole_rows, medley_error *err) {
+  return error_set(err, MEDLEY_ERR_INPUT, "'%s' ends in row %llu of %llu: it was cut off", r->name,
+                   (unsigned long long)whole_rows + 1, (unsigned long long)r->rows);
+}
+
 static medley_status npy_take(npy_reader *r, void *bytes, size_t length, medley_error *err) {
   medley_status status = MEDLEY_OK;
   for (size_t done_bytes = 0; done_bytes < length;) {
@@ -100,11 +107,10 @@ static medley_status npy_take(npy_reader *r, void *bytes, size_t length, medley_
     TRY(stream_read(r->in, (char *)bytes + done_bytes, length - done_bytes, &got, err));
     if (got == 0 && r->values == NULL)
       FAIL(err, MEDLEY_ERR_INPUT, "'%s' ends in its header: it is no .npy file", r->name);
-    if (got == 0)
-      FAIL(err, MEDLEY_ERR_INPUT, "'%s' ends in row %llu of %llu: it was cut off", r->name,
-           (unsigned long long)r->next + 1, (unsigned long long)r->rows);
+    if (got == 0) TRY(cut_off(r, r->next, err));
     done_bytes += got;
   }
+  r->taken += length;
 done:
   return status;
 }
@@ -149,12 +155,17 @@ done:
   return status;
 }
 
+medley_status npy_length_check(const npy_reader *r, uint64_t file_bytes, medley_error *err) {
+  uint64_t left = file_bytes > r->taken ? file_bytes - r->taken : 0;
+  uint64_t whole_rows = left / (r->dim * value_bytes[r->dtype]);
+  return whole_rows >= r->rows ? MEDLEY_OK : cut_off(r, whole_rows, err);
+}
+
 medley_status npy_next(npy_reader *r, const float **values, medley_error *err) {
-  static const size_t sizes[] = {[NPY_F16] = 2, [NPY_F32] = 4, [NPY_F64] = 8};
   medley_status status = MEDLEY_OK;
   *values = NULL;
   if (r->next == r->rows) goto done;
-  TRY(npy_take(r, r->bytes, r->dim * sizes[r->dtype], err));
+  TRY(npy_take(r, r->bytes, r->dim * value_bytes[r->dtype], err));
   /* bytes is aligned for all three. */
   if (r->dtype == NPY_F16) float_from_half(r->values, (const uint16_t *)(const void *)r->bytes, r->dim);
   if (r->dtype == NPY_F32) memcpy(r->values, r->bytes, 4 * (size_t)r->dim);

@@ -25,6 +25,7 @@ typedef struct npy_reader {
   uint64_t rows;
   uint32_t dim;
   uint64_t next;        /* row told next */
+  uint64_t taken;       /* bytes read so far */
   unsigned char *bytes; /* [dim] of dtype */
   float *values;        /* [dim] */
 } npy_reader;
@@ -32,6 +33,9 @@ typedef struct npy_reader {
 /* Fortran order, objects, integers, big-endian numbers and other than two dimensions are refused, each with its
  * sentence. */
 medley_status npy_open(npy_reader *r, stream *in, const char *name, medley_error *err) MEDLEY_CHECK;
+/* Right after npy_open: a file of so many bytes (not compressed) holds all rows that its header promises. So a file
+ * that was cut off is refused before anything of it is taken. */
+medley_status npy_length_check(const npy_reader *r, uint64_t file_bytes, medley_error *err) MEDLEY_CHECK;
 /* [dim] values of the next row, valid until the next call; NULL at the end. A file that ends early is an error. */
 medley_status npy_next(npy_reader *r, const float **values, medley_error *err) MEDLEY_CHECK;
 void npy_close(npy_reader *r);
