@@ -11,6 +11,10 @@
 /* Below so many multiplications the start of a thread team costs more than it saves. */
 #define PARALLEL_WORK ((size_t)1 << 20)
 #define WORDS_TOLD 5
+/* How far the sides of an item agree by themselves: the text of a red shirt and its picture tell partly the same. With
+ * 0 (independent) items with many sides push out exact matches that have one, with 1 (the mean) a second side that fits
+ * is worth nothing. PERFORMANCE.md, "Search through the engine". */
+#define SIDES_CORRELATION 0.5
 
 /* ---- one item ---- */
 
@@ -31,23 +35,24 @@ static double look_value(const query *q, const query_look *look, uint32_t item) 
   return (middle - distance) * middle / side->deviation;
 }
 
-static double match_look(const query *q, const query_look *look, uint32_t item, double *square) {
-  *square = 0;
-  if (!look_reaches(look, item)) return 0;
-  *square = (double)look->weight * look->weight;
-  return look->weight * look_value(q, look, item);
+static double match_look(const query *q, const query_look *look, uint32_t item, double *weight) {
+  *weight = look_reaches(look, item) ? look->weight : 0;
+  return *weight > 0 ? *weight * look_value(q, look, item) : 0;
 }
 
-/* What the sum of an item's weighted z is divided by. */
-static double part_divisor(double squares) { return squares > 0 ? sqrt(squares) : 1; }
+/* The deviation of a weighted sum of z values, which the sum is divided by. */
+static double pool_deviation(double sum, double squares) {
+  return squares > 0 ? sqrt((1 - SIDES_CORRELATION) * squares + SIDES_CORRELATION * sum * sum) : 1;
+}
 
 static double match_part(const query *q, const query_part *part, uint32_t item) {
-  double sum = 0, squares = 0, square;
+  double score = 0, sum = 0, squares = 0, weight;
   for (size_t l = 0; l < part->look_count; l++) {
-    sum += match_look(q, &part->looks[l], item, &square);
-    squares += square;
+    score += match_look(q, &part->looks[l], item, &weight);
+    sum += weight;
+    squares += weight * weight;
   }
-  return sum / part_divisor(squares);
+  return score / pool_deviation(sum, squares);
 }
 
 /* The share of a part in the score of this item. Words take theirs from the text's vectors; an item without any text
@@ -56,7 +61,7 @@ static double part_share(const match *m, size_t p, uint32_t item) {
   const query *q = m->q;
   double share = q->parts[p].share, words = q->words_share;
   if (p != q->text_part || words == 0) return share;
-  return share * (q->texts->present[item] ? 1 - words : sqrt((1 - words) * (1 - words) + words * words));
+  return share * (q->texts->present[item] ? 1 - words : pool_deviation(1, (1 - words) * (1 - words) + words * words));
 }
 
 static double item_score(const match *m, uint32_t item) {
@@ -102,14 +107,15 @@ static medley_status parts_add(const match *m, uint32_t item, answer_builder *ou
   medley_status status = MEDLEY_OK;
   for (size_t p = 0; p < m->q->count; p++) {
     const query_part *part = &m->q->parts[p];
-    double squares = 0, square;
+    double sum = 0, squares = 0, weight;
     for (size_t l = 0; l < part->look_count; l++) {
-      match_look(m->q, &part->looks[l], item, &square);
-      squares += square;
+      match_look(m->q, &part->looks[l], item, &weight);
+      sum += weight;
+      squares += weight * weight;
     }
-    double share = part_share(m, p, item) / part_divisor(squares);
+    double share = part_share(m, p, item) / pool_deviation(sum, squares);
     for (size_t l = 0; l < part->look_count; l++)
-      TRY(answer_add_part(out, result, part->looks[l].name, share * match_look(m->q, &part->looks[l], item, &square),
+      TRY(answer_add_part(out, result, part->looks[l].name, share * match_look(m->q, &part->looks[l], item, &weight),
                           err));
   }
   if (m->words != NULL) TRY(answer_add_part(out, result, "words", m->words[item], err));

@@ -1,9 +1,9 @@
 /* engine/match.h: every item against a query, as a sum of named parts; and the page of answers.
  *
  * Each look of a query part gives an item a calibrated similarity z: 0 for an item met at random, 1 a deviation above.
- * The part's score is Σ w z / sqrt(Σ w²) over the sides the item has (Stouffer's way of pooling z values, weighted by
- * Liptak 1958), so that for an item met at random it has mean 0 and deviation 1 whatever the item lacks: nobody wins or
- * loses by lacking a side.
+ * The part's score pools the sides the item has, as weighted z values are pooled: Σ w z over the deviation that this
+ * sum has by chance, sqrt((1 - ρ) Σ w² + ρ (Σ w)²) with the correlation ρ of the sides (Hartung 1999). So an item met
+ * at random has mean 0 and deviation 1 whatever it lacks, and nobody wins or loses by lacking a side.
  *
  * All items are scored, one read of each row, as the exact index would read it: the order is exact, pages are stable
  * however deep, and the parts of every answer are the summands it was ranked by.
