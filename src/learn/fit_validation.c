@@ -104,7 +104,10 @@ medley_status fit_validation_make(const fit_input *input, const fit_options *opt
   if (!out->has_cold) memset(out->made_cold, 0, all->by_user.columns);
   TRY(labels_make(input, options, out->made_cold, &l, err));
   TRY(matrices_make(input, &l, out, err));
-  out->warm = (measure_task){.history = &out->train, .test = &out->warm_test};
+  TRY_NEW(out->warm_items, out->train.by_user.columns, "validation items");
+  for (uint32_t i = 0; i < out->train.by_user.columns; i++) out->warm_items[i] = !out->made_cold[i];
+  /* Items made cold have no event in the warm part: ranked there, they would only punish what places them well. */
+  out->warm = (measure_task){.history = &out->train, .test = &out->warm_test, .candidate = out->warm_items};
   out->both = (measure_task){.history = &out->train, .test = &out->both_test};
   out->cold = (measure_task){.history = &out->train, .test = &out->cold_test, .candidate = out->made_cold};
   TRY(measure_users(&out->warm, user_limit, options->seed, &out->warm_users, &out->warm.user_count, err));
@@ -127,6 +130,7 @@ void fit_validation_deinit(fit_validation *v) {
   interactions_deinit(&v->both_test);
   mem_free(v->cold_items);
   mem_free(v->made_cold);
+  mem_free(v->warm_items);
   mem_free(v->warm_users);
   mem_free(v->cold_users);
   *v = (fit_validation){0};

@@ -254,10 +254,11 @@ static double search_column(const weights_problem *p, float *weight, size_t colu
 static double search_prune(const weights_problem *p, float *weight, double best) {
   double floor = best * (1 - WORTH_MIN);
   for (;;) {
-    size_t weakest = p->column_count;
+    size_t weakest = p->column_count, columns = 0;
     double kept = -1;
     for (size_t c = 0; c < p->column_count; c++) {
       if (weight[c] == 0) continue;
+      columns++;
       float before = weight[c];
       weight[c] = 0;
       double without = weights_objective(p, weight, NULL, NULL);
@@ -267,16 +268,17 @@ static double search_prune(const weights_problem *p, float *weight, double best)
         weakest = c;
       }
     }
-    if (weakest == p->column_count || kept < floor || kept <= 0) return best;
+    if (columns < 2 || kept < floor) return best;
     weight[weakest] = 0;
     best = kept;
   }
 }
 
 double weights_search(const weights_problem *p, float *weight) {
-  double best = 0;
   size_t first = p->column_count;
   memset(weight, 0, p->column_count * sizeof *weight);
+  /* What no score at all reaches, by the order of the rows: a column that says nothing must not look useful. */
+  double best = weights_objective(p, weight, NULL, NULL);
   for (size_t c = 0; c < p->column_count; c++) {
     weight[c] = 1;
     double alone = weights_objective(p, weight, NULL, NULL);

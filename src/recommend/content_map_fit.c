@@ -30,6 +30,8 @@
 #define USERS_MAX 1200 /* asked for every set of weights that is tried */
 #define LIST 20
 #define SVD_RANK 256
+#define PART_DIM_MAX 256   /* a part with more dimensions is cut … */
+#define PART_DIM_CUT 128   /* … to its leading directions: the solves cost the cube of all dimensions together */
 #define ENERGY 0.9995 /* of the scores that the low rank keeps */
 
 /* The collaborative matrix, whole or as L Lᵀ. */
@@ -110,6 +112,80 @@ void content_parts_rows(const content_parts *c, const uint32_t *item, size_t cou
     }
     row[c->dim - 1] = 1;
   }
+}
+
+/* The parts of the active items, wide ones cut to their leading directions. `small` numbers the active items from 0. */
+typedef struct reduced_parts {
+  content_parts small;
+  float *values[FEATURES_MAX];     /* owned rows of small */
+  uint8_t *present[FEATURES_MAX];
+  float *directions[FEATURES_MAX]; /* [dim, cut dim] or NULL: not cut */
+} reduced_parts;
+
+static void reduced_deinit(reduced_parts *r) {
+  for (size_t p = 0; p < FEATURES_MAX; p++) {
+    mem_free(r->values[p]);
+    mem_free(r->present[p]);
+    mem_free(r->directions[p]);
+  }
+}
+
+static medley_status part_reduce(reduced_parts *r, size_t p, size_t active, uint64_t seed, features *f, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  float *cut = NULL, *values = NULL;
+  size_t rank = 0;
+  if (f->dim <= PART_DIM_MAX) return MEDLEY_OK;
+  TRY_NEW(r->directions[p], f->dim * PART_DIM_CUT, "features");
+  TRY_NEW(values, PART_DIM_CUT, "features");
+  TRY(matrix_svd_truncated(f->values, active, f->dim, PART_DIM_CUT, 1, seed, NULL, values, r->directions[p], &rank, err));
+  TRY_NEW(cut, active * rank + 1, "features");
+  matrix_multiply(false, false, active, rank, f->dim, 1, f->values, r->directions[p], 0, cut);
+  mem_free(r->values[p]);
+  r->values[p] = cut;
+  f->values = cut;
+  f->dim = rank;
+done:
+  mem_free(values);
+  return status;
+}
+
+static medley_status reduced_make(const content_parts *parts, const active_items *active, uint64_t seed, reduced_parts *r, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  features list[FEATURES_MAX];
+  for (size_t p = 0; p < parts->count; p++) {
+    const features *f = &parts->part[p];
+    TRY_NEW(r->values[p], (size_t)active->count * f->dim + 1, "features");
+    TRY_NEW(r->present[p], (size_t)active->count + 1, "features");
+    for (uint32_t a = 0; a < active->count; a++) {
+      if (!f->present[active->item[a]]) continue;
+      r->present[p][a] = 1;
+      memcpy(r->values[p] + a * f->dim, f->values + (size_t)active->item[a] * f->dim, f->dim * sizeof(float));
+    }
+    list[p] = (features){.name = f->name, .count = active->count, .dim = f->dim, .values = r->values[p], .present = r->present[p]};
+    TRY(part_reduce(r, p, active->count, seed, &list[p], err));
+  }
+  content_parts_init(&r->small, list, parts->count);
+done:
+  return status;
+}
+
+/* A projection of the cut parts [small dim, rank] as one of the whole ones [parts dim, rank]. */
+static medley_status projection_expand(const content_parts *parts, const reduced_parts *r, size_t rank, float **projection, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  float *whole = NULL;
+  TRY_NEW(whole, parts->dim * rank, "factors");
+  for (size_t p = 0; p < parts->count; p++) {
+    const float *from = *projection + r->small.offset[p] * rank;
+    float *to = whole + parts->offset[p] * rank;
+    size_t dim = parts->part[p].dim, cut = r->small.part[p].dim;
+    if (r->directions[p] != NULL) matrix_multiply(false, false, dim, rank, cut, 1, r->directions[p], from, 0, to);
+    else memcpy(to, from, dim * rank * sizeof *to);
+  }
+  memcpy(whole + (parts->dim - 1) * rank, *projection + (r->small.dim - 1) * rank, rank * sizeof *whole);
+  mem_free(*projection);
+  *projection = whole;
+done:
+  return status;
 }
 
 /* S: the square root of each column's weight. weight [count + 1], the constant last. */
@@ -420,22 +496,35 @@ medley_status content_map_solve(const interactions *train, const active_items *a
   base_matrix base = {0};
   sparse x = {0};
   trial t = {0};
+  reduced_parts reduced = {0};
+  uint32_t *all = NULL;
   float *phi = NULL;
   *out = (content_map_fit){0};
   TRY(base_make(train, active, settings, &base, err));
   TRY(active_rows(train, active, &x, err));
-  TRY_NEW(phi, (size_t)active->count * parts->dim + 1, "features");
-  content_parts_rows(parts, active->item, active->count, phi);
-  TRY(trial_init(&t, &x, &base, parts, phi, settings->seed, err));
+  TRY(reduced_make(parts, active, settings->seed, &reduced, err));
+  TRY_NEW(all, (size_t)active->count + 1, "items");
+  for (uint32_t a = 0; a < active->count; a++) all[a] = a;
+  TRY_NEW(phi, (size_t)active->count * reduced.small.dim + 1, "features");
+  content_parts_rows(&reduced.small, all, active->count, phi);
+  TRY(trial_init(&t, &x, &base, &reduced.small, phi, settings->seed, err));
   map_search search = {.t = &t};
   search_run(&search, parts->count);
   memcpy(out->weight, search.weight, sizeof out->weight);
   out->lambda = search.lambda;
-  TRY(map_finish(&base, parts, phi, active->count, out, err));
+  TRY(map_finish(&base, &reduced.small, phi, active->count, out, err));
+  TRY(projection_expand(parts, &reduced, out->rank, &out->projection, err));
 done:
   trial_deinit(&t);
   base_deinit(&base);
   sparse_deinit(&x);
+  reduced_deinit(&reduced);
+  mem_free(all);
   mem_free(phi);
+  if (status != MEDLEY_OK) {
+    mem_free(out->history_factors);
+    mem_free(out->projection);
+    *out = (content_map_fit){0};
+  }
   return status;
 }

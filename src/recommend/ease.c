@@ -28,14 +28,13 @@ typedef struct ease {
 } ease;
 
 static const double user_exponents[] = {0, 0.35, 0.5};
-static const double ridges[] = {1, 3, 10, 30, 100};
-static const double dropouts[] = {0, 0.33};
-static const double output_exponents[] = {-0.2, 0, 0.1, 0.2};
+static const double ridges[] = {3, 10, 30, 100};
+static const double output_exponents[] = {-0.2, 0, 0.1};
 static const recommender_setting ease_settings[] = {
     {"user_exponent", "users count by |history| to minus twice this", 0.35, 0, 1, user_exponents, 3},
-    {"ridge", "λ as a multiple of the mean diagonal of XᵀX", 3, 1e-3, 1e5, ridges, 5},
-    {"output_exponent", "scores are divided by relative popularity to this power", 0.1, -1, 1, output_exponents, 4},
-    {"dropout", "λ added in proportion to an item's own diagonal", 0.33, 0, 10, dropouts, 2},
+    {"ridge", "λ as a multiple of the mean diagonal of XᵀX", 3, 1e-3, 1e5, ridges, 4},
+    {"output_exponent", "scores are divided by relative popularity to this power", 0.1, -1, 1, output_exponents, 3},
+    {"dropout", "λ added in proportion to an item's own diagonal", 0.33, 0, 10, NULL, 0},
     {NULL},
 };
 

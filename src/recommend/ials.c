@@ -28,14 +28,13 @@ typedef struct ials {
   float item_mass;                  /* α₀ |I| over items with events */
 } ials;
 
-static const double dims[] = {64, 128};
-static const double regularisations[] = {0.003, 0.01, 0.03};
-static const double unobserveds[] = {0.03, 0.1, 0.3};
+static const double regularisations[] = {0.005, 0.01, 0.02};
+static const double unobserveds[] = {0.03, 0.1, 0.2, 0.3};
 static const recommender_setting ials_settings[] = {
-    {"unobserved", "weight α₀ of pairs without an event", 0.1, 1e-5, 10, unobserveds, 3},
+    {"unobserved", "weight α₀ of pairs without an event", 0.2, 1e-5, 10, unobserveds, 4},
     {"regularisation", "λ", 0.01, 1e-6, 10, regularisations, 3},
-    {"dim", "dimensions of the factors", 64, 8, 512, dims, 2},
-    {"sweeps", "times that users and items are solved for in turn", 6, 1, 100, NULL, 0},
+    {"dim", "dimensions of the factors", 64, 8, 512, NULL, 0},
+    {"sweeps", "times that users and items are solved for in turn", 5, 1, 100, NULL, 0},
     {NULL},
 };
 
