@@ -54,7 +54,7 @@ static medley_status base_make(const interactions *train, const active_items *ac
   if (active->count <= EASE_ITEMS_MAX) {
     ease_settings_values v = {
         .user_exponent = 0.35, .ridge = s->ridge, .output_exponent = s->output_exponent, .dropout = 0.33};
-    return ease_weights(train, active, &v, &out->b, err);
+    return ease_weights(train, active, NULL, 0, &v, &out->b, err);
   }
   TRY(active_rows(train, active, &x, err));
   TRY_NEW(scale, (size_t)x.rows + 1, "user weights");

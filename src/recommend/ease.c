@@ -5,7 +5,9 @@
  * divided by |history|^user_exponent, so that people with hundreds of events do not decide alone (on click graphs this
  * is most of the gain); ridge    λ grows with an item's own diagonal: λ_i = ridge · mean(diag G) + dropout · G_ii, the
  * closed form of dropout on the input (Steck, "Autoencoders that don't overfit towards the identity", NeurIPS 2020);
- *   outputs  the score of item i is divided by (G_ii / mean)^output_exponent, against or for popular items.
+ *   outputs  the score of item i is divided by (G_ii / mean)^output_exponent, against or for popular items;
+ *   content  content · mean(diag G) · K is added to G, where K is the sum of the modalities' kernels φφᵀ with fixed shares: features as rows
+ *            of further, pretended users (Jeunen et al., "Closed-form models for collaborative filtering with side-information", 2020).
  *
  * Letters as in the paper: G Gram matrix, P its regularised inverse, B weights. Memory 4·a² bytes for a items with
  * events, twice while fitting; beyond EASE_ITEMS_MAX items the kind declines and item-kNN and iALS carry the catalogue.
@@ -30,10 +32,12 @@ typedef struct ease {
 static const double user_exponents[] = {0, 0.35, 0.5};
 static const double ridges[] = {3, 10, 30, 100};
 static const double output_exponents[] = {-0.2, 0, 0.1};
+static const double contents[] = {0, 0.2, 0.5};
 static const recommender_setting ease_settings[] = {
     {"user_exponent", "users count by |history| to minus twice this", 0.35, 0, 1, user_exponents, 3},
     {"ridge", "λ as a multiple of the mean diagonal of XᵀX", 3, 1e-3, 1e5, ridges, 4},
     {"output_exponent", "scores are divided by relative popularity to this power", 0.1, -1, 1, output_exponents, 3},
+    {"content", "weight of the items' content beside their users; 0 without vectors", 0.2, 0, 100, contents, 3},
     {"dropout", "λ added in proportion to an item's own diagonal", 0.33, 0, 10, NULL, 0},
     {NULL},
 };
@@ -60,8 +64,39 @@ static medley_status ease_accepts(const recommender_data *data, medley_error *er
                    8e-9 * count * count, count, EASE_ITEMS_MAX);
 }
 
-medley_status ease_weights(const interactions *train, const active_items *active, const ease_settings_values *v,
-                           float **out, medley_error *err) {
+/* Words say most of what an item is; what the others add is worth less per unit of likeness. Fixed, because the ridge and `content` are tuned and
+ * the shares move little between catalogues. */
+static float content_share(const char *name) {
+  static const struct {
+    const char *name;
+    float share;
+  } shares[] = {{"text", 1}, {"tags", 0.3f}, {"year", 0.2f}, {"image", 0.1f}, {"audio", 0.1f}, {"video", 0.1f}};
+  for (size_t i = 0; i < sizeof shares / sizeof *shares; i++)
+    if (strcmp(shares[i].name, name) == 0) return shares[i].share;
+  return 0.5f; /* vectors from outside */
+}
+
+/* g [active, active] += amount · Σ_m share_m φ_m φ_mᵀ. */
+static medley_status content_add(const features *list, size_t count, const active_items *active, float amount, float *g, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  float *rows = NULL;
+  size_t a = active->count;
+  for (size_t p = 0; p < count; p++) {
+    const features *f = &list[p];
+    mem_free(rows);
+    TRY_NEW(rows, a * f->dim + 1, "features");
+    for (size_t i = 0; i < a; i++)
+      if (f->present[active->item[i]])
+        memcpy(rows + i * f->dim, f->values + (size_t)active->item[i] * f->dim, f->dim * sizeof *rows);
+    matrix_multiply(false, true, a, a, f->dim, amount * content_share(f->name), rows, rows, 1, g);
+  }
+done:
+  mem_free(rows);
+  return status;
+}
+
+medley_status ease_weights(const interactions *train, const active_items *active, const features *content,
+                           size_t content_count, const ease_settings_values *v, float **out, medley_error *err) {
   medley_status status = MEDLEY_OK;
   sparse x = {0};
   float *g = NULL, *scale = NULL, *diagonal = NULL;
@@ -79,6 +114,7 @@ medley_status ease_weights(const interactions *train, const active_items *active
   double mean = 0;
   for (size_t i = 0; i < a; i++) mean += diagonal[i] = g[i * a + i];
   mean = a > 0 && mean > 0 ? mean / (double)a : 1;
+  if (v->content > 0) TRY(content_add(content, content_count, active, (float)(v->content * mean), g, err));
   for (size_t i = 0; i < a; i++) g[i * a + i] += (float)(v->ridge * mean + v->dropout * diagonal[i]);
   TRY(matrix_invert_spd(g, a, err));
   /* B = −P / diag(P) by column, with the output scale folded in; the diagonal is zero by construction. P is symmetric.
@@ -108,11 +144,11 @@ static medley_status ease_fit(const recommender_data *data, const double *values
   medley_status status = MEDLEY_OK;
   ease *m = NULL;
   ease_settings_values v = {
-      .user_exponent = values[0], .ridge = values[1], .output_exponent = values[2], .dropout = values[3]};
+      .user_exponent = values[0], .ridge = values[1], .output_exponent = values[2], .content = values[3], .dropout = values[4]};
   TRY_NEW(m, 1, "a model");
   m->base = (recommender){&recommender_ease, data->train->by_user.columns};
   TRY(active_items_find(data->train, &m->active, err));
-  TRY(ease_weights(data->train, &m->active, &v, &m->owned, err));
+  TRY(ease_weights(data->train, &m->active, data->features, data->feature_count, &v, &m->owned, err));
   m->b = m->owned;
   *out = &m->base;
   m = NULL;
