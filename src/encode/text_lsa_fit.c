@@ -18,7 +18,8 @@
 #define SEEN_MAX ((size_t)8 << 20) /* distinct terms met while fitting; later new ones are passed over */
 #define SMALL_CATALOGUE 50         /* below so many texts a term seen once is kept, else it must be seen twice */
 #define CHUNK 512
-#define SVD_ITERATIONS 2 /* four find the last of 256 directions a little better and retrieve no better, in twice the time */
+#define SVD_ITERATIONS \
+  2 /* four find the last of 256 directions a little better and retrieve no better, in twice the time */
 
 /* ---- counting ---- */
 

@@ -9,8 +9,8 @@ typedef struct fit_validation {
   interactions warm_test, cold_test, both_test;
   uint8_t *cold_items; /* [items] 1: no event in `train`, whether made cold on purpose or not */
   uint32_t cold_count;
-  uint8_t *made_cold; /* [items] 1: made cold on purpose */
-  uint8_t *warm_items;     /* [items] 1: not made cold */
+  uint8_t *made_cold;  /* [items] 1: made cold on purpose */
+  uint8_t *warm_items; /* [items] 1: not made cold */
   measure_task warm, cold, both;
   uint32_t *warm_users, *cold_users;
   bool has_cold; /* there is content, and enough items were made cold */

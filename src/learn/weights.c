@@ -11,7 +11,7 @@
 #define LIST 20 /* the list the weights are tuned for */
 #define ROUNDS_MAX 12
 #define GAIN_MIN 2e-5  /* a step must gain so much, relatively */
-#define WORTH_MIN 5e-4 /* a column must be worth so much, relatively, or it goes */
+#define WORTH_MIN 2e-3 /* a column must be worth so much, relatively, or it goes: less is noise of the draw */
 
 /* ---- building ---- */
 

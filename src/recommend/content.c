@@ -1,11 +1,12 @@
-/* recommend/content.c: content-based recommendation (F42): items whose text, pictures, sound, tags are close to the history's.
+/* recommend/content.c: content-based recommendation (F42): items whose text, pictures, sound, tags are close to the
+ * history's.
  *
- * With φ(i) the modalities of item i side by side, each of unit length, absent ones zero, and the whole divided by √(number of modalities
- * that i has): score(i) = Σ_j w_j φ(j)·φ(i) / Σ_j w_j. No event of anybody else is used, so it works from the first item on; content_map is what
- * learns from events how much each modality is worth.
+ * With φ(i) the modalities of item i side by side, each of unit length, absent ones zero, and the whole divided by
+ * √(number of modalities that i has): score(i) = Σ_j w_j φ(j)·φ(i) / Σ_j w_j. No event of anybody else is used, so it
+ * works from the first item on; content_map is what learns from events how much each modality is worth.
  *
- * The dot products are taken in the RANK leading directions of φ: thirteen hundred columns a row made this the slowest model of all, for
- * the fourth decimal of a similarity.
+ * The dot products are taken in the RANK leading directions of φ: thirteen hundred columns a row made this the slowest
+ * model of all, for the fourth decimal of a similarity.
  */
 #include <cblas.h>
 #include <math.h>
@@ -69,7 +70,8 @@ static void phi_rows(const content_parts *parts, const uint32_t *item, size_t co
 }
 
 /* directions [dim, rank]: the leading right singular vectors of φ over a sample of the items. */
-static medley_status directions_find(const content *m, uint64_t seed, float **directions, size_t *rank, medley_error *err) {
+static medley_status directions_find(const content *m, uint64_t seed, float **directions, size_t *rank,
+                                     medley_error *err) {
   medley_status status = MEDLEY_OK;
   uint32_t *item = NULL, n = m->base.item_count;
   float *rows = NULL, *values = NULL;
@@ -91,8 +93,8 @@ done:
   return status;
 }
 
-static medley_status content_fit(const recommender_data *data, const double *values, progress_stage *progress, recommender **out,
-                                 medley_error *err) {
+static medley_status content_fit(const recommender_data *data, const double *values, progress_stage *progress,
+                                 recommender **out, medley_error *err) {
   (void)values;
   (void)progress;
   medley_status status = MEDLEY_OK;
@@ -107,7 +109,8 @@ static medley_status content_fit(const recommender_data *data, const double *val
     size_t count = n - from < ROWS_AT_ONCE ? n - from : ROWS_AT_ONCE;
     for (size_t r = 0; r < count; r++) item[r] = from + (uint32_t)r;
     phi_rows(&m->parts, item, count, rows);
-    matrix_multiply(false, false, count, m->rank, m->parts.dim, 1, rows, directions, 0, m->owned + (size_t)from * m->rank);
+    matrix_multiply(false, false, count, m->rank, m->parts.dim, 1, rows, directions, 0,
+                    m->owned + (size_t)from * m->rank);
   }
   m->factors = m->owned;
   *out = &m->base;
@@ -125,30 +128,34 @@ static float history_mass(const history *h) {
   return mass > 0 ? mass : 1;
 }
 
-static medley_status content_score(const recommender *r, const history *h, recommender_scratch *scratch, float *scores, medley_error *err) {
+static medley_status content_score(const recommender *r, const history *h, recommender_scratch *scratch, float *scores,
+                                   medley_error *err) {
   const content *m = (const content *)r;
   float *u = recommender_scratch_floats(scratch, m->rank + 1), mass = history_mass(h);
   if (u == NULL) return error_memory(err, "a profile");
   memset(u, 0, m->rank * sizeof *u);
-  for (size_t j = 0; j < h->count; j++) vector_add_scaled(u, h->weight[j] / mass, m->factors + (size_t)h->item[j] * m->rank, m->rank);
-  cblas_sgemv(CblasRowMajor, CblasNoTrans, (int)r->item_count, (int)m->rank, 1, m->factors, (int)m->rank, u, 1, 0, scores, 1);
+  for (size_t j = 0; j < h->count; j++)
+    vector_add_scaled(u, h->weight[j] / mass, m->factors + (size_t)h->item[j] * m->rank, m->rank);
+  cblas_sgemv(CblasRowMajor, CblasNoTrans, (int)r->item_count, (int)m->rank, 1, m->factors, (int)m->rank, u, 1, 0,
+              scores, 1);
   return MEDLEY_OK;
 }
 
-static medley_status content_trace(const recommender *r, const history *h, uint32_t item, recommender_scratch *scratch, float *out,
-                                   medley_error *err) {
+static medley_status content_trace(const recommender *r, const history *h, uint32_t item, recommender_scratch *scratch,
+                                   float *out, medley_error *err) {
   (void)scratch;
   (void)err;
   const content *m = (const content *)r;
   float mass = history_mass(h);
   for (size_t j = 0; j < h->count; j++)
-    out[j] = h->weight[j] / mass * vector_dot(m->factors + (size_t)h->item[j] * m->rank, m->factors + (size_t)item * m->rank, m->rank);
+    out[j] = h->weight[j] / mass *
+             vector_dot(m->factors + (size_t)h->item[j] * m->rank, m->factors + (size_t)item * m->rank, m->rank);
   return MEDLEY_OK;
 }
 
 /* The exact dot products of each modality; they differ from the score by what the RANK directions leave out. */
-static size_t content_split(const recommender *r, const history *h, uint32_t item, recommender_scratch *scratch, const char **names,
-                            float *values, size_t max) {
+static size_t content_split(const recommender *r, const history *h, uint32_t item, recommender_scratch *scratch,
+                            const char **names, float *values, size_t max) {
   (void)scratch;
   const content *m = (const content *)r;
   size_t count = 0;
@@ -172,8 +179,8 @@ static medley_status content_save(const recommender *r, safetensors_writer *w, c
   return model_add_f32(w, prefix, "factors", r->item_count, m->rank, m->factors, err);
 }
 
-static medley_status content_load(const safetensors *s, const char *prefix, const recommender_data *data, recommender **out,
-                                  medley_error *err) {
+static medley_status content_load(const safetensors *s, const char *prefix, const recommender_data *data,
+                                  recommender **out, medley_error *err) {
   medley_status status = MEDLEY_OK;
   content *m = NULL;
   const float *factors;

@@ -30,9 +30,9 @@
 #define USERS_MAX 1200 /* asked for every set of weights that is tried */
 #define LIST 20
 #define SVD_RANK 256
-#define PART_DIM_MAX 256   /* a part with more dimensions is cut … */
-#define PART_DIM_CUT 128   /* … to its leading directions: the solves cost the cube of all dimensions together */
-#define ENERGY 0.9995 /* of the scores that the low rank keeps */
+#define PART_DIM_MAX 256 /* a part with more dimensions is cut … */
+#define PART_DIM_CUT 128 /* … to its leading directions: the solves cost the cube of all dimensions together */
+#define ENERGY 0.9995    /* of the scores that the low rank keeps */
 
 /* The collaborative matrix, whole or as L Lᵀ. */
 typedef struct base_matrix {
@@ -117,7 +117,7 @@ void content_parts_rows(const content_parts *c, const uint32_t *item, size_t cou
 /* The parts of the active items, wide ones cut to their leading directions. `small` numbers the active items from 0. */
 typedef struct reduced_parts {
   content_parts small;
-  float *values[FEATURES_MAX];     /* owned rows of small */
+  float *values[FEATURES_MAX]; /* owned rows of small */
   uint8_t *present[FEATURES_MAX];
   float *directions[FEATURES_MAX]; /* [dim, cut dim] or NULL: not cut */
 } reduced_parts;
@@ -130,14 +130,16 @@ static void reduced_deinit(reduced_parts *r) {
   }
 }
 
-static medley_status part_reduce(reduced_parts *r, size_t p, size_t active, uint64_t seed, features *f, medley_error *err) {
+static medley_status part_reduce(reduced_parts *r, size_t p, size_t active, uint64_t seed, features *f,
+                                 medley_error *err) {
   medley_status status = MEDLEY_OK;
   float *cut = NULL, *values = NULL;
   size_t rank = 0;
   if (f->dim <= PART_DIM_MAX) return MEDLEY_OK;
   TRY_NEW(r->directions[p], f->dim * PART_DIM_CUT, "features");
   TRY_NEW(values, PART_DIM_CUT, "features");
-  TRY(matrix_svd_truncated(f->values, active, f->dim, PART_DIM_CUT, 1, seed, NULL, values, r->directions[p], &rank, err));
+  TRY(matrix_svd_truncated(f->values, active, f->dim, PART_DIM_CUT, 1, seed, NULL, values, r->directions[p], &rank,
+                           err));
   TRY_NEW(cut, active * rank + 1, "features");
   matrix_multiply(false, false, active, rank, f->dim, 1, f->values, r->directions[p], 0, cut);
   mem_free(r->values[p]);
@@ -149,7 +151,8 @@ done:
   return status;
 }
 
-static medley_status reduced_make(const content_parts *parts, const active_items *active, uint64_t seed, reduced_parts *r, medley_error *err) {
+static medley_status reduced_make(const content_parts *parts, const active_items *active, uint64_t seed,
+                                  reduced_parts *r, medley_error *err) {
   medley_status status = MEDLEY_OK;
   features list[FEATURES_MAX];
   for (size_t p = 0; p < parts->count; p++) {
@@ -161,7 +164,8 @@ static medley_status reduced_make(const content_parts *parts, const active_items
       r->present[p][a] = 1;
       memcpy(r->values[p] + a * f->dim, f->values + (size_t)active->item[a] * f->dim, f->dim * sizeof(float));
     }
-    list[p] = (features){.name = f->name, .count = active->count, .dim = f->dim, .values = r->values[p], .present = r->present[p]};
+    list[p] = (features){
+        .name = f->name, .count = active->count, .dim = f->dim, .values = r->values[p], .present = r->present[p]};
     TRY(part_reduce(r, p, active->count, seed, &list[p], err));
   }
   content_parts_init(&r->small, list, parts->count);
@@ -170,7 +174,8 @@ done:
 }
 
 /* A projection of the cut parts [small dim, rank] as one of the whole ones [parts dim, rank]. */
-static medley_status projection_expand(const content_parts *parts, const reduced_parts *r, size_t rank, float **projection, medley_error *err) {
+static medley_status projection_expand(const content_parts *parts, const reduced_parts *r, size_t rank,
+                                       float **projection, medley_error *err) {
   medley_status status = MEDLEY_OK;
   float *whole = NULL;
   TRY_NEW(whole, parts->dim * rank, "factors");
@@ -178,8 +183,10 @@ static medley_status projection_expand(const content_parts *parts, const reduced
     const float *from = *projection + r->small.offset[p] * rank;
     float *to = whole + parts->offset[p] * rank;
     size_t dim = parts->part[p].dim, cut = r->small.part[p].dim;
-    if (r->directions[p] != NULL) matrix_multiply(false, false, dim, rank, cut, 1, r->directions[p], from, 0, to);
-    else memcpy(to, from, dim * rank * sizeof *to);
+    if (r->directions[p] != NULL)
+      matrix_multiply(false, false, dim, rank, cut, 1, r->directions[p], from, 0, to);
+    else
+      memcpy(to, from, dim * rank * sizeof *to);
   }
   memcpy(whole + (parts->dim - 1) * rank, *projection + (r->small.dim - 1) * rank, rank * sizeof *whole);
   mem_free(*projection);

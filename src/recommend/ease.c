@@ -6,8 +6,9 @@
  * is most of the gain); ridge    λ grows with an item's own diagonal: λ_i = ridge · mean(diag G) + dropout · G_ii, the
  * closed form of dropout on the input (Steck, "Autoencoders that don't overfit towards the identity", NeurIPS 2020);
  *   outputs  the score of item i is divided by (G_ii / mean)^output_exponent, against or for popular items;
- *   content  content · mean(diag G) · K is added to G, where K is the sum of the modalities' kernels φφᵀ with fixed shares: features as rows
- *            of further, pretended users (Jeunen et al., "Closed-form models for collaborative filtering with side-information", 2020).
+ *   content  content · mean(diag G) · K is added to G, where K is the sum of the modalities' kernels φφᵀ with fixed
+ * shares: features as rows of further, pretended users (Jeunen et al., "Closed-form models for collaborative filtering
+ * with side-information", 2020).
  *
  * Letters as in the paper: G Gram matrix, P its regularised inverse, B weights. Memory 4·a² bytes for a items with
  * events, twice while fitting; beyond EASE_ITEMS_MAX items the kind declines and item-kNN and iALS carry the catalogue.
@@ -64,8 +65,8 @@ static medley_status ease_accepts(const recommender_data *data, medley_error *er
                    8e-9 * count * count, count, EASE_ITEMS_MAX);
 }
 
-/* Words say most of what an item is; what the others add is worth less per unit of likeness. Fixed, because the ridge and `content` are tuned and
- * the shares move little between catalogues. */
+/* Words say most of what an item is; what the others add is worth less per unit of likeness. Fixed, because the ridge
+ * and `content` are tuned and the shares move little between catalogues. */
 static float content_share(const char *name) {
   static const struct {
     const char *name;
@@ -77,7 +78,8 @@ static float content_share(const char *name) {
 }
 
 /* g [active, active] += amount · Σ_m share_m φ_m φ_mᵀ. */
-static medley_status content_add(const features *list, size_t count, const active_items *active, float amount, float *g, medley_error *err) {
+static medley_status content_add(const features *list, size_t count, const active_items *active, float amount, float *g,
+                                 medley_error *err) {
   medley_status status = MEDLEY_OK;
   float *rows = NULL;
   size_t a = active->count;
@@ -143,8 +145,11 @@ static medley_status ease_fit(const recommender_data *data, const double *values
   (void)progress;
   medley_status status = MEDLEY_OK;
   ease *m = NULL;
-  ease_settings_values v = {
-      .user_exponent = values[0], .ridge = values[1], .output_exponent = values[2], .content = values[3], .dropout = values[4]};
+  ease_settings_values v = {.user_exponent = values[0],
+                            .ridge = values[1],
+                            .output_exponent = values[2],
+                            .content = values[3],
+                            .dropout = values[4]};
   TRY_NEW(m, 1, "a model");
   m->base = (recommender){&recommender_ease, data->train->by_user.columns};
   TRY(active_items_find(data->train, &m->active, err));

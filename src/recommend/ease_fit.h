@@ -10,8 +10,10 @@ typedef struct ease_settings_values {
   double user_exponent, ridge, output_exponent, content, dropout;
 } ease_settings_values;
 
-/* content [content_count] over all items; not looked at when v->content is 0 (then it may be NULL). *out [active, active], the caller's (mem_free). */
+/* content [content_count] over all items; not looked at when v->content is 0 (then it may be NULL). *out [active,
+ * active], the caller's (mem_free). */
 medley_status ease_weights(const interactions *train, const active_items *active, const features *content,
-                           size_t content_count, const ease_settings_values *v, float **out, medley_error *err) MEDLEY_CHECK;
+                           size_t content_count, const ease_settings_values *v, float **out,
+                           medley_error *err) MEDLEY_CHECK;
 
 #endif
