@@ -9,9 +9,9 @@
 #include "encode/encoder.h"
 #include "media/text.h"
 
-#define TEXT_LSA_DIM_DEFAULT 256
+#define TEXT_LSA_DIM_DEFAULT 512
 #define TEXT_LSA_DIM_MAX 2048
-#define TEXT_LSA_WORDS_MAX 40000
+#define TEXT_LSA_WORDS_MAX 60000
 #define TEXT_LSA_GRAMS_MAX 30000
 
 /* Preparers hold dictionaries and are costly to make, so those that rest wait here. */

@@ -241,6 +241,7 @@ static medley_status model_refit(fitter *f, size_t index, recommender **model, m
   TRY(m->kind->fit(&f->out->data, m->values, &stage, model, err));
   m->fit_s = clock_now_s() - started;
   m->peak_bytes = memory_peak_bytes();
+  if (m->kind->describe != NULL) m->learned = m->kind->describe(*model);
   progress_end(&stage, 1);
 done:
   return status;
@@ -390,6 +391,7 @@ done:
 void fit_result_deinit(fit_result *r) {
   for (size_t p = 0; p < BLEND_PARTS_MAX; p++)
     if (r->others[p] != NULL) r->others[p]->kind->free(r->others[p]);
+  for (size_t p = 0; p < r->model_count; p++) json_decref(r->models[p].learned);
   blend_free(r->blend);
   interactions_deinit(&r->train);
   mem_free(r->item_time_s);
@@ -414,6 +416,7 @@ static json_t *model_to_json(const fit_model *m) {
                             m->tuned_cold ? "cold items" : "warm items", "weight_warm", (double)m->weight[BLEND_WARM],
                             "weight_cold", (double)m->weight[BLEND_COLD], "fit_seconds", m->fit_s, "peak_memory_bytes",
                             (json_int_t)m->peak_bytes);
+  if (m->learned != NULL) json_object_set(entry, "learned", m->learned);
   if (m->skipped[0] != '\0') json_object_set_new(entry, "skipped", json_string(m->skipped));
   return entry;
 }

@@ -20,15 +20,16 @@ typedef struct content_map {
   const float *history_factors; /* [active, rank] */
   const float *projection;      /* [dim, rank] */
   float *owned_history, *owned_projection;
-  float *item_factors; /* [items, rank] */
-  float *part_mean;    /* [parts, rank] mean of φ_m(i) P_m over items, for split */
-  float weight[FEATURES_MAX + 1];
+  float *item_factors;            /* [items, rank] */
+  float *part_mean;               /* [parts, rank] mean of φ_m(i) P_m over items, for split */
+  float weight[FEATURES_MAX + 1]; /* of each modality, as the fit found them; only for describe */
+  float lambda;
 } content_map;
 
 static const double ridges[] = {3, 10};
 static const recommender_setting content_map_settings_table[] = {
     {"ridge", "λ of the EASE it starts from, as a multiple of the mean diagonal", 3, 1e-3, 1e5, ridges, 2},
-    {"output_exponent", "scores are divided by relative popularity to this power before they are learned", 0.2, -1, 1,
+    {"output_exponent", "scores are divided by relative popularity to this power before they are learned", 0.1, -1, 1,
      NULL, 0},
     {NULL},
 };
@@ -87,6 +88,8 @@ static medley_status content_map_fit_model(const recommender_data *data, const d
   TRY(active_items_find(data->train, &m->active, err));
   TRY(content_map_solve(data->train, &m->active, &m->parts, &settings, &found, err));
   m->rank = found.rank;
+  memcpy(m->weight, found.weight, sizeof m->weight);
+  m->lambda = found.lambda;
   m->history_factors = m->owned_history = found.history_factors;
   m->projection = m->owned_projection = found.projection;
   found = (content_map_fit){.rank = found.rank};
@@ -152,6 +155,15 @@ static size_t content_map_split(const recommender *r, const history *h, uint32_t
   return count;
 }
 
+static json_t *content_map_describe(const recommender *r) {
+  const content_map *m = (const content_map *)r;
+  json_t *weights = json_object();
+  for (size_t p = 0; p < m->parts.count; p++)
+    json_object_set_new(weights, m->parts.part[p].name, json_real((double)m->weight[p]));
+  return json_pack("{s:o, s:f, s:I}", "modality_weights", weights, "lambda", (double)m->lambda, "rank",
+                   (json_int_t)m->rank);
+}
+
 static medley_status content_map_save(const recommender *r, safetensors_writer *w, const char *prefix,
                                       medley_error *err) {
   medley_status status = MEDLEY_OK;
@@ -205,6 +217,7 @@ const recommender_kind recommender_content_map = {
     .score = content_map_score,
     .trace = content_map_trace,
     .split = content_map_split,
+    .describe = content_map_describe,
     .save = content_map_save,
     .load = content_map_load,
     .free = content_map_free,

@@ -27,12 +27,12 @@
 #include "recommend/ease_fit.h"
 
 #define HELD_SHARE 0.15
-#define USERS_MAX 1200 /* asked for every set of weights that is tried */
+#define USERS_MAX 2000 /* asked for every set of weights that is tried */
 #define LIST 20
 #define SVD_RANK 256
-#define PART_DIM_MAX 256 /* a part with more dimensions is cut … */
-#define PART_DIM_CUT 128 /* … to its leading directions: the solves cost the cube of all dimensions together */
-#define ENERGY 0.9995    /* of the scores that the low rank keeps */
+#define PART_DIM_MAX 1024 /* a part with more dimensions is cut … */
+#define PART_DIM_CUT 128  /* … to its leading directions: the solves cost the cube of all dimensions together */
+#define ENERGY 0.9995     /* of the scores that the low rank keeps */
 
 /* The collaborative matrix, whole or as L Lᵀ. */
 typedef struct base_matrix {
@@ -296,46 +296,77 @@ done:
   return status;
 }
 
-/* history [dim, users] from the rows M = B Φ (held-out rows of Φ are zero) and the users' other items. */
-static medley_status trial_history(trial *t, const sparse *x, const uint8_t *held, const uint32_t *users,
+/* history [dim, users] from the rows M = B Φ of the kept items and the users' kept items. */
+static medley_status trial_history(trial *t, const sparse *x, const uint32_t *kept_at, const uint32_t *users,
                                    const float *m, medley_error *err) {
   medley_status status = MEDLEY_OK;
   TRY_NEW(t->history, t->dim * t->users + 1, "users");
 #pragma omp parallel for schedule(dynamic, 16)
   for (size_t k = 0; k < t->users; k++)
     for (uint64_t e = x->start[users[k]]; e < x->start[users[k] + 1]; e++) {
-      if (held[x->column[e]]) continue;
-      const float *row = m + (size_t)x->column[e] * t->dim;
+      if (kept_at[x->column[e]] == UINT32_MAX) continue;
+      const float *row = m + (size_t)kept_at[x->column[e]] * t->dim;
       for (size_t d = 0; d < t->dim; d++) t->history[d * t->users + k] += x->value[e] * row[d];
     }
 done:
   return status;
 }
 
-static medley_status trial_init(trial *t, const sparse *x, const base_matrix *base, const content_parts *parts,
-                                const float *phi, uint64_t seed, medley_error *err) {
+/* The collaborative matrix is fitted again without the held-out items: conditioned on them, the weights between the
+ * others are not what a catalogue without them would give, and the search would tune for that. */
+static medley_status trial_base(trial *t, const interactions *train, const active_items *active, const uint8_t *held,
+                                const float *phi, const content_map_settings *settings, uint32_t *kept_at, float **m,
+                                medley_error *err) {
   medley_status status = MEDLEY_OK;
-  size_t active = x->columns, dim = parts->dim;
-  uint8_t *held = NULL;
-  uint32_t *held_at = NULL, *users = NULL;
-  float *kept = NULL, *m = NULL;
-  rng r;
-  rng_seed(&r, seed ^ 0x6d6170u);
-  *t = (trial){.parts = parts, .dim = dim};
-  TRY_NEW(held, active + 1, "held-out items");
-  TRY_NEW(held_at, active + 1, "held-out items");
-  for (size_t i = 0; i < active; i++)
-    if ((held[i] = rng_uniform(&r) < HELD_SHARE)) held_at[i] = (uint32_t)t->held++;
-  TRY(trial_users(t, x, held, held_at, seed, &users, err));
-  TRY_NEW(kept, active * dim + 1, "features");
-  TRY_NEW(t->held_rows, t->held * dim + 1, "features");
-  for (size_t i = 0; i < active; i++)
-    memcpy(held[i] ? t->held_rows + held_at[i] * dim : kept + i * dim, phi + i * dim, dim * sizeof *phi);
-  TRY_NEW(m, active * dim + 1, "features");
-  TRY(base_multiply(base, active, kept, dim, m, err));
-  TRY(trial_history(t, x, held, users, m, err));
+  active_items kept = {0};
+  base_matrix base = {0};
+  uint32_t *list = NULL, count = 0;
+  float *rows = NULL;
+  size_t dim = t->dim;
+  TRY_NEW(list, (size_t)active->count + 1, "items");
+  TRY_NEW(rows, (size_t)active->count * dim + 1, "features");
+  for (uint32_t i = 0; i < active->count; i++) {
+    kept_at[i] = held[i] ? UINT32_MAX : count;
+    if (held[i]) continue;
+    memcpy(rows + (size_t)count * dim, phi + (size_t)i * dim, dim * sizeof *rows);
+    list[count++] = active->item[i];
+  }
+  TRY(active_items_from(list, count, train->by_user.columns, &kept, err));
+  TRY(base_make(train, &kept, settings, &base, err));
+  TRY_NEW(*m, (size_t)count * dim + 1, "features");
+  TRY(base_multiply(&base, count, rows, dim, *m, err));
   TRY_NEW(t->gram, dim * dim, "features");
-  matrix_gram(active, dim, 1, kept, 0, t->gram);
+  matrix_gram(count, dim, 1, rows, 0, t->gram);
+done:
+  active_items_deinit(&kept);
+  base_deinit(&base);
+  mem_free(list);
+  mem_free(rows);
+  return status;
+}
+
+static medley_status trial_init(trial *t, const interactions *train, const active_items *active, const sparse *x,
+                                const content_parts *parts, const float *phi, const content_map_settings *settings,
+                                medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  size_t count = active->count, dim = parts->dim;
+  uint8_t *held = NULL;
+  uint32_t *held_at = NULL, *kept_at = NULL, *users = NULL;
+  float *m = NULL;
+  rng r;
+  rng_seed(&r, settings->seed ^ 0x6d6170u);
+  *t = (trial){.parts = parts, .dim = dim};
+  TRY_NEW(held, count + 1, "held-out items");
+  TRY_NEW(held_at, count + 1, "held-out items");
+  TRY_NEW(kept_at, count + 1, "held-out items");
+  for (size_t i = 0; i < count; i++)
+    if ((held[i] = rng_uniform(&r) < HELD_SHARE)) held_at[i] = (uint32_t)t->held++;
+  TRY(trial_users(t, x, held, held_at, settings->seed, &users, err));
+  TRY_NEW(t->held_rows, t->held * dim + 1, "features");
+  for (size_t i = 0; i < count; i++)
+    if (held[i]) memcpy(t->held_rows + held_at[i] * dim, phi + i * dim, dim * sizeof *phi);
+  TRY(trial_base(t, train, active, held, phi, settings, kept_at, &m, err));
+  TRY(trial_history(t, x, kept_at, users, m, err));
   TRY_NEW(t->a, dim * dim, "features");
   TRY_NEW(t->right, dim * t->users + 1, "features");
   TRY_NEW(t->scale, dim, "features");
@@ -343,8 +374,8 @@ static medley_status trial_init(trial *t, const sparse *x, const base_matrix *ba
 done:
   mem_free(held);
   mem_free(held_at);
+  mem_free(kept_at);
   mem_free(users);
-  mem_free(kept);
   mem_free(m);
   return status;
 }
@@ -507,18 +538,18 @@ medley_status content_map_solve(const interactions *train, const active_items *a
   uint32_t *all = NULL;
   float *phi = NULL;
   *out = (content_map_fit){0};
-  TRY(base_make(train, active, settings, &base, err));
   TRY(active_rows(train, active, &x, err));
   TRY(reduced_make(parts, active, settings->seed, &reduced, err));
   TRY_NEW(all, (size_t)active->count + 1, "items");
   for (uint32_t a = 0; a < active->count; a++) all[a] = a;
   TRY_NEW(phi, (size_t)active->count * reduced.small.dim + 1, "features");
   content_parts_rows(&reduced.small, all, active->count, phi);
-  TRY(trial_init(&t, &x, &base, &reduced.small, phi, settings->seed, err));
+  TRY(trial_init(&t, train, active, &x, &reduced.small, phi, settings, err));
   map_search search = {.t = &t};
   search_run(&search, parts->count);
   memcpy(out->weight, search.weight, sizeof out->weight);
   out->lambda = search.lambda;
+  TRY(base_make(train, active, settings, &base, err));
   TRY(map_finish(&base, &reduced.small, phi, active->count, out, err));
   TRY(projection_expand(parts, &reduced, out->rank, &out->projection, err));
 done:

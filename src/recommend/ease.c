@@ -67,7 +67,7 @@ static medley_status ease_accepts(const recommender_data *data, medley_error *er
 
 /* Words say most of what an item is; what the others add is worth less per unit of likeness. Fixed, because the ridge
  * and `content` are tuned and the shares move little between catalogues. */
-static float content_share(const char *name) {
+float content_share(const char *name) {
   static const struct {
     const char *name;
     float share;

@@ -13,5 +13,6 @@ extern const recommender_kind recommender_ease;
 extern const recommender_kind recommender_ials;
 extern const recommender_kind recommender_content;
 extern const recommender_kind recommender_content_map;
+extern const recommender_kind recommender_content_popular;
 
 #endif

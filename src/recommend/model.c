@@ -173,12 +173,15 @@ void active_items_deinit(active_items *a) {
 medley_status active_rows(const interactions *train, const active_items *active, sparse *out, medley_error *err) {
   medley_status status = MEDLEY_OK;
   const sparse *x = &train->by_user;
-  uint64_t count = sparse_count(x);
-  TRY(sparse_create(x->rows, active->count, count, out, err));
-  memcpy(out->start, x->start, ((size_t)x->rows + 1) * sizeof *out->start);
-  for (uint64_t e = 0; e < count; e++) {
-    out->column[e] = active->position[x->column[e]];
-    out->value[e] = x->value[e];
+  uint64_t kept = 0;
+  TRY(sparse_create(x->rows, active->count, sparse_count(x), out, err));
+  for (uint32_t u = 0; u < x->rows; u++) {
+    for (uint64_t e = x->start[u]; e < x->start[u + 1]; e++) {
+      if (active->position[x->column[e]] == UINT32_MAX) continue;
+      out->column[kept] = active->position[x->column[e]];
+      out->value[kept++] = x->value[e];
+    }
+    out->start[u + 1] = kept;
   }
 done:
   return status;

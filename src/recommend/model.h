@@ -43,7 +43,7 @@ medley_status active_items_find(const interactions *train, active_items *out, me
 medley_status active_items_from(const uint32_t *item, uint64_t count, uint32_t item_count, active_items *out,
                                 medley_error *err) MEDLEY_CHECK;
 void active_items_deinit(active_items *a);
-/* Users × active items, a copy. */
+/* Users × active items, a copy; `active` may list fewer items than have events, ascending. */
 medley_status active_rows(const interactions *train, const active_items *active, sparse *out,
                           medley_error *err) MEDLEY_CHECK;
 

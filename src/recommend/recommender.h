@@ -85,6 +85,9 @@ typedef struct recommender_kind {
    * on their means over all items; returns how many. NULL when the kind has one voice only. */
   size_t (*split)(const recommender *r, const history *h, uint32_t item, recommender_scratch *scratch,
                   const char **names, float *values, size_t max);
+  /* What the fit found by itself, for reports (weights per modality …): a new JSON object, or NULL. NULL when there is
+   * nothing to tell. */
+  json_t *(*describe)(const recommender *r);
   medley_status (*save)(const recommender *r, safetensors_writer *w, const char *prefix, medley_error *err);
   /* data: features may be needed again by kinds that borrow them; train may be NULL unless the kind keeps_train.
    * Tensors may be borrowed from s, which outlives the model. */
