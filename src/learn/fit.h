@@ -36,7 +36,7 @@ typedef struct fit_model {
   bool tuned_cold;  /* … which was the cold one */
   float weight[2];
   json_t *learned; /* what the last fit found by itself; NULL */
-  double fit_s; /* of the last fit, on everything */
+  double fit_s;    /* of the last fit, on everything */
   uint64_t peak_bytes;
   char skipped[256]; /* why it takes no part, "" when it does */
 } fit_model;

@@ -1,8 +1,9 @@
-/* recommend/content_popular.c: how popular an item of this content tends to be: ridge regression from the features to the logarithm of the number of
- * people. For items with events it is a weak prior; for items without any it is the only word on popularity there is, and on cold films
- * it is worth as much as a modality.
+/* recommend/content_popular.c: how popular an item of this content tends to be: ridge regression from the features to
+ * the logarithm of the number of people. For items with events it is a weak prior; for items without any it is the only
+ * word on popularity there is, and on cold films it is worth as much as a modality.
  *
- * log(1 + c_i) − mean ≈ φ(i)·β, β = (S ΦᵀΦ S + λ I)⁻¹ S Φᵀ y; λ by the correlation on items held out from the training part.
+ * log(1 + c_i) − mean ≈ φ(i)·β, β = (S ΦᵀΦ S + λ I)⁻¹ S Φᵀ y; λ by the correlation on items held out from the training
+ * part.
  */
 #include <math.h>
 #include <string.h>
@@ -132,8 +133,8 @@ done:
   return status;
 }
 
-static medley_status content_popular_fit(const recommender_data *data, const double *values, progress_stage *progress, recommender **out,
-                                         medley_error *err) {
+static medley_status content_popular_fit(const recommender_data *data, const double *values, progress_stage *progress,
+                                         recommender **out, medley_error *err) {
   (void)values;
   (void)progress;
   medley_status status = MEDLEY_OK;
@@ -163,8 +164,8 @@ done:
   return status;
 }
 
-static medley_status content_popular_score(const recommender *r, const history *h, recommender_scratch *scratch, float *scores,
-                                           medley_error *err) {
+static medley_status content_popular_score(const recommender *r, const history *h, recommender_scratch *scratch,
+                                           float *scores, medley_error *err) {
   (void)h;
   (void)scratch;
   (void)err;
@@ -172,19 +173,20 @@ static medley_status content_popular_score(const recommender *r, const history *
   return MEDLEY_OK;
 }
 
-static medley_status content_popular_save(const recommender *r, safetensors_writer *w, const char *prefix, medley_error *err) {
+static medley_status content_popular_save(const recommender *r, safetensors_writer *w, const char *prefix,
+                                          medley_error *err) {
   return model_add_f32(w, prefix, "score", 1, r->item_count, ((const content_popular *)r)->score, err);
 }
 
-static medley_status content_popular_load(const safetensors *s, const char *prefix, const recommender_data *data, recommender **out,
-                                          medley_error *err) {
-  (void)data;
+static medley_status content_popular_load(const safetensors *s, const char *prefix, const recommender_data *data,
+                                          recommender **out, medley_error *err) {
   medley_status status = MEDLEY_OK;
   content_popular *m = NULL;
   const float *score;
   uint64_t count;
   TRY(model_get_f32(s, prefix, "score", 1, 0, &score, NULL, &count, err));
   if (count > UINT32_MAX) FAIL(err, MEDLEY_ERR_CORRUPT, "%s: '%s' is too large", s->path, prefix);
+  TRY(model_check_items(s, prefix, data, (uint32_t)count, err));
   TRY_NEW(m, 1, "a model");
   m->base = (recommender){&recommender_content_popular, (uint32_t)count};
   TRY_NEW(m->score, count + 1, "a model");
