@@ -1,0 +1,416 @@
+/* tests/unit/recommend_twins.c: see recommend_twins.h. */
+#include "recommend_twins.h"
+
+#include "base/memory.h"
+#include "base/rng.h"
+#include "recommend/content_map.h"
+#include "recommend/ease_fit.h"
+#include "test.h"
+
+/* ---- a small world ---- */
+
+static void unit_row(rng *r, float *row, size_t dim) {
+  double sum = 0;
+  for (size_t d = 0; d < dim; d++) {
+    row[d] = (float)rng_normal(r);
+    sum += (double)row[d] * row[d];
+  }
+  for (size_t d = 0; d < dim; d++) row[d] /= (float)sqrt(sum);
+}
+
+world *world_create(uint32_t users, uint32_t items, uint32_t warm) {
+  medley_error error;
+  world *w = calloc(1, sizeof *w);
+  rng r;
+  rng_seed(&r, 7);
+  w->users = users;
+  w->items = items;
+  for (uint32_t u = 0; u < users; u++)
+    for (uint32_t i = 0; i < warm; i++) {
+      if (rng_uniform(&r) > (u % 2 == i % 2 ? 0.4 : 0.08)) continue;
+      w->event[w->event_count++] = (event){.user = u,
+                                           .item = i,
+                                           .value = 1,
+                                           .type = (int32_t)rng_below(&r, 2),
+                                           .time_s = NEWEST - (int64_t)rng_below(&r, 100 * DAY)};
+    }
+  event_log log = {.user_count = users,
+                   .item_count = items,
+                   .events = w->event,
+                   .event_count = w->event_count,
+                   .type_names = (char *[]){(char *)"click", (char *)"buy"},
+                   .type_count = 2,
+                   .has_time = true};
+  event_weights weights;
+  event_weights_default(&log, &weights);
+  assert_ok(interactions_build(&log, &weights, NULL, 0, &w->train, &error));
+  for (uint32_t i = 0; i < items; i++) {
+    w->has_text[i] = i % 7 != 3;
+    w->has_tags[i] = i % 5 != 1;
+    if (w->has_text[i]) unit_row(&r, w->text + i * TEXT_DIM, TEXT_DIM);
+    if (w->has_tags[i]) unit_row(&r, w->tags + i * TAGS_DIM, TAGS_DIM);
+    w->born[i] = i % 3 == 0 ? STORE_TIME_UNKNOWN : NEWEST - 200 * DAY + i * DAY;
+  }
+  w->features[0] = (features){"text", items, TEXT_DIM, w->text, w->has_text};
+  w->features[1] = (features){"tags", items, TAGS_DIM, w->tags, w->has_tags};
+  w->data = (recommender_data){
+      .train = &w->train, .features = w->features, .feature_count = 2, .item_time_s = w->born, .seed = 5};
+  return w;
+}
+
+void world_free(world *w) {
+  interactions_deinit(&w->train);
+  free(w);
+}
+
+static double count_of(const world *w, uint32_t user) {
+  return (double)(w->train.by_user.start[user + 1] - w->train.by_user.start[user]);
+}
+
+/* x_ui as a dense number. */
+static double x_of(const world *w, uint32_t user, uint32_t item) {
+  const sparse *x = &w->train.by_user;
+  return sparse_has(x, user, item) ? (double)x->value[sparse_find(x, user, item)] : 0;
+}
+
+static const uint32_t history_items[] = {2, 4, 9, 17, 28};
+static const float history_weights[] = {1, 3, 1, 2, 1};
+static const int64_t history_times[] = {NEWEST - 9 * DAY, NEWEST - 5 * DAY, NEWEST - 4 * DAY, NEWEST - DAY, NEWEST};
+
+history history_of(size_t count) {
+  return (history){.item = history_items,
+                   .weight = history_weights,
+                   .time_s = history_times,
+                   .count = count,
+                   .now_s = STORE_TIME_UNKNOWN};
+}
+
+/* ---- slow twins: scores [items] by the definition, in double ---- */
+
+void twin_popular(const world *w, const double *values, const recommender *r, const history *h, double *scores) {
+  (void)values, (void)r, (void)h;
+  for (uint32_t i = 0; i < w->items; i++) {
+    scores[i] = 0;
+    for (uint32_t u = 0; u < w->users; u++) scores[i] += x_of(w, u, i) > 0;
+  }
+}
+
+void twin_trending(const world *w, const double *values, const recommender *r, const history *h, double *scores) {
+  (void)r, (void)h;
+  int64_t newest = 0;
+  for (size_t e = 0; e < w->event_count; e++)
+    if (w->event[e].time_s > newest) newest = w->event[e].time_s;
+  memset(scores, 0, w->items * sizeof *scores);
+  for (size_t e = 0; e < w->event_count; e++)
+    scores[w->event[e].item] += pow(0.5, (double)(newest - w->event[e].time_s) / DAY / values[0]);
+}
+
+void twin_latest(const world *w, const double *values, const recommender *r, const history *h, double *scores) {
+  (void)values, (void)r, (void)h;
+  int64_t born[ITEMS], newest = INT64_MIN;
+  double oldest = 0;
+  for (uint32_t i = 0; i < w->items; i++) {
+    born[i] = w->born[i];
+    for (size_t e = 0; e < w->event_count && w->born[i] == STORE_TIME_UNKNOWN; e++)
+      if (w->event[e].item == i && (born[i] == STORE_TIME_UNKNOWN || w->event[e].time_s < born[i]))
+        born[i] = w->event[e].time_s;
+    if (born[i] > newest) newest = born[i];
+  }
+  for (uint32_t i = 0; i < w->items; i++) {
+    scores[i] = born[i] == STORE_TIME_UNKNOWN ? NAN : -log2(1 + (double)(newest - born[i]) / (7.0 * DAY));
+    if (scores[i] < oldest) oldest = scores[i];
+  }
+  for (uint32_t i = 0; i < w->items; i++)
+    if (isnan(scores[i])) scores[i] = oldest;
+}
+
+void twin_itemknn(const world *w, const double *values, const recommender *r, const history *h, double *scores) {
+  (void)r;
+  for (uint32_t t = 0; t < w->items; t++) {
+    scores[t] = 0;
+    for (size_t j = 0; j < h->count; j++) {
+      uint32_t other = h->item[j];
+      double together = 0;
+      if (other == t || w->train.popularity[t] == 0 || w->train.popularity[other] == 0) continue;
+      for (uint32_t u = 0; u < w->users; u++)
+        together += x_of(w, u, t) * x_of(w, u, other) * (count_of(w, u) > 0 ? pow(count_of(w, u), -2 * values[0]) : 0);
+      scores[t] += (double)h->weight[j] * together * pow((double)w->train.popularity[t], -values[1]) *
+                   pow((double)w->train.popularity[other], values[1] - 1);
+    }
+  }
+}
+
+/* Neighbours are taken one at a time, the most alike first, the smaller number first among equals. */
+void twin_userknn(const world *w, const double *values, const recommender *r, const history *h, double *scores) {
+  (void)r;
+  double alike[USERS], best = 0;
+  memset(scores, 0, w->items * sizeof *scores);
+  for (uint32_t u = 0; u < w->users; u++) {
+    alike[u] = 0;
+    for (size_t j = 0; j < h->count; j++)
+      if (x_of(w, u, h->item[j]) > 0) alike[u] += (double)h->weight[j] / sqrt((double)w->train.popularity[h->item[j]]);
+    alike[u] *= count_of(w, u) > 0 ? pow(count_of(w, u), -values[1]) : 0;
+  }
+  for (int n = 0; n < (int)values[0] && n < (int)w->users; n++) {
+    uint32_t nearest = 0;
+    for (uint32_t u = 1; u < w->users; u++)
+      if (alike[u] > alike[nearest] * (1 + 1e-6)) nearest = u;
+    if (!(alike[nearest] > 0)) break;
+    if (n == 0) best = alike[nearest];
+    for (uint32_t i = 0; i < w->items; i++)
+      if (x_of(w, nearest, i) > 0) scores[i] += pow(alike[nearest] / best, values[2]);
+    alike[nearest] = 0;
+  }
+}
+
+/* a [n, n] becomes its inverse, by Gauss and Jordan with pivots. */
+static void invert(double *a, size_t n) {
+  double *b = calloc(n * n, sizeof *b);
+  for (size_t i = 0; i < n; i++) b[i * n + i] = 1;
+  for (size_t c = 0; c < n; c++) {
+    size_t pivot = c;
+    for (size_t i = c; i < n; i++)
+      if (fabs(a[i * n + c]) > fabs(a[pivot * n + c])) pivot = i;
+    for (size_t k = 0; k < n; k++) {
+      double swap = a[c * n + k];
+      a[c * n + k] = a[pivot * n + k];
+      a[pivot * n + k] = swap;
+      swap = b[c * n + k];
+      b[c * n + k] = b[pivot * n + k];
+      b[pivot * n + k] = swap;
+    }
+    double scale = 1 / a[c * n + c];
+    for (size_t k = 0; k < n; k++) {
+      a[c * n + k] *= scale;
+      b[c * n + k] *= scale;
+    }
+    for (size_t i = 0; i < n; i++) {
+      double factor = a[i * n + c];
+      if (i == c || factor == 0) continue;
+      for (size_t k = 0; k < n; k++) {
+        a[i * n + k] -= factor * a[c * n + k];
+        b[i * n + k] -= factor * b[c * n + k];
+      }
+    }
+  }
+  memcpy(a, b, n * n * sizeof *a);
+  free(b);
+}
+
+static double dot_of(const features *f, uint32_t a, uint32_t b) {
+  double sum = 0;
+  if (!f->present[a] || !f->present[b]) return 0;
+  for (size_t d = 0; d < f->dim; d++) sum += (double)f->values[a * f->dim + d] * (double)f->values[b * f->dim + d];
+  return sum;
+}
+
+void score_of(const recommender *model, const history *h, float *scores) {
+  medley_error error;
+  recommender_scratch scratch = {0};
+  memset(scores, 0xA5, model->item_count * sizeof *scores); /* every score must be written */
+  assert_ok(model->kind->score(model, h, &scratch, scores, &error));
+  recommender_scratch_deinit(&scratch);
+}
+
+/* b [items, items] row j: what history item j adds to each item; zero rows and columns for items without events. */
+static void ease_by_definition(const world *w, double user_exponent, double ridge, double output_exponent,
+                               double content, double dropout, double *b) {
+  uint32_t n = w->items, a = 0, item[ITEMS];
+  double *p = calloc((size_t)n * n, sizeof *p), diagonal[ITEMS], mean = 0;
+  for (uint32_t i = 0; i < n; i++)
+    if (w->train.popularity[i] > 0) item[a++] = i;
+  for (uint32_t i = 0; i < a; i++)
+    for (uint32_t j = 0; j < a; j++)
+      for (uint32_t u = 0; u < w->users; u++)
+        if (count_of(w, u) > 0)
+          p[i * a + j] += x_of(w, u, item[i]) * x_of(w, u, item[j]) * pow(count_of(w, u), -2 * user_exponent);
+  for (uint32_t i = 0; i < a; i++) mean += (diagonal[i] = p[i * a + i]) / a;
+  for (uint32_t i = 0; i < a; i++)
+    for (uint32_t j = 0; j < a; j++)
+      for (size_t f = 0; f < 2; f++)
+        p[i * a + j] +=
+            content * mean * (double)content_share(w->features[f].name) * dot_of(&w->features[f], item[i], item[j]);
+  for (uint32_t i = 0; i < a; i++) p[i * a + i] += ridge * mean + dropout * diagonal[i];
+  invert(p, a);
+  memset(b, 0, (size_t)n * n * sizeof *b);
+  for (uint32_t j = 0; j < a; j++)
+    for (uint32_t i = 0; i < a; i++)
+      if (i != j) b[item[j] * n + item[i]] = -p[j * a + i] / p[i * a + i] * pow(diagonal[i] / mean, -output_exponent);
+  free(p);
+}
+
+void twin_ease(const world *w, const double *values, const recommender *r, const history *h, double *scores) {
+  (void)r;
+  double *b = calloc(ITEMS * ITEMS, sizeof *b);
+  ease_by_definition(w, values[0], values[1], values[2], values[3], values[4], b);
+  for (uint32_t i = 0; i < w->items; i++) {
+    scores[i] = 0;
+    for (size_t j = 0; j < h->count; j++) scores[i] += (double)h->weight[j] * b[h->item[j] * w->items + i];
+  }
+  free(b);
+}
+
+/* x [dim]: (unobserved Σ_k f_k f_kᵀ + Σ_k c_k f_k f_kᵀ + ridge I) x = Σ_k c_k f_k, c [count] with zeros for no event.
+ */
+static void ials_row(const double *factors, size_t count, size_t dim, double unobserved, double ridge, const double *c,
+                     double *x) {
+  double *a = calloc(dim * dim, sizeof *a), *right = calloc(dim, sizeof *right);
+  for (size_t k = 0; k < count; k++)
+    for (size_t d = 0; d < dim; d++) {
+      right[d] += c[k] * factors[k * dim + d];
+      for (size_t e = 0; e < dim; e++)
+        a[d * dim + e] += (unobserved + c[k]) * factors[k * dim + d] * factors[k * dim + e];
+    }
+  for (size_t d = 0; d < dim; d++) a[d * dim + d] += ridge;
+  invert(a, dim);
+  for (size_t d = 0; d < dim; d++) {
+    x[d] = 0;
+    for (size_t e = 0; e < dim; e++) x[d] += a[d * dim + e] * right[e];
+  }
+  free(a);
+  free(right);
+}
+
+/* The whole training, then the fold-in. Both sides count only rows with events, as the sums of the objective do. */
+void twin_ials(const world *w, const double *values, const recommender *model, const history *h, double *scores) {
+  (void)model;
+  size_t dim = (size_t)values[2];
+  double unobserved = values[0], lambda = values[1], c[USERS + ITEMS], x[512];
+  double *items = calloc(ITEMS * dim, sizeof *items), *users = calloc(USERS * dim, sizeof *users);
+  uint32_t active = 0, busy = 0;
+  rng r;
+  rng_seed(&r, w->data.seed);
+  for (uint32_t i = 0; i < w->items; i++) {
+    active += w->train.popularity[i] > 0;
+    for (size_t d = 0; d < dim; d++) {
+      double start = 0.1 / sqrt((double)dim) * rng_normal(&r);
+      items[i * dim + d] = w->train.popularity[i] > 0 ? start : 0;
+    }
+  }
+  for (uint32_t u = 0; u < w->users; u++) busy += count_of(w, u) > 0;
+  for (int sweep = 0; sweep < (int)values[3]; sweep++) {
+    for (uint32_t u = 0; u < w->users; u++) {
+      for (uint32_t i = 0; i < w->items; i++) c[i] = x_of(w, u, i);
+      if (count_of(w, u) > 0)
+        ials_row(items, w->items, dim, unobserved, lambda * (count_of(w, u) + unobserved * active), c, users + u * dim);
+    }
+    for (uint32_t i = 0; i < w->items; i++) {
+      double count = (double)w->train.popularity[i];
+      for (uint32_t u = 0; u < w->users; u++) c[u] = x_of(w, u, i);
+      if (count > 0)
+        ials_row(users, w->users, dim, unobserved, lambda * (count + unobserved * busy), c, items + i * dim);
+    }
+  }
+  memset(c, 0, sizeof c);
+  for (size_t j = 0; j < h->count; j++) c[h->item[j]] = (double)h->weight[j];
+  ials_row(items, w->items, dim, unobserved, lambda * ((double)h->count + unobserved * active), c, x);
+  for (uint32_t i = 0; i < w->items; i++) {
+    scores[i] = 0;
+    for (size_t d = 0; d < dim; d++) scores[i] += x[d] * items[i * dim + d];
+  }
+  free(items);
+  free(users);
+}
+
+static double sides_at(const world *w, uint32_t item) { return w->has_text[item] + w->has_tags[item]; }
+
+void twin_content(const world *w, const double *values, const recommender *r, const history *h, double *scores) {
+  (void)values, (void)r;
+  double mass = 0;
+  for (size_t j = 0; j < h->count; j++) mass += (double)h->weight[j];
+  for (uint32_t i = 0; i < w->items; i++) {
+    scores[i] = 0;
+    for (size_t j = 0; j < h->count; j++)
+      for (size_t p = 0; p < 2; p++) {
+        double sides = sides_at(w, i) * sides_at(w, h->item[j]);
+        if (sides > 0) scores[i] += (double)h->weight[j] / mass * dot_of(&w->features[p], h->item[j], i) / sqrt(sides);
+      }
+  }
+}
+
+/* Ridge regression in its dual form, over every item with events; of the values of λ that are tried, the one that the
+ * fit chose. */
+static void popular_by_definition(const world *w, double lambda, double *scores) {
+  uint32_t a = 0, item[ITEMS];
+  double k[ITEMS * ITEMS] = {0}, alpha[ITEMS] = {0}, mean = 0;
+  for (uint32_t i = 0; i < w->items; i++)
+    if (w->train.popularity[i] > 0) item[a++] = i;
+  for (uint32_t i = 0; i < a; i++) mean += log(1 + (double)w->train.popularity[item[i]]) / a;
+  for (uint32_t i = 0; i < a; i++)
+    for (uint32_t j = 0; j < a; j++) {
+      k[i * a + j] = 1 + (i == j ? lambda : 0);
+      for (size_t p = 0; p < 2; p++)
+        k[i * a + j] += (double)content_share(w->features[p].name) * dot_of(&w->features[p], item[i], item[j]);
+    }
+  invert(k, a);
+  for (uint32_t i = 0; i < a; i++)
+    for (uint32_t j = 0; j < a; j++) alpha[i] += k[i * a + j] * (log(1 + (double)w->train.popularity[item[j]]) - mean);
+  for (uint32_t i = 0; i < w->items; i++) {
+    scores[i] = 0;
+    for (uint32_t j = 0; j < a; j++) {
+      double near = 1;
+      for (size_t p = 0; p < 2; p++)
+        near += (double)content_share(w->features[p].name) * dot_of(&w->features[p], i, item[j]);
+      scores[i] += alpha[j] * near;
+    }
+  }
+}
+
+void twin_content_popular(const world *w, const double *values, const recommender *r, const history *h,
+                          double *scores) {
+  (void)values;
+  static const double lambdas[] = {0.3, 1, 3, 10, 30};
+  float given[ITEMS];
+  double tried[ITEMS], closest = INFINITY;
+  score_of(r, h, given);
+  for (size_t l = 0; l < sizeof lambdas / sizeof *lambdas; l++) {
+    double away = 0;
+    popular_by_definition(w, lambdas[l], tried);
+    for (uint32_t i = 0; i < w->items; i++) away += fabs(tried[i] - (double)given[i]);
+    if (away >= closest) continue;
+    closest = away;
+    memcpy(scores, tried, w->items * sizeof *scores);
+  }
+}
+
+/* Kernel ridge in its dual form, with the weights and λ that the fit found: score(i) = x B (K + λI)⁻¹ k(i). */
+void twin_content_map(const world *w, const double *values, const recommender *r, const history *h, double *scores) {
+  (void)r;
+  medley_error error;
+  active_items active;
+  content_parts parts;
+  content_map_fit found;
+  content_map_settings settings = {.ridge = values[0], .output_exponent = values[1], .seed = w->data.seed};
+  content_parts_init(&parts, w->features, 2);
+  assert_ok(active_items_find(&w->train, &active, &error));
+  assert_ok(content_map_solve(&w->train, &active, &parts, &settings, &found, &error));
+  uint32_t a = active.count;
+  double *b = calloc(ITEMS * ITEMS, sizeof *b), *k = calloc((size_t)a * a, sizeof *k), right[ITEMS] = {0}, dual[ITEMS];
+  ease_by_definition(w, 0.35, values[0], values[1], 0, 0.33, b);
+  for (uint32_t p = 0; p < a; p++) {
+    for (uint32_t q = 0; q < a; q++) {
+      k[p * a + q] = (double)found.weight[2] + (p == q ? (double)found.lambda : 0);
+      for (size_t m = 0; m < 2; m++)
+        k[p * a + q] += (double)found.weight[m] * dot_of(&w->features[m], active.item[p], active.item[q]);
+    }
+    for (size_t j = 0; j < h->count; j++) right[p] += (double)h->weight[j] * b[h->item[j] * w->items + active.item[p]];
+  }
+  invert(k, a);
+  for (uint32_t p = 0; p < a; p++) {
+    dual[p] = 0;
+    for (uint32_t q = 0; q < a; q++) dual[p] += k[p * a + q] * right[q];
+  }
+  for (uint32_t i = 0; i < w->items; i++) {
+    scores[i] = 0;
+    for (uint32_t p = 0; p < a; p++) {
+      double kernel = (double)found.weight[2];
+      for (size_t m = 0; m < 2; m++) kernel += (double)found.weight[m] * dot_of(&w->features[m], active.item[p], i);
+      scores[i] += dual[p] * kernel;
+    }
+  }
+  free(b);
+  free(k);
+  active_items_deinit(&active);
+  mem_free(found.history_factors);
+  mem_free(found.projection);
+}

@@ -1,0 +1,49 @@
+/* tests/unit/recommend_twins.h: a small world, and every recommender once more from the formula in its file, slowly and
+ * in double precision. */
+#ifndef TESTS_RECOMMEND_TWINS_H
+#define TESTS_RECOMMEND_TWINS_H
+
+#include "recommend/recommender.h"
+
+#define USERS 40
+#define ITEMS 30
+#define WARM 26 /* the items from here on have no event */
+#define TEXT_DIM 6
+#define TAGS_DIM 4
+#define DAY 86400
+#define NEWEST 1700000000
+
+typedef struct world {
+  uint32_t users, items;
+  event event[USERS * ITEMS];
+  size_t event_count;
+  interactions train;
+  float text[ITEMS * TEXT_DIM], tags[ITEMS * TAGS_DIM];
+  uint8_t has_text[ITEMS], has_tags[ITEMS];
+  features features[2];
+  int64_t born[ITEMS];
+  recommender_data data;
+} world;
+
+/* Users like items of their own half; some events are worth more than others. Items from `warm` on have no event. */
+world *world_create(uint32_t users, uint32_t items, uint32_t warm);
+void world_free(world *w);
+/* The first `count` of five entries; the last is an item nobody has chosen yet. */
+history history_of(size_t count);
+void score_of(const recommender *model, const history *h, float *scores);
+
+/* scores [items] by the definition. */
+typedef void (*twin)(const world *w, const double *values, const recommender *r, const history *h, double *scores);
+
+void twin_popular(const world *w, const double *values, const recommender *r, const history *h, double *scores);
+void twin_trending(const world *w, const double *values, const recommender *r, const history *h, double *scores);
+void twin_latest(const world *w, const double *values, const recommender *r, const history *h, double *scores);
+void twin_itemknn(const world *w, const double *values, const recommender *r, const history *h, double *scores);
+void twin_userknn(const world *w, const double *values, const recommender *r, const history *h, double *scores);
+void twin_ease(const world *w, const double *values, const recommender *r, const history *h, double *scores);
+void twin_ials(const world *w, const double *values, const recommender *r, const history *h, double *scores);
+void twin_content(const world *w, const double *values, const recommender *r, const history *h, double *scores);
+void twin_content_popular(const world *w, const double *values, const recommender *r, const history *h, double *scores);
+void twin_content_map(const world *w, const double *values, const recommender *r, const history *h, double *scores);
+
+#endif
