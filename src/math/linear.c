@@ -5,6 +5,7 @@
  * OpenBLAS runs on one thread inside a parallel region, so all of this may be called there.
  */
 #include "math/linear.h"
+#include "math/vector.h"
 
 #include <assert.h>
 #include <cblas.h>
@@ -37,6 +38,10 @@ void matrix_mirror_upper(float *c, size_t n) {
     for (size_t column = 0; column <= row; column += TILE)
       for (size_t r = row; r < row + TILE && r < n; r++)
         for (size_t k = column; k < column + TILE && k < r; k++) c[r * n + k] = c[k * n + r];
+}
+
+void matrix_times_vector(size_t rows, size_t dim, const float *a, const float *x, float *y) {
+  for (size_t r = 0; r < rows; r++) y[r] = vector_dot(a + r * dim, x, dim);
 }
 
 void matrix_gram(size_t m, size_t n, float alpha, const float *a, float beta, float *c) {

@@ -8,7 +8,6 @@
  * The dot products are taken in the RANK leading directions of φ: thirteen hundred columns a row made this the slowest
  * model of all, for the fourth decimal of a similarity.
  */
-#include <cblas.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -136,8 +135,7 @@ static medley_status content_score(const recommender *r, const history *h, recom
   memset(u, 0, m->rank * sizeof *u);
   for (size_t j = 0; j < h->count; j++)
     vector_add_scaled(u, h->weight[j] / mass, m->factors + (size_t)h->item[j] * m->rank, m->rank);
-  cblas_sgemv(CblasRowMajor, CblasNoTrans, (int)r->item_count, (int)m->rank, 1, m->factors, (int)m->rank, u, 1, 0,
-              scores, 1);
+  matrix_times_vector(r->item_count, m->rank, m->factors, u, scores);
   return MEDLEY_OK;
 }
 

@@ -3,7 +3,6 @@
  * alike. */
 #include "recommend/content_map.h"
 
-#include <cblas.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -120,8 +119,7 @@ static medley_status content_map_score(const recommender *r, const history *h, r
   const content_map *m = (const content_map *)r;
   const float *u = user_place(m, h, scratch);
   if (u == NULL) return error_memory(err, "scores");
-  cblas_sgemv(CblasRowMajor, CblasNoTrans, (int)r->item_count, (int)m->rank, 1, m->item_factors, (int)m->rank, u, 1, 0,
-              scores, 1);
+  matrix_times_vector(r->item_count, m->rank, m->item_factors, u, scores);
   return MEDLEY_OK;
 }
 

@@ -15,7 +15,6 @@
  *
  * Beyond EASE_ITEMS_MAX items, B is replaced by V Vᵀ of a truncated SVD.
  */
-#include <cblas.h>
 #include <math.h>
 #include <string.h>
 

@@ -85,6 +85,8 @@ static medley_status content_add(const features *list, size_t count, const activ
   size_t a = active->count;
   for (size_t p = 0; p < count; p++) {
     const features *f = &list[p];
+    /* What counts a tenth is not worth the product of its thousand columns with themselves. */
+    if (content_share(f->name) < 0.2f) continue;
     mem_free(rows);
     TRY_NEW(rows, a * f->dim + 1, "features");
     for (size_t i = 0; i < a; i++)

@@ -181,8 +181,7 @@ static medley_status ials_score(const recommender *r, const history *h, recommen
     return MEDLEY_OK;
   }
   medley_status status = row_solve(m->factors, dim, m->gram, ridge, h->item, h->weight, h->count, a, rows, x, err);
-  if (status == MEDLEY_OK)
-    cblas_sgemv(CblasRowMajor, CblasNoTrans, (int)r->item_count, (int)dim, 1, m->factors, (int)dim, x, 1, 0, scores, 1);
+  if (status == MEDLEY_OK) matrix_times_vector(r->item_count, dim, m->factors, x, scores);
   return status;
 }
 
