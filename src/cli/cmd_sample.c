@@ -30,11 +30,12 @@ static medley_status run(const arguments *a, console *c, medley_error *err) {
   medley_sample_report report;
   medley_progress progress = console_progress(c);
   const char *folder = arguments_text(a, "folder");
-  long long clips = arguments_integer(a, "clips", MEDLEY_SAMPLE_CLIPS_DEFAULT);
+  /* In the library 0 means the default, which fits a small catalogue; none is a negative number. */
+  long long clips = arguments_integer(a, "clips", 0);
   const medley_sample_options options = {.items = (uint32_t)arguments_integer(a, "items", 0),
                                          .users = (uint32_t)arguments_integer(a, "users", 0),
                                          .events_per_user = (uint32_t)arguments_integer(a, "events", 0),
-                                         .clips = clips == 0 ? -1 : (int32_t)clips,
+                                         .clips = arguments_has(a, "clips") && clips == 0 ? -1 : (int32_t)clips,
                                          .seed = (uint64_t)arguments_integer(a, "seed", 0)};
   TRY(medley_sample_create(folder, &options, &progress, &report, err));
   TRY(report_show(c, folder, &report, err));
