@@ -18,6 +18,7 @@
 #define SEEN_MAX ((size_t)8 << 20) /* distinct terms met while fitting; later new ones are passed over */
 #define SMALL_CATALOGUE 50         /* below so many texts a term seen once is kept, else it must be seen twice */
 #define CHUNK 512
+#define SMALL_RANK 128 /* directions of a small catalogue, as far as it has texts */
 #define SVD_ITERATIONS \
   2 /* four find the last of 256 directions a little better and retrieve no better, in twice the time */
 
@@ -231,6 +232,10 @@ static medley_status build_projection(const sparse *matrix, const text_lsa *l, l
   medley_status status = MEDLEY_OK;
   float *singular = NULL;
   size_t rank = l->dim_wanted;
+  /* Unless a number was asked for: more directions than a third of the texts learn the texts by heart, and cost their
+   * square. */
+  if (rank == TEXT_LSA_DIM_DEFAULT && rank > matrix->rows / 3)
+    rank = matrix->rows / 3 > SMALL_RANK ? matrix->rows / 3 : SMALL_RANK;
   if (rank > matrix->rows) rank = matrix->rows;
   if (rank > matrix->columns) rank = matrix->columns;
   TRY_NEW(singular, rank, "singular values");

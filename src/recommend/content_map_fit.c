@@ -134,11 +134,13 @@ static medley_status part_reduce(reduced_parts *r, size_t p, size_t active, uint
   medley_status status = MEDLEY_OK;
   float *cut = NULL, *values = NULL;
   size_t rank = 0;
-  if (f->dim <= PART_DIM_MAX) return MEDLEY_OK;
-  TRY_NEW(r->directions[p], f->dim * PART_DIM_CUT, "features");
-  TRY_NEW(values, PART_DIM_CUT, "features");
-  TRY(matrix_svd_truncated(f->values, active, f->dim, PART_DIM_CUT, 1, seed, NULL, values, r->directions[p], &rank,
-                           err));
+  size_t wanted = f->dim <= PART_DIM_MAX ? f->dim : PART_DIM_CUT;
+  /* More directions than a quarter of the items learn the items by heart. */
+  if (wanted > PART_DIM_CUT && wanted > active / 4) wanted = active / 4 > PART_DIM_CUT ? active / 4 : PART_DIM_CUT;
+  if (wanted >= f->dim) return MEDLEY_OK;
+  TRY_NEW(r->directions[p], f->dim * wanted, "features");
+  TRY_NEW(values, wanted, "features");
+  TRY(matrix_svd_truncated(f->values, active, f->dim, wanted, 1, seed, NULL, values, r->directions[p], &rank, err));
   TRY_NEW(cut, active * rank + 1, "features");
   matrix_multiply(false, false, active, rank, f->dim, 1, f->values, r->directions[p], 0, cut);
   mem_free(r->values[p]);

@@ -78,24 +78,46 @@ done:
   return status;
 }
 
+/* With fewer items than columns, the same β through the items: β = Φᵀ (Φ Φᵀ + λ I)⁻¹ y. targets is overwritten. */
+static medley_status regression_solve_dual(const regression *g, const float *rows, float *targets, size_t count,
+                                           float lambda, float *beta, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  float *k = NULL;
+  TRY_NEW(k, count * count + 1, "features");
+  matrix_multiply(false, true, count, count, g->dim, 1, rows, rows, 0, k);
+  for (size_t i = 0; i < count; i++) k[i * count + i] += lambda;
+  TRY(matrix_solve_spd(k, count, targets, 1, err));
+  for (size_t i = 0; i < count; i++) vector_add_scaled(beta, targets[i], rows + i * g->dim, g->dim);
+done:
+  mem_free(k);
+  return status;
+}
+
 /* β [dim] from the rows that are not held out, or from all. */
 static medley_status regression_solve(const regression *g, bool all, float lambda, float *beta, medley_error *err) {
   medley_status status = MEDLEY_OK;
-  float *rows = NULL, *a = NULL;
+  float *rows = NULL, *targets = NULL, *a = NULL;
   size_t count = 0;
   TRY_NEW(rows, g->rows * g->dim + 1, "features");
-  TRY_NEW(a, g->dim * g->dim, "features");
+  TRY_NEW(targets, g->rows + 1, "popularity");
   memset(beta, 0, g->dim * sizeof *beta);
   for (size_t i = 0; i < g->rows; i++) {
     if (!all && g->held[i]) continue;
-    memcpy(rows + count++ * g->dim, g->phi + i * g->dim, g->dim * sizeof *rows);
-    vector_add_scaled(beta, g->target[i], g->phi + i * g->dim, g->dim);
+    memcpy(rows + count * g->dim, g->phi + i * g->dim, g->dim * sizeof *rows);
+    targets[count++] = g->target[i];
   }
+  if (count < g->dim) {
+    TRY(regression_solve_dual(g, rows, targets, count, lambda, beta, err));
+    goto done;
+  }
+  TRY_NEW(a, g->dim * g->dim, "features");
+  for (size_t i = 0; i < count; i++) vector_add_scaled(beta, targets[i], rows + i * g->dim, g->dim);
   matrix_gram(count, g->dim, 1, rows, 0, a);
   for (size_t d = 0; d < g->dim; d++) a[d * g->dim + d] += lambda;
   TRY(matrix_solve_spd(a, g->dim, beta, 1, err));
 done:
   mem_free(rows);
+  mem_free(targets);
   mem_free(a);
   return status;
 }
