@@ -28,6 +28,21 @@ medley_status dataset_represent(medley_workspace *w, dataset *data, const uint8_
   return represent_catalogue(&data->items, w->kind, w->store, &options, progress, &data->content, err);
 }
 
+medley_status dataset_settings(const medley_workspace *w, uint64_t *seed, int *threads, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  double value;
+  if (*seed == 0) {
+    TRY(config_number(&w->config, "train.seed", 1, 9e15, 1, &value, err));
+    *seed = (uint64_t)value;
+  }
+  if (*threads == 0) {
+    TRY(config_number(&w->config, "train.threads", 0, 1024, 0, &value, err));
+    *threads = (int)value;
+  }
+done:
+  return status;
+}
+
 fit_input dataset_fit_input(const dataset *data, const uint8_t *label) {
   return (fit_input){
       .items = &data->items, .log = &data->log, .weights = &data->weights, .content = data->content, .label = label};

@@ -19,6 +19,8 @@ medley_status dataset_load(medley_workspace *w, const medley_progress *progress,
 /* fit_items [items]: what encoders and normalisers may learn from; NULL: all. Replaces data->content. */
 medley_status dataset_represent(medley_workspace *w, dataset *data, const uint8_t *fit_items, uint64_t seed, bool fresh,
                                 const medley_progress *progress, medley_error *err) MEDLEY_CHECK;
+/* Zero stands for what medley.conf says: train.seed (1) and train.threads (0: all processors). */
+medley_status dataset_settings(const medley_workspace *w, uint64_t *seed, int *threads, medley_error *err) MEDLEY_CHECK;
 fit_input dataset_fit_input(const dataset *data, const uint8_t *label);
 void dataset_deinit(dataset *data);
 

@@ -425,8 +425,10 @@ medley_status medley_evaluate(medley_workspace *workspace, const medley_evaluate
   e->w = workspace;
   e->options = options ? options : &usual;
   e->progress = progress;
-  e->seed = e->options->seed ? e->options->seed : 1;
-  if (e->options->threads > 0) omp_set_num_threads(e->options->threads);
+  int threads = e->options->threads;
+  e->seed = e->options->seed;
+  TRY(dataset_settings(workspace, &e->seed, &threads, err));
+  if (threads > 0) omp_set_num_threads(threads);
   TRY(evaluation_run(e, &report, err));
   *json = json_to_text(report);
   if (*json == NULL) {

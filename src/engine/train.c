@@ -107,7 +107,7 @@ static medley_status train_run(medley_workspace *w, const medley_train_options *
   fit_result fit = {0};
   space *shared = NULL;
   double started = clock_now_s();
-  uint64_t seed = o->seed ? o->seed : 1;
+  uint64_t seed = o->seed;
   TRY(dataset_load(w, progress, &data, err));
   if (data.items.count == 0)
     FAIL(err, MEDLEY_ERR_USAGE, "the workspace has no items yet: import some first (medley import --help)");
@@ -162,8 +162,10 @@ medley_status medley_train(medley_workspace *workspace, const medley_train_optio
   const medley_train_options *o = options ? options : &usual;
   int before = omp_get_max_threads();
   if (report_json != NULL) *report_json = NULL;
-  if (o->threads > 0) omp_set_num_threads(o->threads);
-  TRY(train_run(workspace, o, progress, &report, &number, err));
+  medley_train_options settled = *o;
+  TRY(dataset_settings(workspace, &settled.seed, &settled.threads, err));
+  if (settled.threads > 0) omp_set_num_threads(settled.threads);
+  TRY(train_run(workspace, &settled, progress, &report, &number, err));
   json_object_set_new(report, "generation", json_integer((json_int_t)number));
   text = json_to_text(report);
   if (text == NULL) {
