@@ -80,7 +80,9 @@ static medley_status prompt(int tty, const char *question, char *out, medley_err
   if (tcsetattr(tty, TCSAFLUSH, &silent) != 0 || !tty_write(tty, question))
     return error_set_errno(err, MEDLEY_ERR_IO, errno, "the terminal");
   medley_status status = line_read(tty, out, err);
-  bool good = tty_write(tty, "\n") & (tcsetattr(tty, TCSAFLUSH, &before) == 0);
+  /* The terminal gets its echo back whether or not the line end could be written. */
+  bool good = tcsetattr(tty, TCSAFLUSH, &before) == 0;
+  good = tty_write(tty, "\n") && good;
   if (status == MEDLEY_OK && !good) status = error_set_errno(err, MEDLEY_ERR_IO, errno, "the terminal");
   return status;
 }
