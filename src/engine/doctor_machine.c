@@ -120,12 +120,12 @@ static void worker_check(doctor *d) {
 
 static void fonts_check(doctor *d) {
   static const struct {
-    const char *language, *name, *package;
-  } wanted[] = {{"en", "Latin letters", "fonts-dejavu-core"},
-                {"zh-cn", "Chinese", "fonts-droid-fallback"},
-                {"ja", "Japanese", "fonts-droid-fallback"}};
+    const char *letters, *name, *package;
+  } wanted[] = {{"Aé", "Latin letters", "fonts-dejavu-core"},
+                {"的中国红连衣裙", "Chinese", "fonts-droid-fallback"},
+                {"あのアン日本", "Japanese", "fonts-droid-fallback"}};
   for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) {
-    bool covered = fonts_cover(wanted[i].language);
+    bool covered = fonts_cover(wanted[i].letters);
     doctor_find(d, "fonts", covered,
                 covered ? "there is a font for %s" : "there is no font for %s: captions will be boxes; install %s",
                 wanted[i].name, wanted[i].package);

@@ -1,10 +1,11 @@
-/* media/fonts.h: whether this machine has letters for a language: captions in other scripts are boxes without them. */
+/* media/fonts.h: whether this machine has letters for a text: captions in other scripts are boxes without them. */
 #ifndef MEDIA_FONTS_H
 #define MEDIA_FONTS_H
 
 #include <stdbool.h>
 
-/* language: ISO 639-1, with a country where scripts differ ("zh-cn"). Starts fontconfig on first use. */
-bool fonts_cover(const char *language);
+/* letters: a few of the script's own, UTF-8. True when one installed font holds all of them; false also for broken
+ * UTF-8. Starts fontconfig on first use. */
+bool fonts_cover(const char *letters);
 
 #endif

@@ -66,7 +66,8 @@ static void test_machine(void **state) {
   assert_true(found(report, "workers", true, "decoded a test picture"));
   assert_true(found(report, "OpenBLAS", true, "threads") || found(report, "OpenBLAS", false, "threads"));
   assert_true(found(report, "fonts", true, "Latin") || found(report, "fonts", false, "Latin"));
-  assert_false(fonts_cover("tlh-aa-nowhere"));
+  assert_false(fonts_cover("\U0010FFFD")); /* private use: no font */
+  assert_false(fonts_cover("\xff"));
   json_decref(report);
 }
 
