@@ -4,6 +4,8 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #ifdef MEDLEY_FAULTS
 #include <stdatomic.h>
@@ -60,6 +62,38 @@ void *mem_resize(void *block, size_t count, size_t size) {
 }
 
 void mem_free(void *block) { free(block); }
+
+#define HUGE_PAGE_BYTES ((size_t)2 << 20)
+
+/* munmap of whole pages; 0 pages is none. */
+static void pages_unmap(unsigned char *from, const unsigned char *to) {
+  if (from < to) munmap(from, (size_t)(to - from));
+}
+
+static bool pages_round(size_t *bytes) {
+  size_t page = (size_t)sysconf(_SC_PAGESIZE);
+  if (*bytes > PTRDIFF_MAX - 2 * HUGE_PAGE_BYTES) return false;
+  *bytes = (*bytes + (*bytes == 0) + page - 1) & ~(page - 1);
+  return true;
+}
+
+void *mem_map(size_t bytes, bool huge) {
+  if (!pages_round(&bytes) || fault_due()) return NULL;
+  size_t spare = huge ? HUGE_PAGE_BYTES : 0;
+  unsigned char *start = mmap(NULL, bytes + spare, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (start == MAP_FAILED) return NULL;
+  if (!huge) return start;
+  /* mmap aligns to small pages: take 2 MiB more, and give back what lies before and behind the aligned piece. */
+  unsigned char *block = start + (-(uintptr_t)start & (HUGE_PAGE_BYTES - 1));
+  pages_unmap(start, block);
+  pages_unmap(block + bytes, start + bytes + spare);
+  madvise(block, bytes, MADV_HUGEPAGE);
+  return block;
+}
+
+void mem_unmap(void *block, size_t bytes) {
+  if (block != NULL && pages_round(&bytes)) pages_unmap(block, (unsigned char *)block + bytes);
+}
 
 char *mem_strndup(const char *text, size_t length) {
   if (text == NULL || length == SIZE_MAX) return NULL;

@@ -22,6 +22,13 @@ void mem_free(void *block);
 char *mem_strdup(const char *text);
 char *mem_strndup(const char *text, size_t length);
 
+/* Zeroed pages straight from the system, for blocks of MiBs that live long; NULL on failure. huge: starts on a multiple
+ * of 2 MiB and asks for huge pages, so that a random walk through it costs fewer page-table walks (a wish: the system
+ * may be set otherwise). Unmap with the same size. LeakSanitizer looks for no pointers in here: what hangs from such a
+ * block alone counts as lost. */
+void *mem_map(size_t bytes, bool huge);
+void mem_unmap(void *block, size_t bytes); /* NULL is fine */
+
 /* Grows *block so that it holds at least `need` elements of `size` bytes; *capacity counts elements. Doubles. False on
  * failure, with block and capacity unchanged. */
 bool mem_grow(void **block, size_t *capacity, size_t need, size_t size);

@@ -74,6 +74,28 @@ static void test_maps(void **state) {
   intmap_deinit(&n);
 }
 
+static void test_pages(void **state) {
+  (void)state;
+  static const size_t sizes[] = {0, 1, 4096, 5000, (2 << 20) - 1, 2 << 20, (6 << 20) + 1};
+  for (size_t i = 0; i < 2 * (sizeof sizes / sizeof *sizes); i++) {
+    size_t bytes = sizes[i / 2];
+    unsigned char *block = mem_map(bytes, i & 1);
+    assert_non_null(block);
+    assert_int_equal((uintptr_t)block & (i & 1 ? (2 << 20) - 1 : 4095), 0);
+    for (size_t b = 0; b < bytes; b++) assert_true(block[b] == 0);
+    memset(block, 0xA5, bytes);
+    mem_unmap(block, bytes);
+  }
+  assert_null(mem_map(SIZE_MAX, false));
+  assert_null(mem_map(PTRDIFF_MAX, true));
+  mem_unmap(NULL, 4096);
+#ifdef MEDLEY_FAULTS
+  memory_fault_after(1);
+  assert_null(mem_map(4096, true));
+  assert_true(memory_fault_struck());
+#endif
+}
+
 static void test_files(void **state) {
   (void)state;
   medley_error error;
@@ -160,9 +182,9 @@ static void test_rng(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_utf8),   cmocka_unit_test(test_strbuf_limit), cmocka_unit_test(test_numbers),
-      cmocka_unit_test(test_maps),   cmocka_unit_test(test_files),        cmocka_unit_test(test_json_limits),
-      cmocka_unit_test(test_config), cmocka_unit_test(test_rng),
+      cmocka_unit_test(test_utf8),        cmocka_unit_test(test_strbuf_limit), cmocka_unit_test(test_numbers),
+      cmocka_unit_test(test_maps),        cmocka_unit_test(test_pages),        cmocka_unit_test(test_files),
+      cmocka_unit_test(test_json_limits), cmocka_unit_test(test_config),       cmocka_unit_test(test_rng),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
