@@ -1,54 +1,105 @@
-/* index/index.h: nearest vectors. One kind a file; "exact" scans all. */
+/* index/index.h: what an index kind is: a way to find the nearest rows. One kind a file or folder of files.
+ *
+ * The set above (set.h, public as include/medley/index.h) owns ids, rows, filters, journal and file, and gives a kind
+ * slots to link and queries to answer. So "exact", "hnsw" and "ivfpq" differ in nothing but how they find.
+ *
+ * Threads: insert, remove, repair, write are called by one thread at a time (the set's writer lock), search and
+ * search_batch by any number beside them, without waiting. A slot that `repair` gave back is used again only after
+ * every search that had begun before has ended (guard.h).
+ */
 #ifndef INDEX_INDEX_H
 #define INDEX_INDEX_H
 
-#include "base/error.h"
-#include "math/vector.h"
+#include <medley/progress.h>
 
-typedef enum index_distance { INDEX_COSINE, INDEX_DOT, INDEX_L2 } index_distance;
+#include "index/rows.h"
 
-typedef struct index_set index_set; /* each kind lays out its own, beginning with `const index_kind *kind` */
+struct index_file;
+struct index_file_writer;
+
+/* 0 is the default everywhere. */
+typedef struct index_options {
+  size_t links;          /* hnsw: M, links per node and layer, twice as many on the lowest; 2..128, default 16 */
+  size_t build_breadth;  /* hnsw: efConstruction, default 200 */
+  size_t search_breadth; /* hnsw: ef; ivfpq: lists looked at; default by kind */
+  size_t lists;          /* ivfpq: inverted lists, default 4 sqrt(count) */
+  size_t code_bytes;     /* ivfpq: bytes of a product code, default dim / 8 */
+  uint64_t seed;
+} index_options;
+
+/* Which slots may be answered. Made by filter.h or from ids; read-only during the search. */
+typedef struct index_allow {
+  const uint64_t *words; /* a bit per slot, [(slots + 63) / 64] */
+  size_t slots;          /* bits; a slot beyond is not allowed */
+  size_t count;          /* bits set */
+} index_allow;
 
 typedef struct index_query {
-  const float *vector; /* [dim], finite */
-  const uint8_t *skip; /* [count] nonzero: left out (filters, seen, absent); may be NULL */
+  const row_query *query;
+  const index_allow *allow; /* NULL: every alive slot */
   size_t k;
+  size_t breadth;      /* 0: the index's own search_breadth */
+  bool exact;          /* look at everything whatever the kind */
 } index_query;
 
-/* Many queries at once, which the matrix product of BLAS answers several times faster than one after the other. */
-typedef struct index_batch {
-  const float *vectors; /* [count, dim], finite */
-  size_t count;
-  const uint8_t *skip; /* as above, the same for all queries */
-  size_t k;
-} index_batch;
+typedef struct index_effort {
+  bool exact;       /* every allowed row was compared with the query itself */
+  size_t distances; /* rows compared */
+} index_effort;
 
-typedef struct index_kind {
-  const char *name; /* "exact" */
-  const char *summary;
-  /* values [count, dim] are borrowed for the life of the index and must be finite where present; present [count] may
-   * be NULL (all are). */
-  medley_status (*create)(const float *values, const uint8_t *present, size_t count, size_t dim,
-                          index_distance distance, index_set **out, medley_error *err);
-  /* Best first into out [k], equal scores by smaller index; score is the cosine, the dot product or minus the squared
-   * distance. The cosine of a zero vector is 0. *found is below k when fewer are left. Thread-safe. */
-  medley_status (*search)(const index_set *s, const index_query *q, scored *out, size_t *found, medley_error *err);
-  /* The same for a batch: query i's answers in out [i * k ..], their number in found [i]. Scores may differ from those
-   * of `search` in the last digits. Thread-safe. */
-  medley_status (*search_batch)(const index_set *s, const index_batch *b, scored *out, size_t *found,
-                                medley_error *err);
-  void (*free)(index_set *s);
-} index_kind;
+typedef struct index_kind index_kind;
 
-struct index_set {
+/* Each kind lays out its own, beginning with this. */
+typedef struct index_structure {
   const index_kind *kind;
+  const rows *rows; /* borrowed */
+} index_structure;
+
+typedef struct index_check {
+  size_t alive, reachable, one_way, dead_links, broken; /* of the lowest layer; broken: a fault that must not be */
+  size_t degree_min, degree_max;
+  double degree_mean;
+  char fault[256]; /* the first broken thing in words; "" when there is none */
+} index_check;
+
+struct index_kind {
+  const char *name, *summary;
+  bool exact; /* always: its recall is 1 by construction */
+  medley_status (*create)(const rows *rows, const index_options *o, index_structure **out, medley_error *err);
+  /* The rows are set and alive already. Runs over all threads of OpenMP. On error, or when progress asks to stop, the
+   * first *linked of them are findable and the rest is as before. */
+  medley_status (*insert)(index_structure *s, const uint32_t *slots, size_t count, const medley_progress *progress,
+                          size_t *linked, medley_error *err);
+  /* The row is dead already and not answered any more; a kind with links notes that they are to be repaired. NULL:
+   * nothing to do. */
+  void (*remove)(index_structure *s, uint32_t slot);
+  /* Mends what dead rows left, at most about `budget` rows looked at (SIZE_MAX: all); *freed counts slots that nothing
+   * names any more, written to out [the dead there are]. NULL: slots are free at once. */
+  medley_status (*repair)(index_structure *s, size_t budget, uint32_t *out, size_t *freed, medley_error *err);
+  /* Best first into out [k]; equal scores by smaller slot. */
+  medley_status (*search)(const index_structure *s, const index_query *q, scored *out, size_t *found,
+                          index_effort *effort, medley_error *err);
+  /* queries [count]; query i's answers in out [i * k ..]. NULL: the set asks one after the other, over threads. */
+  medley_status (*search_batch)(const index_structure *s, const index_query *q, const row_query *queries, size_t count,
+                                scored *out, size_t *found, index_effort *effort, medley_error *err);
+  size_t (*bytes)(const index_structure *s); /* own memory beside the rows */
+  medley_status (*check)(const index_structure *s, index_check *out, medley_error *err); /* NULL: nothing to check */
+  /* Sections of the file, and back: every number is checked before it is trusted. A mapped section may be used in place
+   * and written to (the mapping is private). NULL: there is nothing to keep. */
+  medley_status (*write)(const index_structure *s, struct index_file_writer *w, medley_error *err);
+  medley_status (*open)(const rows *rows, const index_options *o, const struct index_file *f, index_structure **out,
+                        medley_error *err);
+  void (*free)(index_structure *s);
 };
 
 extern const index_kind *const index_kinds[]; /* ended by NULL */
 const index_kind *index_kind_find(const char *name);
-const char *index_distance_name(index_distance d);
 
-/* The kinds, one file each. */
+/* The kinds. */
 extern const index_kind index_exact;
+
+static inline bool index_allows(const index_allow *a, uint32_t slot) {
+  return a == NULL || (slot < a->slots && a->words[slot >> 6] >> (slot & 63) & 1);
+}
 
 #endif

@@ -1,0 +1,159 @@
+/* index/rows.c: see index/rows.h. */
+#include "index/rows.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "index/row_kernels.h"
+
+#define CHUNK_BYTES ((size_t)4 << 20)
+#define CHUNK_ROWS_MIN 64 /* a word of `alive` belongs to one chunk */
+
+static const char *const distance_names[INDEX_DISTANCE_COUNT] = {"cosine", "dot", "l2"};
+static const char *const storage_names[ROW_STORAGE_COUNT] = {"f32", "f16", "int8"};
+
+const char *index_distance_name(index_distance d) { return distance_names[d]; }
+const char *row_storage_name(row_storage s) { return storage_names[s]; }
+
+static size_t chunk_rows(const rows *r) { return (size_t)1 << r->chunk_shift; }
+static size_t chunk_bytes(const rows *r) { return r->stride_bytes << r->chunk_shift; }
+static size_t alive_bytes(const rows *r) { return chunk_rows(r) / 8; }
+
+medley_status rows_init(rows *r, size_t dim, index_distance distance, row_storage storage, size_t limit,
+                        medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  *r = (rows){.dim = dim, .distance = distance, .storage = storage};
+  if (dim == 0 || dim > ROWS_DIM_MAX)
+    FAIL(err, MEDLEY_ERR_USAGE, "an index of vectors with %zu dimensions: 1 to %d are possible", dim, ROWS_DIM_MAX);
+  if (limit == 0 || limit > ROWS_MAX) limit = ROWS_MAX;
+  r->stride_bytes = (row_bytes(storage, dim) + 15) / 16 * 16;
+  row_kernels_choose(storage, distance, &r->score, &r->score4);
+  while (chunk_rows(r) < CHUNK_ROWS_MIN || chunk_bytes(r) < CHUNK_BYTES) r->chunk_shift++;
+  r->chunk_max = (limit + chunk_rows(r) - 1) >> r->chunk_shift;
+  r->chunk = mem_zalloc(r->chunk_max, sizeof *r->chunk);
+  r->alive = mem_zalloc(r->chunk_max, sizeof *r->alive);
+  r->borrowed = mem_zalloc(r->chunk_max, sizeof *r->borrowed);
+  if (r->chunk == NULL || r->alive == NULL || r->borrowed == NULL) status = error_memory(err, "index chunks");
+done:
+  if (status != MEDLEY_OK) rows_deinit(r);
+  return status;
+}
+
+void rows_deinit(rows *r) {
+  for (size_t c = 0; r->chunk != NULL && r->alive != NULL && c < r->chunk_max && r->alive[c] != NULL; c++) {
+    if (!r->borrowed[c]) mem_unmap(r->chunk[c], chunk_bytes(r));
+    mem_free(r->alive[c]);
+  }
+  mem_free(r->chunk);
+  mem_free(r->alive);
+  mem_free(r->borrowed);
+  *r = (rows){0};
+}
+
+static medley_status rows_add_chunk(rows *r, size_t c, unsigned char *borrowed, medley_error *err) {
+  _Atomic uint64_t *alive = mem_zalloc(alive_bytes(r), 1);
+  /* The first chunk may be all there is: a small index should not take a huge page for a few rows. */
+  unsigned char *own = alive != NULL && borrowed == NULL ? mem_map(chunk_bytes(r), c > 0) : NULL;
+  if (alive == NULL || (own == NULL && borrowed == NULL)) {
+    mem_free(alive);
+    return error_memory(err, "vectors of the index");
+  }
+  r->borrowed[c] = borrowed != NULL;
+  r->bytes += alive_bytes(r) + (borrowed ? 0 : chunk_bytes(r));
+  atomic_store_explicit(&r->chunk[c], borrowed ? borrowed : own, memory_order_release);
+  atomic_store_explicit(&r->alive[c], alive, memory_order_release);
+  return MEDLEY_OK;
+}
+
+medley_status rows_reserve(rows *r, size_t count, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  if (count > r->chunk_max << r->chunk_shift)
+    FAIL(err, MEDLEY_ERR_LIMIT, "the index can hold %zu vectors, %zu are asked for", r->chunk_max << r->chunk_shift,
+         count);
+  for (size_t c = 0; c << r->chunk_shift < count; c++)
+    if (r->chunk[c] == NULL) TRY(rows_add_chunk(r, c, NULL, err));
+done:
+  return status;
+}
+
+medley_status rows_borrow(rows *r, unsigned char *bytes, size_t count, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  size_t whole = count >> r->chunk_shift, rest = count & (chunk_rows(r) - 1);
+  if (count > r->chunk_max << r->chunk_shift)
+    FAIL(err, MEDLEY_ERR_LIMIT, "the index can hold %zu vectors, the file has %zu", r->chunk_max << r->chunk_shift,
+         count);
+  for (size_t c = 0; c < whole; c++) TRY(rows_add_chunk(r, c, bytes + c * chunk_bytes(r), err));
+  if (rest > 0) {
+    TRY(rows_add_chunk(r, whole, NULL, err));
+    memcpy(r->chunk[whole], bytes + whole * chunk_bytes(r), rest * r->stride_bytes);
+  }
+  atomic_store_explicit(&r->count, (uint32_t)count, memory_order_release);
+done:
+  return status;
+}
+
+static medley_status check_finite(const float *vector, size_t dim, medley_error *err) {
+  for (size_t d = 0; d < dim; d++)
+    if (!isfinite(vector[d])) return error_set(err, MEDLEY_ERR_INPUT, "value %zu of the vector is not a finite number", d);
+  return MEDLEY_OK;
+}
+
+medley_status rows_set(rows *r, uint32_t slot, const float *vector, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  TRY(check_finite(vector, r->dim, err));
+  void *row = (void *)rows_at(r, slot);
+  row_encode(r->storage, vector, r->dim, r->distance == INDEX_COSINE, row);
+  if (slot >= rows_count(r)) atomic_store_explicit(&r->count, slot + 1, memory_order_release);
+done:
+  return status;
+}
+
+void rows_get(const rows *r, uint32_t slot, float *out) { row_decode(r->storage, rows_at(r, slot), r->dim, out); }
+
+void rows_set_alive(rows *r, uint32_t slot, bool alive) {
+  _Atomic uint64_t *words = atomic_load_explicit(&r->alive[slot >> r->chunk_shift], memory_order_acquire);
+  uint32_t in_chunk = slot & (uint32_t)(chunk_rows(r) - 1);
+  uint64_t bit = (uint64_t)1 << (in_chunk & 63);
+  uint64_t before = alive ? atomic_fetch_or(&words[in_chunk >> 6], bit) : atomic_fetch_and(&words[in_chunk >> 6], ~bit);
+  if (((before & bit) != 0) != alive) atomic_fetch_add(&r->alive_count, alive ? 1u : UINT32_MAX);
+}
+
+/* ---- queries ---- */
+
+static size_t padded(size_t bytes) { return (bytes + 63) / 64 * 64; }
+
+static medley_status row_query_reserve(row_query *q, const rows *r, medley_error *err) {
+  if (q->own != NULL) return MEDLEY_OK;
+  size_t vector_bytes = padded(r->dim * sizeof(float));
+  q->own = mem_zalloc_aligned(vector_bytes + padded(row_bytes(r->storage, r->dim)) + 64, 1);
+  if (q->own == NULL) return error_memory(err, "index query");
+  q->vector = (float *)q->own;
+  return MEDLEY_OK;
+}
+
+medley_status row_query_init(row_query *q, const rows *r, const float *vector, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  TRY(check_finite(vector, r->dim, err));
+  TRY(row_query_reserve(q, r, err));
+  memcpy(q->vector, vector, r->dim * sizeof *vector);
+  if (r->distance == INDEX_COSINE) vector_normalise(q->vector, r->dim);
+  row_query_encode(q, r->storage, r->dim, q->own + padded(r->dim * sizeof(float)));
+done:
+  return status;
+}
+
+void row_query_from_row(row_query *q, const rows *r, uint32_t slot) {
+  const void *row = rows_at(r, slot);
+  if (r->storage == ROW_F32) {
+    q->code = row;
+    return;
+  }
+  row_decode(r->storage, row, r->dim, q->vector);
+  row_query_encode(q, r->storage, r->dim, q->own + padded(r->dim * sizeof(float)));
+}
+
+void row_query_deinit(row_query *q) {
+  mem_free(q->own);
+  *q = (row_query){0};
+}
