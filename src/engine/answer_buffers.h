@@ -7,6 +7,7 @@
 
 #include "engine/generation.h"
 #include "recommend/blend.h"
+#include "math/vector.h"
 
 struct medley_workspace;
 

@@ -10,8 +10,3 @@ const index_kind *index_kind_find(const char *name) {
     if (strcmp(index_kinds[i]->name, name) == 0) return index_kinds[i];
   return NULL;
 }
-
-const char *index_distance_name(index_distance d) {
-  static const char *const names[] = {[INDEX_COSINE] = "cosine", [INDEX_DOT] = "dot", [INDEX_L2] = "l2"};
-  return names[d];
-}

@@ -38,8 +38,8 @@ typedef struct index_query {
   const row_query *query;
   const index_allow *allow; /* NULL: every alive slot */
   size_t k;
-  size_t breadth;      /* 0: the index's own search_breadth */
-  bool exact;          /* look at everything whatever the kind */
+  size_t breadth; /* 0: the index's own search_breadth */
+  bool exact;     /* look at everything whatever the kind */
 } index_query;
 
 typedef struct index_effort {

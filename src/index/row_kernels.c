@@ -79,25 +79,26 @@ static float f32_l2(const row_query *q, const void *row, size_t dim) {
   return -vector_squared_distance(q->code, row, dim);
 }
 
-static inline VECTOR_INLINE float half_dot_body(const float *a, const _Float16 *b, size_t dim) {
-  float sum = 0;
-  _Pragma("omp simd reduction(+ : sum)") for (size_t d = 0; d < dim; d++) sum += a[d] * (float)b[d];
-  return sum;
-}
-VECTOR_CLONES(static, float, half_dot, (const float *a, const _Float16 *b, size_t dim), (a, b, dim))
-
-static inline VECTOR_INLINE float half_l2_body(const float *a, const _Float16 *b, size_t dim) {
-  float sum = 0;
-  _Pragma("omp simd reduction(+ : sum)") for (size_t d = 0; d < dim; d++) {
-    float gap = a[d] - (float)b[d];
-    sum += gap * gap;
+/* Halves are widened a few at a time. */
+#define WIDENED 64
+static float f16_dot(const row_query *q, const void *row, size_t dim) {
+  float wide[WIDENED], sum = 0;
+  for (size_t d = 0; d < dim; d += WIDENED) {
+    size_t count = dim - d < WIDENED ? dim - d : WIDENED;
+    float_from_half(wide, (const uint16_t *)row + d, count);
+    sum += vector_dot((const float *)q->code + d, wide, count);
   }
   return sum;
 }
-VECTOR_CLONES(static, float, half_l2, (const float *a, const _Float16 *b, size_t dim), (a, b, dim))
-
-static float f16_dot(const row_query *q, const void *row, size_t dim) { return half_dot(q->code, row, dim); }
-static float f16_l2(const row_query *q, const void *row, size_t dim) { return -half_l2(q->code, row, dim); }
+static float f16_l2(const row_query *q, const void *row, size_t dim) {
+  float wide[WIDENED], sum = 0;
+  for (size_t d = 0; d < dim; d += WIDENED) {
+    size_t count = dim - d < WIDENED ? dim - d : WIDENED;
+    float_from_half(wide, (const uint16_t *)row + d, count);
+    sum += vector_squared_distance((const float *)q->code + d, wide, count);
+  }
+  return -sum;
+}
 
 static inline VECTOR_INLINE int32_t int8_product_body(const int8_t *a, const int8_t *b, size_t dim) {
   int32_t sum = 0;
@@ -115,9 +116,9 @@ static float int8_l2(const row_query *q, const void *row, size_t dim) {
   return -fmaxf(gap, 0);
 }
 
-#define FOUR(name)                                                                                    \
-  static void name##4(const row_query *q, const void *const row[4], size_t dim, float out[4]) {       \
-    for (int i = 0; i < 4; i++) out[i] = name(q, row[i], dim);                                        \
+#define FOUR(name)                                                                              \
+  static void name##4(const row_query *q, const void *const row[4], size_t dim, float out[4]) { \
+    for (int i = 0; i < 4; i++) out[i] = name(q, row[i], dim);                                  \
   }
 FOUR(f32_dot)
 FOUR(f32_l2)

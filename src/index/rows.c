@@ -95,7 +95,8 @@ done:
 
 static medley_status check_finite(const float *vector, size_t dim, medley_error *err) {
   for (size_t d = 0; d < dim; d++)
-    if (!isfinite(vector[d])) return error_set(err, MEDLEY_ERR_INPUT, "value %zu of the vector is not a finite number", d);
+    if (!isfinite(vector[d]))
+      return error_set(err, MEDLEY_ERR_INPUT, "value %zu of the vector is not a finite number", d);
   return MEDLEY_OK;
 }
 

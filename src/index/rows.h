@@ -7,8 +7,8 @@
  * index file.
  *
  * A row is held as it was given (f32), in half precision (f16) or as int8 with one scale per row. For the cosine every
- * row is brought to length 1 on the way in and the score is a dot product; so it costs no division later, and `rows_get`
- * gives the unit vector back. A zero vector stays zero: its cosine with everything is 0.
+ * row is brought to length 1 on the way in and the score is a dot product; so it costs no division later, and
+ * `rows_get` gives the unit vector back. A zero vector stays zero: its cosine with everything is 0.
  *
  * Threads: one writer; readers beside it see a row once the slot was given to them (index kinds publish slots with
  * release order). `alive` may be asked and cleared by anybody.

@@ -11,12 +11,9 @@
 #define PAIR_ITEMS_MIN 60 /* fewer common items teach nothing about each other */
 #define VALID_SHARE 0.15
 #define CALIBRATION_PAIRS 20000
-#define INDEX_KIND "exact"
 
 void space_free(space *s) {
   if (s == NULL) return;
-  for (size_t i = 0; i < s->side_count; i++)
-    if (s->sides[i].index != NULL) s->sides[i].index->kind->free(s->sides[i].index);
   for (size_t p = 0; p < s->pair_count; p++) {
     alignment_deinit(&s->pairs[p].map);
     mem_free(s->pairs[p].rows[0]);
@@ -170,26 +167,19 @@ static void side_calibrate(space_side *side, const float *query_rows, const uint
   side->deviation = variance > 1e-12 ? (float)sqrt(variance) : 1;
 }
 
-static medley_status space_add_side(space *s, space_side side, const float *query_rows, const uint8_t *query_present,
-                                    medley_error *err) {
-  medley_status status = MEDLEY_OK;
-  if (s->side_count == SPACE_SIDES_MAX) return MEDLEY_OK;
-  size_t count = s->content->item_count;
-  side_calibrate(&side, query_rows, query_present, count);
-  const index_kind *kind = index_kind_find(INDEX_KIND);
-  TRY(kind->create(side.rows, side.present, count, side.dim, INDEX_COSINE, &side.index, err));
+/* One too many is left out. */
+static void space_add_side(space *s, space_side side, const float *query_rows, const uint8_t *query_present) {
+  if (s->side_count == SPACE_SIDES_MAX) return;
+  side_calibrate(&side, query_rows, query_present, s->content->item_count);
   s->sides[s->side_count++] = side;
-done:
-  return status;
 }
 
-static medley_status space_add_sides(space *s, medley_error *err) {
-  medley_status status = MEDLEY_OK;
+static void space_add_sides(space *s) {
   for (uint32_t p = 0; p < s->content->count; p++) {
     const features *f = &s->content->parts[p].features;
     space_side own = {
         .query_part = p, .item_part = p, .rows = f->values, .present = f->present, .dim = f->dim, .weight = 1};
-    TRY(space_add_side(s, own, f->values, f->present, err));
+    space_add_side(s, own, f->values, f->present);
   }
   for (size_t k = 0; k < s->pair_count; k++) {
     const space_pair *pair = &s->pairs[k];
@@ -203,11 +193,9 @@ static medley_status space_add_sides(space *s, medley_error *err) {
                          .present = s->content->parts[item].features.present,
                          .dim = pair->map.dim,
                          .weight = (float)sqrt(report_mean(&pair->report))};
-      TRY(space_add_side(s, side, pair->rows[q], s->content->parts[query].features.present, err));
+      space_add_side(s, side, pair->rows[q], s->content->parts[query].features.present);
     }
   }
-done:
-  return status;
 }
 
 static bool part_takes_queries(const representation_part *p) { return p->encoder != NULL; }
@@ -228,7 +216,7 @@ medley_status space_fit(const representation *content, const uint8_t *fit_items,
         TRY(space_add_pair(s, a, b, fit_items, seed, err));
       TRY(progress_update(&stage, ++tried, err));
     }
-  TRY(space_add_sides(s, err));
+  space_add_sides(s);
   progress_end(&stage, total);
   *out = s;
   s = NULL;
@@ -320,7 +308,7 @@ medley_status space_load(const safetensors *file, const json_t *manifest, const 
     s->pair_count = k + 1;
     TRY(pair_load(file, json_array_get(list, k), k, content, &s->pairs[k], err));
   }
-  TRY(space_add_sides(s, err));
+  space_add_sides(s);
   *out = s;
   s = NULL;
 done:

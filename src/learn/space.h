@@ -10,7 +10,6 @@
 #define LEARN_SPACE_H
 
 #include "align/aligner.h"
-#include "index/index.h"
 #include "learn/represent.h"
 
 #define SPACE_SIDES_MAX 32
@@ -25,7 +24,6 @@ typedef struct space_side {
   size_t dim;
   float mean, deviation; /* of the similarity of random pairs */
   float weight;
-  index_set *index; /* owned */
 } space_side;
 
 typedef struct space_pair {

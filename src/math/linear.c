@@ -31,6 +31,13 @@ void matrix_multiply(bool transpose_a, bool transpose_b, size_t m, size_t n, siz
               (int)n, (int)k, alpha, a, (int)(transpose_a ? m : k), b, (int)(transpose_b ? k : n), beta, c, (int)n);
 }
 
+void matrix_multiply_rows(size_t m, size_t n, size_t k, const float *a, const float *b, size_t b_stride, float *c) {
+  assert(m <= INT_MAX && n <= INT_MAX && k > 0 && k <= b_stride && b_stride <= INT_MAX);
+  if (m == 0 || n == 0) return;
+  cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)m, (int)n, (int)k, 1, a, (int)k, b, (int)b_stride, 0, c,
+              (int)n);
+}
+
 void matrix_mirror_upper(float *c, size_t n) {
   enum { TILE = 32 };
 #pragma omp parallel for schedule(dynamic, 4) if (n > 256)

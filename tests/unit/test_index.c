@@ -1,4 +1,5 @@
-/* Exact search against a slow twin that sorts everything, for all distances, single and in batches. */
+/* Exact search against a slow twin that compares everything, for all distances and storages, single and in batches,
+ * with dead rows and with sets of allowed ones. */
 #include "test.h"
 
 #include "base/memory.h"
@@ -6,98 +7,204 @@
 #include "index/index.h"
 #include "index/nearest.h"
 
-static float *random_rows(rng *r, size_t count, size_t dim) {
-  float *rows = mem_alloc(count * dim, sizeof *rows);
-  assert_non_null(rows);
-  for (size_t i = 0; i < count * dim; i++) rows[i] = (float)rng_normal(r);
-  return rows;
+/* Rows, queries and what may be answered, with the index over them. */
+typedef struct world {
+  size_t count, dim, queries;
+  index_distance distance;
+  float *given, *asked; /* [count, dim], [queries, dim] */
+  double *held;         /* [count, dim] as the storage holds them */
+  rows rows;
+  row_query *query; /* [queries] */
+  uint64_t *allowed;
+  index_allow allow;
+  index_structure *index;
+} world;
+
+static void world_init(world *w, rng *r, row_storage storage) {
+  medley_error error = {0};
+  w->given = mem_zalloc(w->count * w->dim, sizeof *w->given);
+  w->asked = mem_zalloc(w->queries * w->dim, sizeof *w->asked);
+  w->held = mem_zalloc(w->count * w->dim, sizeof *w->held);
+  w->query = mem_zalloc(w->queries, sizeof *w->query);
+  w->allowed = mem_zalloc(w->count / 64 + 1, sizeof *w->allowed);
+  for (size_t i = 0; i < w->count * w->dim; i++) w->given[i] = i / w->dim == 3 ? 0 : (float)rng_normal(r);
+  for (size_t i = 0; i < w->queries * w->dim; i++) w->asked[i] = (float)rng_normal(r);
+  assert_ok(rows_init(&w->rows, w->dim, w->distance, storage, w->count, &error));
+  assert_ok(rows_reserve(&w->rows, w->count, &error));
+  float *row = mem_alloc(w->dim, sizeof *row);
+  for (uint32_t i = 0; i < w->count; i++) {
+    assert_ok(rows_set(&w->rows, i, w->given + i * w->dim, &error));
+    rows_set_alive(&w->rows, i, rng_below(r, 10) > 0);
+    rows_get(&w->rows, i, row);
+    for (size_t d = 0; d < w->dim; d++) w->held[i * w->dim + d] = row[d];
+  }
+  mem_free(row);
+  for (size_t i = 0; i < w->queries; i++)
+    assert_ok(row_query_init(&w->query[i], &w->rows, w->asked + i * w->dim, &error));
+  assert_ok(index_exact.create(&w->rows, &(index_options){0}, &w->index, &error));
 }
 
-static double slow_score(const float *q, const float *x, size_t dim, index_distance distance) {
-  double dot = 0, q2 = 0, x2 = 0, d2 = 0;
-  for (size_t d = 0; d < dim; d++) {
-    dot += (double)q[d] * x[d];
-    q2 += (double)q[d] * q[d];
-    x2 += (double)x[d] * x[d];
-    d2 += ((double)q[d] - x[d]) * ((double)q[d] - x[d]);
+static void world_allow(world *w, rng *r, uint64_t one_in) {
+  w->allow = (index_allow){w->allowed, w->count - w->count / 50, 0};
+  memset(w->allowed, 0, (w->count / 64 + 1) * sizeof *w->allowed);
+  for (size_t i = 0; i < w->count; i++) /* bits beyond the slots must not count */
+    if (rng_below(r, one_in) == 0) {
+      w->allowed[i / 64] |= (uint64_t)1 << (i & 63);
+      w->allow.count += i < w->allow.slots;
+    }
+}
+
+static void world_deinit(world *w) {
+  index_exact.free(w->index);
+  for (size_t i = 0; i < w->queries; i++) row_query_deinit(&w->query[i]);
+  rows_deinit(&w->rows);
+  mem_free(w->given), mem_free(w->asked), mem_free(w->held), mem_free(w->query), mem_free(w->allowed);
+}
+
+/* By the definition, of the rows as held. */
+static double slow_score(const world *w, size_t query, size_t slot) {
+  double dot = 0, square = 0, gap = 0;
+  const float *q = w->asked + query * w->dim;
+  const double *x = w->held + slot * w->dim;
+  for (size_t d = 0; d < w->dim; d++) {
+    dot += q[d] * x[d];
+    square += (double)q[d] * q[d];
+    gap += (q[d] - x[d]) * (q[d] - x[d]);
   }
-  if (distance == INDEX_DOT) return dot;
-  if (distance == INDEX_L2) return -d2;
-  return q2 > 0 && x2 > 0 ? dot / sqrt(q2 * x2) : 0;
+  if (w->distance == INDEX_L2) return -gap;
+  return w->distance == INDEX_DOT ? dot : dot / sqrt(square);
+}
+
+/* How far summing in float32 may move a score. */
+static double rounding(const world *w) { return 1e-5 + 1e-5 * (double)w->dim; }
+
+/* The same with the storage's rounding of the query. */
+static double slack(const world *w) {
+  if (w->rows.storage != ROW_INT8) return 1e-3 + rounding(w);
+  return w->distance == INDEX_COSINE ? 0.05 : 0.15 * sqrt((double)w->dim) + 0.05;
 }
 
 /* The answers must have the true scores, come best first, and nothing that was left out may be better than the last. */
-static void check_answers(const float *q, const float *x, const uint8_t *leave, size_t count, size_t dim, size_t k,
-                          index_distance distance, const scored *got, size_t found) {
-  size_t allowed = 0;
-  for (size_t i = 0; i < count; i++) allowed += !leave[i];
-  assert_int_equal(found, k < allowed ? k : allowed);
-  uint8_t *chosen = mem_zalloc(count, 1);
+static void check_answers(const world *w, size_t query, const index_allow *allow, size_t k, const scored *got,
+                          size_t found) {
+  size_t wanted = 0;
+  uint8_t *chosen = mem_zalloc(w->count, 1);
   for (size_t i = 0; i < found; i++) {
-    assert_false(leave[got[i].index] || chosen[got[i].index]);
+    assert_true(rows_alive(&w->rows, got[i].index) && index_allows(allow, got[i].index) && !chosen[got[i].index]);
     chosen[got[i].index] = 1;
-    assert_near(got[i].score, slow_score(q, x + got[i].index * dim, dim, distance), 1e-3);
-    if (i > 0) assert_false(got[i].score > got[i - 1].score);
+    assert_near(got[i].score, slow_score(w, query, got[i].index), slack(w));
+    assert_near(got[i].score, w->rows.score(&w->query[query], rows_at(&w->rows, got[i].index), w->dim), rounding(w));
+    if (i > 0) assert_true(nearest_before(got[i - 1], got[i]));
   }
-  for (size_t i = 0; i < count && found > 0; i++)
-    if (!leave[i] && !chosen[i]) assert_true(slow_score(q, x + i * dim, dim, distance) <= got[found - 1].score + 1e-3);
+  for (uint32_t i = 0; i < w->count; i++) {
+    if (!rows_alive(&w->rows, i) || !index_allows(allow, i)) continue;
+    wanted++;
+    if (!chosen[i] && found > 0) assert_true(slow_score(w, query, i) <= got[found - 1].score + slack(w));
+  }
+  assert_int_equal(found, k < wanted ? k : wanted);
   mem_free(chosen);
+}
+
+static void ask(const world *w, const index_allow *allow, size_t k) {
+  medley_error error = {0};
+  index_effort effort;
+  scored *one = mem_alloc(k, sizeof *one), *all = mem_alloc(w->queries * k, sizeof *all);
+  size_t found, *counts = mem_alloc(w->queries, sizeof *counts), compared = 0;
+  index_query q = {.allow = allow, .k = k};
+  assert_ok(index_exact.search_batch(w->index, &q, w->query, w->queries, all, counts, &effort, &error));
+  for (uint32_t i = 0; i < w->count && k > 0; i++) compared += rows_alive(&w->rows, i) && index_allows(allow, i);
+  assert_true(effort.exact && effort.distances == compared * w->queries);
+  for (size_t i = 0; i < w->queries; i++) {
+    check_answers(w, i, allow, k, all + i * k, counts[i]);
+    q.query = &w->query[i];
+    assert_ok(index_exact.search(w->index, &q, one, &found, &effort, &error));
+    assert_true(effort.exact && effort.distances == compared);
+    assert_int_equal(found, counts[i]);
+    for (size_t j = 0; j < found; j++) {
+      assert_int_equal(one[j].index, all[i * k + j].index);
+      assert_near(one[j].score, all[i * k + j].score, rounding(w));
+    }
+  }
+  mem_free(one), mem_free(all), mem_free(counts);
 }
 
 static void test_twin(void **state) {
   (void)state;
   static const struct {
     size_t count, dim, k, queries;
-  } rows[] = {{0, 3, 5, 2},     {1, 1, 1, 1},        {7, 5, 10, 3},  {1500, 17, 20, 70},
-              {2049, 64, 1, 5}, {40000, 32, 100, 3}, {100, 16, 0, 2}};
-  medley_error error = {0};
+  } table[] = {{0, 3, 5, 2},     {1, 1, 1, 1},      {7, 5, 10, 3},   {1500, 17, 20, 30}, {300, 9, 5, 300},
+               {2049, 64, 1, 5}, {5000, 32, 50, 3}, {100, 16, 0, 2}, {64, 100, 64, 20},  {130, 16500, 3, 17}};
   rng r;
   rng_seed(&r, 7);
-  for (size_t t = 0; t < sizeof rows / sizeof *rows; t++)
-    for (int distance = INDEX_COSINE; distance <= INDEX_L2; distance++) {
-      size_t count = rows[t].count, dim = rows[t].dim, k = rows[t].k, queries = rows[t].queries;
-      float *x = random_rows(&r, count, dim), *q = random_rows(&r, queries, dim);
-      uint8_t *present = mem_zalloc(count, 1), *skip = mem_zalloc(count, 1), *leave = mem_zalloc(count, 1);
-      for (size_t i = 0; i < count; i++) {
-        present[i] = rng_below(&r, 10) > 0;
-        skip[i] = rng_below(&r, 5) == 0;
-        leave[i] = !present[i] || skip[i];
+  for (size_t t = 0; t < sizeof table / sizeof *table; t++)
+    for (int distance = 0; distance < INDEX_DISTANCE_COUNT; distance++)
+      for (int storage = 0; storage < ROW_STORAGE_COUNT; storage++) {
+        world w = {table[t].count, table[t].dim, table[t].queries, (index_distance)distance};
+        world_init(&w, &r, (row_storage)storage);
+        ask(&w, NULL, table[t].k);
+        world_allow(&w, &r, 2);
+        ask(&w, &w.allow, table[t].k);
+        world_allow(&w, &r, 40);
+        ask(&w, &w.allow, table[t].k);
+        world_deinit(&w);
       }
-      if (count > 3) memset(x + 3 * dim, 0, dim * sizeof *x); /* a zero vector */
-      index_set *s;
-      assert_ok(index_exact.create(x, present, count, dim, (index_distance)distance, &s, &error));
-      scored *out = mem_alloc(queries * k, sizeof *out);
-      size_t found[128];
-      for (size_t i = 0; i < queries; i++) {
-        index_query query = {q + i * dim, skip, k};
-        assert_ok(index_exact.search(s, &query, out, found, &error));
-        check_answers(q + i * dim, x, leave, count, dim, k, (index_distance)distance, out, found[0]);
-      }
-      index_batch batch = {q, queries, skip, k};
-      assert_ok(index_exact.search_batch(s, &batch, out, found, &error));
-      for (size_t i = 0; i < queries; i++)
-        check_answers(q + i * dim, x, leave, count, dim, k, (index_distance)distance, out + i * k, found[i]);
-      index_exact.free(s);
-      mem_free(x), mem_free(q), mem_free(present), mem_free(skip), mem_free(leave), mem_free(out);
-    }
+}
+
+/* Far from the origin a matrix product knows distances to few digits; a batch must answer well all the same. */
+static void test_far(void **state) {
+  (void)state;
+  rng r;
+  rng_seed(&r, 8);
+  world w = {3000, 24, 40, INDEX_L2};
+  world_init(&w, &r, ROW_F32);
+  medley_error error = {0};
+  for (size_t i = 0; i < w.count * w.dim; i++) w.given[i] += 20;
+  for (size_t i = 0; i < w.queries * w.dim; i++) w.asked[i] += 20;
+  for (uint32_t i = 0; i < w.count; i++) assert_ok(rows_set(&w.rows, i, w.given + i * w.dim, &error));
+  for (size_t i = 0; i < w.count * w.dim; i++) w.held[i] = w.given[i];
+  for (size_t i = 0; i < w.queries; i++) assert_ok(row_query_init(&w.query[i], &w.rows, w.asked + i * w.dim, &error));
+  ask(&w, NULL, 10);
+  world_deinit(&w);
 }
 
 static void test_ties(void **state) {
   (void)state;
   medley_error error = {0};
-  float x[12 * 2];
-  for (size_t i = 0; i < 12; i++) x[2 * i] = 1, x[2 * i + 1] = i == 5;
-  float q[2] = {1, 0};
-  index_set *s;
+  rows x;
+  row_query query = {0};
+  index_structure *s;
+  index_effort effort;
   scored out[4];
   size_t found;
-  assert_ok(index_exact.create(x, NULL, 12, 2, INDEX_DOT, &s, &error));
-  assert_ok(index_exact.search(s, &(index_query){q, NULL, 4}, out, &found, &error));
+  assert_ok(rows_init(&x, 2, INDEX_DOT, ROW_F32, 12, &error));
+  assert_ok(rows_reserve(&x, 12, &error));
+  for (uint32_t i = 0; i < 12; i++) {
+    assert_ok(rows_set(&x, i, (float[2]){1, i == 5}, &error));
+    rows_set_alive(&x, i, true);
+  }
+  assert_ok(index_exact.create(&x, &(index_options){0}, &s, &error));
+  assert_ok(row_query_init(&query, &x, (float[2]){1, 0}, &error));
+  assert_ok(index_exact.search(s, &(index_query){.query = &query, .k = 4}, out, &found, &effort, &error));
   for (uint32_t i = 0; i < 4; i++) assert_int_equal(out[i].index, i);
-  q[1] = NAN;
-  assert_refused(index_exact.search(s, &(index_query){q, NULL, 4}, out, &found, &error), MEDLEY_ERR_INPUT, "value 1");
   index_exact.free(s);
-  assert_refused(index_exact.create(x, NULL, 1, 0, INDEX_DOT, &s, &error), MEDLEY_ERR_USAGE, "0 dimensions");
+  row_query_deinit(&query);
+  rows_deinit(&x);
+}
+
+static void test_refusals(void **state) {
+  (void)state;
+  medley_error error = {0};
+  rows x;
+  row_query query = {0};
+  assert_refused(rows_init(&x, 0, INDEX_DOT, ROW_F32, 1, &error), MEDLEY_ERR_USAGE, "0 dimensions");
+  assert_refused(rows_init(&x, ROWS_DIM_MAX + 1, INDEX_DOT, ROW_F32, 1, &error), MEDLEY_ERR_USAGE, "65537");
+  assert_ok(rows_init(&x, 2, INDEX_DOT, ROW_F32, 12, &error));
+  assert_ok(rows_reserve(&x, 12, &error));
+  assert_refused(rows_set(&x, 0, (float[2]){0, NAN}, &error), MEDLEY_ERR_INPUT, "value 1");
+  assert_refused(row_query_init(&query, &x, (float[2]){INFINITY, 0}, &error), MEDLEY_ERR_INPUT, "value 0");
+  assert_refused(rows_reserve(&x, (size_t)1 << 30, &error), MEDLEY_ERR_LIMIT, "can hold");
+  row_query_deinit(&query);
+  rows_deinit(&x);
 }
 
 static void test_table(void **state) {
@@ -105,36 +212,42 @@ static void test_table(void **state) {
   assert_ptr_equal(index_kind_find("exact"), &index_exact);
   assert_null(index_kind_find("none such"));
   assert_string_equal(index_distance_name(INDEX_L2), "l2");
+  assert_string_equal(row_storage_name(ROW_INT8), "int8");
 }
 
 #ifdef MEDLEY_FAULTS
 static void test_faults(void **state) {
   (void)state;
-  static float x[1 << 19];
-  float q[2 * 16] = {1};
-  scored out[20];
-  size_t found[2];
+  enum { QUERIES = 20, K = 5 };
+  rng r;
+  rng_seed(&r, 9);
+  world w = {40000, 16, QUERIES, INDEX_COSINE};
+  world_init(&w, &r, ROW_F16);
+  scored out[QUERIES * K];
+  size_t found[QUERIES];
+  index_query q = {.query = w.query, .k = K};
   for (long n = 1;; n++) {
     medley_error error = {0};
-    index_set *s = NULL;
+    index_effort effort;
+    index_structure *s = NULL;
     memory_fault_after(n);
-    medley_status status = index_exact.create(x, NULL, (1 << 19) / 16, 16, INDEX_COSINE, &s, &error);
-    if (status == MEDLEY_OK) status = index_exact.search(s, &(index_query){q, NULL, 5}, out, found, &error);
-    if (status == MEDLEY_OK) status = index_exact.search_batch(s, &(index_batch){q, 2, NULL, 5}, out, found, &error);
+    medley_status status = index_exact.create(&w.rows, &(index_options){0}, &s, &error);
+    if (status == MEDLEY_OK) status = index_exact.search(s, &q, out, found, &effort, &error);
+    if (status == MEDLEY_OK) status = index_exact.search_batch(s, &q, w.query, QUERIES, out, found, &effort, &error);
     bool struck = memory_fault_struck();
     memory_fault_after(0);
     if (s != NULL) index_exact.free(s);
     if (!struck) break;
     assert_int_equal(status, MEDLEY_ERR_MEMORY);
   }
+  world_deinit(&w);
 }
 #endif
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_twin),
-      cmocka_unit_test(test_ties),
-      cmocka_unit_test(test_table),
+      cmocka_unit_test(test_twin),     cmocka_unit_test(test_far),   cmocka_unit_test(test_ties),
+      cmocka_unit_test(test_refusals), cmocka_unit_test(test_table),
 #ifdef MEDLEY_FAULTS
       cmocka_unit_test(test_faults),
 #endif
