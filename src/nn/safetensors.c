@@ -13,30 +13,18 @@
 
 #include "base/memory.h"
 
-static const struct {
-  const char *name;
-  size_t size;
-} dtypes[DTYPE_COUNT] = {
-    [DTYPE_F64] = {"F64", 8}, [DTYPE_F32] = {"F32", 4},   [DTYPE_F16] = {"F16", 2}, [DTYPE_BF16] = {"BF16", 2},
-    [DTYPE_I64] = {"I64", 8}, [DTYPE_I32] = {"I32", 4},   [DTYPE_I16] = {"I16", 2}, [DTYPE_I8] = {"I8", 1},
-    [DTYPE_U8] = {"U8", 1},   [DTYPE_BOOL] = {"BOOL", 1},
-};
-
-const char *dtype_name(tensor_dtype dtype) { return dtypes[dtype].name; }
-size_t dtype_size(tensor_dtype dtype) { return dtypes[dtype].size; }
-
 static tensor_dtype dtype_find(const char *name) {
-  for (int i = 0; i < DTYPE_COUNT; i++)
-    if (strcmp(dtypes[i].name, name) == 0) return (tensor_dtype)i;
+  for (int i = 0; i < SAFETENSORS_DTYPE_COUNT; i++)
+    if (strcmp(dtype_name((tensor_dtype)i), name) == 0) return (tensor_dtype)i;
   return DTYPE_COUNT;
 }
 
 /* ---- reading ---- */
 
 static medley_status view_read_shape(tensor_view *view, const json_t *shape, const char *path, medley_error *err) {
-  if (!json_is_array(shape) || json_array_size(shape) > SAFETENSORS_RANK_MAX)
+  if (!json_is_array(shape) || json_array_size(shape) > TENSOR_VIEW_RANK_MAX)
     return error_set(err, MEDLEY_ERR_INPUT, "%s: tensor '%s' needs a shape of at most %d dimensions", path, view->name,
-                     SAFETENSORS_RANK_MAX);
+                     TENSOR_VIEW_RANK_MAX);
   view->rank = (int)json_array_size(shape);
   view->count = 1;
   for (int i = 0; i < view->rank; i++) {
@@ -66,22 +54,25 @@ static medley_status view_read(tensor_view *view, const char *name, const json_t
       (uint64_t)json_integer_value(end) > data_length)
     return error_set(err, MEDLEY_ERR_INPUT, "%s: tensor '%s' lies outside the file's %" PRIu64 " data bytes", path,
                      name, data_length);
-  uint64_t bytes, wanted = (uint64_t)(json_integer_value(end) - json_integer_value(begin));
-  if (__builtin_mul_overflow(view->count, (uint64_t)dtypes[view->dtype].size, &bytes) || bytes != wanted)
+  uint64_t found = (uint64_t)(json_integer_value(end) - json_integer_value(begin));
+  if (!dtype_bytes(view->dtype, view->count, &view->bytes))
+    return error_set(err, MEDLEY_ERR_INPUT, "%s: the sizes of tensor '%s' overflow", path, name);
+  if (view->bytes != found)
     return error_set(err, MEDLEY_ERR_INPUT,
                      "%s: tensor '%s' has %" PRIu64 " bytes of data, its shape and dtype need %" PRIu64, path, name,
-                     wanted, bytes);
+                     found, view->bytes);
+  if ((uint64_t)json_integer_value(begin) % dtype_size(view->dtype) != 0)
+    return error_set(err, MEDLEY_ERR_INPUT,
+                     "%s: the data of tensor '%s' begin at %" PRIu64 ", which is not aligned to the %zu bytes of %s",
+                     path, name, (uint64_t)json_integer_value(begin), dtype_size(view->dtype), dtype);
   view->data = data + json_integer_value(begin);
-  if ((uintptr_t)view->data % dtypes[view->dtype].size != 0)
-    return error_set(err, MEDLEY_ERR_INPUT, "%s: the data of tensor '%s' are not aligned to %zu bytes", path, name,
-                     dtypes[view->dtype].size);
   return MEDLEY_OK;
 }
 
 static int view_compare(const void *a, const void *b) {
   const tensor_view *x = a, *y = b;
   if (x->data != y->data) return (uintptr_t)x->data < (uintptr_t)y->data ? -1 : 1;
-  return x->count * dtype_size(x->dtype) < y->count * dtype_size(y->dtype) ? -1 : 1;
+  return x->bytes < y->bytes ? -1 : x->bytes > y->bytes;
 }
 
 /* Sorted by data: each tensor must begin where the one before ends, the first at 0, the last at the end of the file. */
@@ -94,7 +85,7 @@ static medley_status views_check_layout(const safetensors *s, const unsigned cha
       return error_set(
           err, MEDLEY_ERR_INPUT, "%s: the data of tensor '%s' %s", s->path, view->name,
           (const unsigned char *)view->data < expected ? "overlap another tensor's" : "leave a gap before them");
-    expected += view->count * dtype_size(view->dtype);
+    expected += view->bytes;
   }
   if (expected != data + data_length)
     return error_set(err, MEDLEY_ERR_INPUT, "%s: %" PRIu64 " bytes at the end belong to no tensor", s->path,
@@ -184,6 +175,10 @@ medley_status safetensors_need(const safetensors *s, const char *name, tensor_dt
     if (shape[i] != 0 && shape[i] != view->shape[i])
       return error_set(err, MEDLEY_ERR_CORRUPT, "%s: dimension %d of tensor '%s' is %" PRIu64 ", expected %" PRIu64,
                        s->path, i, name, view->shape[i], shape[i]);
+  if (!tensor_view_is_aligned(view))
+    return error_set(err, MEDLEY_ERR_CORRUPT,
+                     "%s: the data of tensor '%s' are not aligned in memory; save the file again with a padded header",
+                     s->path, name);
   *out = view;
   return MEDLEY_OK;
 }
@@ -216,7 +211,9 @@ medley_status safetensors_add(safetensors_writer *w, const char *name, tensor_dt
   medley_status status = MEDLEY_OK;
   for (size_t i = 0; i < w->count; i++)
     if (strcmp(w->tensors[i].name, name) == 0) FAIL(err, MEDLEY_ERR_INTERNAL, "tensor '%s' is written twice", name);
-  if (rank > SAFETENSORS_RANK_MAX) FAIL(err, MEDLEY_ERR_INTERNAL, "tensor '%s' has %d dimensions", name, rank);
+  if (rank > TENSOR_VIEW_RANK_MAX) FAIL(err, MEDLEY_ERR_INTERNAL, "tensor '%s' has %d dimensions", name, rank);
+  if (dtype >= SAFETENSORS_DTYPE_COUNT)
+    FAIL(err, MEDLEY_ERR_INTERNAL, "tensor '%s' is %s, which safetensors has not", name, dtype_name(dtype));
   TRY_GROW(w->tensors, w->capacity, w->count + 1, "tensors to write");
   tensor_view view = {.name = mem_strdup(name), .dtype = dtype, .rank = rank, .count = 1, .data = data};
   if (view.name == NULL) {

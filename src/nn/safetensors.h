@@ -9,36 +9,11 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/map.h"
+#include "nn/tensor_view.h"
 
 #define SAFETENSORS_HEADER_MAX ((size_t)100 << 20)
-#define SAFETENSORS_RANK_MAX 8
-#define SAFETENSORS_NAME_MAX 192 /* bytes of a name that Medley builds from a prefix and a field */
-
-typedef enum tensor_dtype {
-  DTYPE_F64,
-  DTYPE_F32,
-  DTYPE_F16,
-  DTYPE_BF16,
-  DTYPE_I64,
-  DTYPE_I32,
-  DTYPE_I16,
-  DTYPE_I8,
-  DTYPE_U8,
-  DTYPE_BOOL,
-  DTYPE_COUNT
-} tensor_dtype;
-const char *dtype_name(tensor_dtype dtype);
-size_t dtype_size(tensor_dtype dtype);
-
-/* A tensor inside a mapped file. Borrowed from the reader. */
-typedef struct tensor_view {
-  const char *name;
-  tensor_dtype dtype;
-  int rank;
-  uint64_t shape[SAFETENSORS_RANK_MAX];
-  uint64_t count; /* elements */
-  const void *data;
-} tensor_view;
+#define SAFETENSORS_DTYPE_COUNT (DTYPE_BOOL + 1) /* the dtypes of this format come first in tensor_dtype */
+#define SAFETENSORS_NAME_MAX 192                 /* bytes of a name that Medley builds from a prefix and a field */
 
 typedef struct safetensors { /* a file that is open for reading */
   file_map map;
@@ -50,8 +25,10 @@ typedef struct safetensors { /* a file that is open for reading */
   char *path;
 } safetensors;
 
-/* Maps the file and checks the header wholly before trust: lengths, dtypes, shapes, no overlap, no gap, within the
- * file. */
+/* Maps the file and checks the header wholly before trust: lengths, dtypes, shapes, names (none twice), no overlap, no
+ * gap, within the file, each tensor at a multiple of its element's size. Where all data are shifted because the writer
+ * did not pad the header (files from before 2023 are like that) they can still be read as float32, see
+ * tensor_view_is_aligned. */
 medley_status safetensors_open(safetensors *s, const char *path, medley_error *err) MEDLEY_CHECK;
 /* The same over bytes that the caller keeps alive (name is for sentences): for tests and fuzzing. */
 medley_status safetensors_open_bytes(safetensors *s, const void *bytes, size_t length, const char *name,
@@ -59,7 +36,8 @@ medley_status safetensors_open_bytes(safetensors *s, const void *bytes, size_t l
 void safetensors_close(safetensors *s);
 /* NULL when absent. */
 const tensor_view *safetensors_get(const safetensors *s, const char *name);
-/* The tensor, which must be there with this dtype and this many dimensions; a size of 0 in shape [rank] means any. */
+/* The tensor, which must be there, aligned, with this dtype and this many dimensions; a size of 0 in shape [rank] means
+ * any. */
 medley_status safetensors_need(const safetensors *s, const char *name, tensor_dtype dtype, int rank,
                                const uint64_t *shape, const tensor_view **out, medley_error *err) MEDLEY_CHECK;
 
