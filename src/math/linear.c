@@ -19,16 +19,24 @@
 
 static size_t size_min(size_t a, size_t b) { return a < b ? a : b; }
 
-void matrix_multiply(bool transpose_a, bool transpose_b, size_t m, size_t n, size_t k, float alpha, const float *a,
-                     const float *b, float beta, float *c) {
-  assert(m <= INT_MAX && n <= INT_MAX && k <= INT_MAX);
+void matrix_multiply_strided(bool transpose_a, bool transpose_b, size_t m, size_t n, size_t k, float alpha,
+                             const float *a, size_t row_a, const float *b, size_t row_b, float beta, float *c,
+                             size_t row_c) {
+  assert(m <= INT_MAX && n <= INT_MAX && k <= INT_MAX && row_a <= INT_MAX && row_b <= INT_MAX && row_c <= INT_MAX);
   if (m == 0 || n == 0) return;
   if (k == 0) { /* BLAS refuses a leading dimension of 0 */
-    for (size_t i = 0; i < m * n; i++) c[i] = beta == 0 ? 0 : c[i] * beta;
+    for (size_t i = 0; i < m; i++)
+      for (size_t j = 0; j < n; j++) c[i * row_c + j] = beta == 0 ? 0 : c[i * row_c + j] * beta;
     return;
   }
   cblas_sgemm(CblasRowMajor, transpose_a ? CblasTrans : CblasNoTrans, transpose_b ? CblasTrans : CblasNoTrans, (int)m,
-              (int)n, (int)k, alpha, a, (int)(transpose_a ? m : k), b, (int)(transpose_b ? k : n), beta, c, (int)n);
+              (int)n, (int)k, alpha, a, (int)row_a, b, (int)row_b, beta, c, (int)row_c);
+}
+
+void matrix_multiply(bool transpose_a, bool transpose_b, size_t m, size_t n, size_t k, float alpha, const float *a,
+                     const float *b, float beta, float *c) {
+  matrix_multiply_strided(transpose_a, transpose_b, m, n, k, alpha, a, transpose_a ? m : k, b, transpose_b ? k : n,
+                          beta, c, n);
 }
 
 void matrix_multiply_rows(size_t m, size_t n, size_t k, const float *a, const float *b, size_t b_stride, float *c) {

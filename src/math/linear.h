@@ -15,6 +15,10 @@ void matrix_multiply(bool transpose_a, bool transpose_b, size_t m, size_t n, siz
                      const float *b, float beta, float *c);
 /* c [m, n] = a bᵀ, a [m, k], b [n, k] with b_stride >= k floats from row to row. */
 void matrix_multiply_rows(size_t m, size_t n, size_t k, const float *a, const float *b, size_t b_stride, float *c);
+/* The same for blocks inside larger matrices: a row of a, b or c begins so many elements after the one before. */
+void matrix_multiply_strided(bool transpose_a, bool transpose_b, size_t m, size_t n, size_t k, float alpha,
+                             const float *a, size_t row_a, const float *b, size_t row_b, float beta, float *c,
+                             size_t row_c);
 /* y [rows] = a x, a [rows, dim]: one thread, for requests: waking others costs more than a few thousand rows take. */
 void matrix_times_vector(size_t rows, size_t dim, const float *a, const float *x, float *y);
 /* c [n, n] = alpha * aᵀ a + beta * c  (a [m, n]), both triangles filled (c symmetric before, unless beta is 0). */

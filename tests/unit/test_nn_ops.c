@@ -1,0 +1,311 @@
+/* The ops in float32: values and gradients against PyTorch's (tests/golden/make_nn_ops.py), sentences for shapes that
+ * do not fit, memory. That gradients are gradients: test_nn_gradients.c. */
+#include "test.h"
+
+#include <float.h>
+
+#include "base/memory.h"
+#include "math/vector.h"
+#include "nn/op_kind.h"
+#include "nn_rows.h"
+
+/* ---- the functions of nn/real.h against <math.h> ---- */
+
+static void test_real_functions(void **state) {
+  (void)state;
+  for (double x = -110; x < 95; x += 0.0173) {
+    float f = (float)x;
+    double e = exp(f);
+    assert_near(real_exp(f), (float)e, e < DBL_MAX && e > FLT_MIN ? 3e-7 * e : 1e-44);
+    assert_near(real_tanh(f / 10), tanh(f / 10), 4e-7 * (fabs(tanh(f / 10)) + 1e-3));
+    assert_near(real_erf(f / 20), erf(f / 20), 4e-7);
+    assert_near(real_sigmoid(f), 1 / (1 + exp(-(double)f)), 3e-7);
+    assert_near(real_softplus(f), f > 0 ? f + log1p(exp(-(double)f)) : log1p(e),
+                1e-40 + 4e-7 * (log1p(e) + fabs(f > 0 ? f : 0)));
+  }
+  for (double x = 1e-37; x < 1e38; x *= 1.037)
+    assert_near(real_log((float)x), log((float)x), 2e-7 * (1 + fabs(log(x))));
+  assert_true(real_exp(89) == INFINITY && real_exp(-200) == 0 && isnan(real_exp(NAN)) && real_exp(0) == 1);
+  assert_true(real_log(0) == -INFINITY && isnan(real_log(-1)) && isnan(real_log(NAN)) &&
+              real_log(INFINITY) == INFINITY);
+  assert_true(real_tanh(50) == 1 && real_tanh(-50) == -1 && isnan(real_tanh(NAN)));
+}
+
+/* ---- golden numbers ---- */
+
+/* Relative to the largest number of the array: sums of float32 products err by the size of their terms. */
+static void compare(const char *name, const char *what, const real *got, const tensor_view *want) {
+  double largest = 1e-3;
+  for (uint64_t i = 0; i < want->count; i++) largest = fmax(largest, fabs((double)((const float *)want->data)[i]));
+  for (uint64_t i = 0; i < want->count; i++) {
+    double expected = ((const float *)want->data)[i];
+    if (!(fabs(got[i] - expected) <= 2e-6 * largest + 1e-6 * fabs(expected)))
+      fail_msg("%s: %s at %llu is %.9g, PyTorch says %.9g", name, what, (unsigned long long)i, got[i], expected);
+  }
+}
+
+static const tensor_view *part(const safetensors *s, const char *name, const char *field) {
+  char full[SAFETENSORS_NAME_MAX];
+  snprintf(full, sizeof full, "%s.%s", name, field);
+  return safetensors_get(s, full);
+}
+
+static size_t *sizes(const tensor_view *v, size_t shape[TENSOR_RANK_MAX]) {
+  for (int d = 0; d < v->rank; d++) shape[d] = (size_t)v->shape[d];
+  return shape;
+}
+
+static void golden_run(tape *t, const safetensors *s, const nn_row *row) {
+  medley_error error = {0};
+  tensor *x[NN_ROW_INPUTS_MAX] = {0};
+  size_t shape[TENSOR_RANK_MAX];
+  const tensor_view *v;
+  char field[8];
+  for (int i = 0; snprintf(field, sizeof field, "x%d", i), (v = part(s, row->name, field)) != NULL; i++)
+    x[i] = v->dtype == DTYPE_I32 ? tape_indices(t, v->rank, sizes(v, shape), v->data)
+                                 : tape_variable(t, v->rank, sizes(v, shape), (real *)(uintptr_t)v->data);
+  const tensor_view *want = part(s, row->name, "y"), *dy = part(s, row->name, "dy");
+  tensor *y = row->build(t, x);
+  assert_ok(tape_status(t, &error));
+  if (y->rank != want->rank || y->count != want->count) {
+    char text[TENSOR_TEXT_MAX];
+    fail_msg("%s: the result is %s", row->name, tensor_text(y, text));
+  }
+  compare(row->name, "value", real_data(y), want);
+  tensor *w = tape_input(t, 2, (size_t[]){y->count, 1}, dy->data);
+  tensor *loss = op_matmul(t, op_reshape(t, y, 2, (size_t[]){1, y->count}), w);
+  assert_ok(tape_backward(t, loss, &error));
+  for (int i = 0; x[i] != NULL; i++) {
+    snprintf(field, sizeof field, "d%d", i);
+    v = part(s, row->name, field);
+    if (v != NULL && x[i]->has_gradient) compare(row->name, field, x[i]->gradient, v);
+    for (uint64_t k = 0; v != NULL && !x[i]->has_gradient && k < v->count; k++)
+      if (((const float *)v->data)[k] != 0) fail_msg("%s: %s has no gradient", row->name, field);
+  }
+  tape_reset(t);
+}
+
+static void golden_open(safetensors *s) {
+  medley_error error = {0};
+  const char *source = getenv("MEDLEY_SOURCE");
+  char path[512];
+  snprintf(path, sizeof path, "%s/tests/golden/nn_ops.safetensors", source ? source : ".");
+  assert_ok(safetensors_open(s, path, &error));
+}
+
+static void test_golden(void **state) {
+  (void)state;
+  safetensors s;
+  golden_open(&s);
+  tape *t = tape_create(1);
+  for (const nn_row *row = nn_rows; row->name != NULL; row++) {
+    if (part(&s, row->name, "y") != NULL)
+      golden_run(t, &s, row);
+    else if (!row->training_only)
+      fail_msg("%s has no golden numbers: add it to tests/golden/make_nn_ops.py", row->name);
+  }
+  for (size_t i = 0; i < s.count; i++) {
+    char name[SAFETENSORS_NAME_MAX];
+    snprintf(name, sizeof name, "%s", s.tensors[i].name);
+    *strrchr(name, '.') = 0;
+    if (nn_row_find(name) == NULL) fail_msg("golden numbers %s belong to no row", name);
+  }
+  tape_free(t);
+  safetensors_close(&s);
+}
+
+/* ---- the tape ---- */
+
+/* A small network over fixed numbers; long enough to be worth several threads in its widest op. */
+static tensor *network(tape *t, const real *numbers, real *weights) {
+  tensor *x = tape_input(t, 2, (size_t[]){64, 96}, numbers);
+  tensor *w = tape_variable(t, 2, (size_t[]){600, 96}, weights);
+  tensor *bias = tape_variable(t, 1, (size_t[]){600}, weights + 600 * 96);
+  tensor *h = op_gelu(t, op_linear(t, x, w, bias));
+  h = op_add(t, h, op_mul(t, h, bias));
+  tensor *row = tape_input(t, 2, (size_t[]){1, 64}, numbers), *column = tape_input(t, 2, (size_t[]){600, 1}, numbers);
+  tensor *loss = op_matmul(t, op_matmul(t, row, h), column);
+  return op_reshape(t, loss, 0, NULL);
+}
+
+static real numbers[64 * 96], weights[600 * 97];
+
+static void numbers_fill(void) {
+  for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) numbers[i] = (real)sin((double)i);
+  for (size_t i = 0; i < sizeof weights / sizeof *weights; i++) weights[i] = (real)(0.1 * cos((double)i));
+}
+
+static void test_warm_tape(void **state) {
+  (void)state;
+  medley_error error = {0};
+  numbers_fill();
+  tape *t = tape_create(1);
+  double first = 0;
+  for (int step = 0; step < 4; step++) {
+#ifdef MEDLEY_FAULTS
+    memory_fault_after(step >= 2 ? 1 : 0);
+#endif
+    tensor *loss = network(t, numbers, weights);
+    assert_ok(tape_backward(t, loss, &error));
+    if (step == 0) first = tape_value(loss);
+    assert_true(tape_value(loss) == first);
+    assert_true(tape_step(t) == (uint64_t)step);
+    tape_reset(t);
+  }
+#ifdef MEDLEY_FAULTS
+  assert_false(memory_fault_struck());
+  memory_fault_after(0);
+#endif
+  /* activations are 3 x [64, 600]; their gradients take the place of those that are through */
+  assert_true(tape_peak_bytes(t) < 6 * 64 * 600 * sizeof(real) + 3 * 600 * 97 * sizeof(real));
+  tape_free(t);
+}
+
+#ifdef MEDLEY_FAULTS
+static void test_nth_allocation(void **state) {
+  (void)state;
+  numbers_fill();
+  bool struck = true;
+  for (long n = 1; struck; n++) {
+    medley_error error = {0};
+    memory_fault_after(n);
+    tape *t = tape_create(1);
+    medley_status status = MEDLEY_ERR_MEMORY;
+    if (t != NULL) status = tape_backward(t, network(t, numbers, weights), &error);
+    struck = memory_fault_struck();
+    memory_fault_after(0);
+    assert_int_equal(status, struck ? MEDLEY_ERR_MEMORY : MEDLEY_OK);
+    tape_free(t);
+  }
+}
+#endif
+
+static void test_inference(void **state) {
+  (void)state;
+  medley_error error = {0};
+  numbers_fill();
+  tape *t = tape_create(1);
+  double trained = tape_value(network(t, numbers, weights));
+  tape_reset(t);
+  tape_set_training(t, false);
+  assert_false(tape_is_training(t));
+  size_t mark = tape_mark(t);
+  tensor *loss = network(t, numbers, weights);
+  assert_null(loss->maker);
+  tape_release(t, mark, loss);
+  assert_true(tape_value(loss) == trained);
+  size_t peak = tape_peak_bytes(t);
+  for (int k = 0; k < 5; k++) {
+    mark = tape_mark(t);
+    loss = network(t, numbers, weights);
+    tape_release(t, mark, loss);
+  }
+  assert_true(tape_peak_bytes(t) < peak + 4096);
+  assert_refused(tape_backward(t, loss, &error), MEDLEY_ERR_INPUT, "the loss depends on no parameter");
+  tape_free(t);
+}
+
+/* ---- weights that are not real ---- */
+
+static void test_linear_dtypes(void **state) {
+  (void)state;
+  enum { OUT = 70, IN = 2000, ROWS = 3 };
+  medley_error error = {0};
+  static const tensor_dtype dtypes[] = {DTYPE_F16, DTYPE_BF16, DTYPE_I8};
+  real *x = mem_alloc(ROWS * IN, sizeof(real)), *w = mem_alloc(OUT * IN, sizeof(real));
+  uint16_t *half = mem_alloc(OUT * IN, 2);
+  int8_t *byte = mem_alloc(OUT * IN, 1);
+  float scale[OUT];
+  tape *t = tape_create(1);
+  for (size_t k = 0; k < sizeof dtypes / sizeof *dtypes; k++) {
+    for (size_t i = 0; i < ROWS * IN; i++) x[i] = (real)sin((double)i);
+    for (size_t i = 0; i < OUT * IN; i++) { /* numbers that each type holds exactly */
+      byte[i] = (int8_t)(i * 37 % 255 - 127);
+      scale[i / IN] = dtypes[k] == DTYPE_I8 ? 0.01f * (float)(i / IN + 1) : 0.0625f;
+      w[i] = (real)byte[i] * scale[i / IN];
+      float exact = (float)w[i];
+      uint32_t bits;
+      memcpy(&bits, &exact, sizeof bits);
+      half[i] = (uint16_t)(bits >> 16);
+      if (dtypes[k] == DTYPE_F16) half_from_float(&half[i], &exact, 1);
+    }
+    tensor stored;
+    tensor_init(&stored, dtypes[k], 2, (size_t[]){OUT, IN}, dtypes[k] == DTYPE_I8 ? (void *)byte : half);
+    stored.scale = scale;
+    tensor *a = tape_variable(t, 2, (size_t[]){ROWS, IN}, x), *b = tape_variable(t, 2, (size_t[]){ROWS, IN}, x);
+    tensor *plain = tape_input(t, 2, (size_t[]){OUT, IN}, w);
+    tensor *y = op_linear(t, a, &stored, NULL), *z = op_linear(t, b, plain, NULL);
+    assert_ok(tape_status(t, &error));
+    for (size_t i = 0; i < ROWS * OUT; i++) assert_near(real_data(y)[i], real_data(z)[i], 1e-2);
+    tensor *gap = op_matmul(t, op_reshape(t, op_mul(t, y, y), 2, (size_t[]){1, ROWS * OUT}),
+                            tape_input(t, 2, (size_t[]){ROWS * OUT, 1}, x));
+    tensor *same = op_matmul(t, op_reshape(t, op_mul(t, z, z), 2, (size_t[]){1, ROWS * OUT}),
+                             tape_input(t, 2, (size_t[]){ROWS * OUT, 1}, x));
+    assert_ok(tape_backward(t, op_add(t, gap, same), &error));
+    for (size_t i = 0; i < ROWS * IN; i++)
+      assert_near(a->gradient[i], b->gradient[i], 1e-4 * (1e3 + fabs(b->gradient[i])));
+    tape_reset(t);
+  }
+  tape_free(t);
+  mem_free(x);
+  mem_free(w);
+  mem_free(half);
+  mem_free(byte);
+}
+
+/* ---- sentences ---- */
+
+#define REFUSED(expression, words)                                                                      \
+  do {                                                                                                  \
+    assert_null(expression);                                                                            \
+    assert_refused(tape_status(t, &error), MEDLEY_ERR_INPUT, words);                                    \
+    assert_null(op_add(t, a, a)); /* nothing more happens, the sentence stays */                        \
+    assert_refused(tape_backward(t, NULL, &error), MEDLEY_ERR_INPUT, words);                            \
+    tape_reset(t);                                                                                      \
+    a = tape_variable(t, 2, (size_t[]){32, 384}, big), b = tape_input(t, 2, (size_t[]){512, 384}, big); \
+  } while (0)
+
+static void test_refusals(void **state) {
+  (void)state;
+  medley_error error = {0};
+  static real big[512 * 384];
+  static int32_t index[8];
+  tape *t = tape_create(1);
+  tensor *a = tape_variable(t, 2, (size_t[]){32, 384}, big), *b = tape_input(t, 2, (size_t[]){512, 384}, big);
+  REFUSED(op_matmul(t, a, b), "matmul: left is [32, 384], right is [512, 384]: inner dimensions 384 and 512 differ");
+  REFUSED(op_matmul(t, op_reshape(t, a, 3, (size_t[]){2, 16, 384}), op_reshape(t, b, 3, (size_t[]){4, 384, 128})),
+          "batch dimensions 2 and 4 differ");
+  REFUSED(op_matmul(t, a, op_reshape(t, b, 1, (size_t[]){0})), "each needs at least 2 dimensions");
+  REFUSED(op_linear(t, a, op_transpose(t, b), NULL), "linear: input is [32, 384], weight is [384, 512]");
+  REFUSED(op_linear(t, a, b, tape_input(t, 1, (size_t[]){384}, big)), "bias is [384], which must be [512]");
+  REFUSED(op_add(t, a, b), "add: left is [32, 384], right is [512, 384]: dimension 2 from the end is 32 and 512");
+  REFUSED(op_add(t, a, NULL), "add: operand 2 is missing");
+  REFUSED(op_relu(t, tape_indices(t, 1, (size_t[]){8}, index)), "relu: operand 1 has elements of type I32");
+  REFUSED(op_reshape(t, a, 2, (size_t[]){100, 100}),
+          "reshape: [32, 384] has 12288 elements, which do not fill [100, 100]");
+  REFUSED(op_reshape(t, a, 2, (size_t[]){0, 0}), "do not fill");
+  REFUSED(op_reshape(t, a, 2, (size_t[]){0, 1000}), "do not fill");
+  REFUSED(op_reshape(t, a, 6, (size_t[]){2, 2, 2, 2, 2, 384}), "cannot have 6 dimensions");
+  REFUSED(op_permute(t, a, (int[]){0, 0}), "permute: dimension 0 at place 1");
+  REFUSED(op_transpose(t, op_reshape(t, a, 1, (size_t[]){0})), "fewer than 2 dimensions");
+  REFUSED(op_slice(t, a, 2, 0, 1), "has no dimension 2");
+  REFUSED(op_slice(t, a, 1, 380, 5), "slice: 5 elements from 380 on are not within dimension 1 of [32, 384]");
+  REFUSED(op_concat(t, (tensor *[]){a, b}, 2, 1), "operand 1 is [32, 384], operand 2 is [512, 384]: only dimension 1");
+  REFUSED(op_concat(t, &a, 0, 0), "concat: 0 operands");
+  REFUSED(tape_empty(t, 2, (size_t[]){SIZE_MAX / 2, 4}), "more elements than memory can hold");
+  assert_refused(tape_backward(t, a, &error), MEDLEY_ERR_INPUT, "the loss must be one number, not [32, 384]");
+  assert_true(isnan(tape_value(a)) && isnan(tape_value(NULL)));
+  tape_free(t);
+  tape_free(NULL);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_real_functions), cmocka_unit_test(test_golden),        cmocka_unit_test(test_warm_tape),
+#ifdef MEDLEY_FAULTS
+      cmocka_unit_test(test_nth_allocation),
+#endif
+      cmocka_unit_test(test_inference),      cmocka_unit_test(test_linear_dtypes), cmocka_unit_test(test_refusals),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
