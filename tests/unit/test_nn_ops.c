@@ -13,10 +13,10 @@
 
 static void test_real_functions(void **state) {
   (void)state;
-  for (double x = -110; x < 95; x += 0.0173) {
+  for (double x = -110; x < 88.7; x += 0.0173) {
     float f = (float)x;
     double e = exp(f);
-    assert_near(real_exp(f), (float)e, e < DBL_MAX && e > FLT_MIN ? 3e-7 * e : 1e-44);
+    assert_near(real_exp(f), (float)e, e > FLT_MIN ? 3e-7 * e : 1e-44);
     assert_near(real_tanh(f / 10), tanh(f / 10), 4e-7 * (fabs(tanh(f / 10)) + 1e-3));
     assert_near(real_erf(f / 20), erf(f / 20), 4e-7);
     assert_near(real_sigmoid(f), 1 / (1 + exp(-(double)f)), 3e-7);
