@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/memory.h"
+#include "base/strbuf.h"
 
 static medley_status status_from_errno(int number) { return number == ENOENT ? MEDLEY_ERR_NOT_FOUND : MEDLEY_ERR_IO; }
 
@@ -48,6 +49,18 @@ done:
   return status;
 }
 
+ssize_t file_read_at(int fd, void *bytes, size_t length, uint64_t offset) {
+  size_t done = 0;
+  while (done < length) {
+    ssize_t got = pread(fd, (unsigned char *)bytes + done, length - done, (off_t)(offset + done));
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return -1;
+    if (got == 0) break;
+    done += (size_t)got;
+  }
+  return (ssize_t)done;
+}
+
 medley_status file_sync_folder(const char *path, medley_error *err) {
   int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0) return error_set_errno(err, MEDLEY_ERR_IO, errno, "cannot open folder '%s'", path);
@@ -77,13 +90,17 @@ medley_status file_writer_open(file_writer *w, const char *path, medley_error *e
   return MEDLEY_OK;
 }
 
+/* The folder that a file is in; mem_free. */
+static char *path_folder(const char *path) {
+  const char *name = path_name(path);
+  if (name == path) return mem_strdup(".");
+  return mem_strndup(path, name - path > 1 ? (size_t)(name - path) - 1 : 1);
+}
+
 static medley_status folder_of_file_sync(const char *path, medley_error *err) {
-  char *folder = mem_strdup(path);
+  char *folder = path_folder(path);
   if (folder == NULL) return error_memory(err, "a file name");
-  char *slash = strrchr(folder, '/');
-  if (slash == folder) slash++;
-  if (slash != NULL) *slash = '\0';
-  medley_status status = file_sync_folder(slash ? folder : ".", err);
+  medley_status status = file_sync_folder(folder, err);
   mem_free(folder);
   return status;
 }
@@ -119,6 +136,24 @@ void file_writer_abort(file_writer *w) {
   mem_free(w->temporary);
   mem_free(w->path);
   *w = (file_writer){0};
+}
+
+void file_writer_sweep(const char *path) {
+  const char *name = path_name(path);
+  size_t length = strlen(name), count;
+  char **names, *folder = path_folder(path);
+  if (folder == NULL || folder_list(folder, &names, &count, NULL) != MEDLEY_OK) {
+    mem_free(folder);
+    return;
+  }
+  for (size_t i = 0; i < count; i++) {
+    if (strncmp(names[i], name, length) != 0 || !string_starts(names[i] + length, ".tmp-")) continue;
+    char *stray = path_join(folder, names[i]);
+    if (stray != NULL) unlink(stray);
+    mem_free(stray);
+  }
+  folder_list_free(names, count);
+  mem_free(folder);
 }
 
 medley_status file_write(const char *path, const void *bytes, size_t length, medley_error *err) {

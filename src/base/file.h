@@ -10,12 +10,16 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <sys/types.h>
 
 #include "base/error.h"
 
 /* The whole file, NUL-terminated beyond its length; at most limit bytes (a larger file is MEDLEY_ERR_LIMIT). *bytes is
  * the caller's (mem_free). */
 medley_status file_read(const char *path, size_t limit, char **bytes, size_t *length, medley_error *err) MEDLEY_CHECK;
+
+/* pread until it is all there: less than length only at the end of the file, -1 (errno) on error. */
+ssize_t file_read_at(int fd, void *bytes, size_t length, uint64_t offset);
 
 /* Writes beside, fsyncs, renames, fsyncs the folder. */
 medley_status file_write(const char *path, const void *bytes, size_t length, medley_error *err) MEDLEY_CHECK;
@@ -28,6 +32,8 @@ typedef struct file_writer {
 medley_status file_writer_open(file_writer *w, const char *path, medley_error *err) MEDLEY_CHECK;
 medley_status file_writer_commit(file_writer *w, medley_error *err) MEDLEY_CHECK; /* w is closed in either case */
 void file_writer_abort(file_writer *w);                                           /* harmless after commit */
+/* Removes what killed writers of this path left beside it. Only where nobody else can be writing it: under a lock. */
+void file_writer_sweep(const char *path);
 
 /* Read-only memory map. An empty file maps to bytes = NULL, length = 0. */
 typedef struct file_map {

@@ -43,6 +43,7 @@
 #define INDEX_FILE_H
 
 #include <medley/progress.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/error.h"
@@ -92,8 +93,7 @@ const char *index_file_section_name(const index_file *f, size_t i);
 typedef enum index_file_access {
   INDEX_FILE_RANDOM,     /* single pages here and there: do not read ahead */
   INDEX_FILE_SEQUENTIAL, /* a scan from the start: read far ahead */
-  INDEX_FILE_SOON,       /* all of it soon: begin reading now, in the background */
-  INDEX_FILE_DONE        /* not needed for a while: unpatched pages may be dropped and are read again when touched */
+  INDEX_FILE_SOON        /* all of it soon: begin reading now, in the background */
 } index_file_access;
 void index_file_advise(const index_file *f, const char *name, index_file_access access);
 

@@ -62,6 +62,12 @@
 
 typedef struct journal journal;
 
+typedef enum journal_mode {
+  JOURNAL_WRITE,  /* the one process that changes the index */
+  JOURNAL_READ,   /* nothing on disk is locked, made, cut or removed */
+  JOURNAL_SALVAGE /* as WRITE, but damage is cut off like a torn end: what was accepted before it is kept */
+} journal_mode;
+
 typedef struct journal_record {
   const void *bytes; /* NULL when length is 0 */
   size_t length;
@@ -80,13 +86,13 @@ typedef struct journal_replay_result {
 
 /* Makes the journal ours: locked against other processes (MEDLEY_ERR_BUSY), leftovers of killed saves of `index_path`
  * and of the journal removed. An absent one is made, empty. Do this before the index file is opened: then nobody can
- * save between the two. read_only: nothing is locked, made, cut or removed, and only journal_replay and journal_close
- * are allowed; if it is refused, another process may have saved meanwhile: open both again. */
-medley_status journal_open(const char *index_path, bool read_only, journal **out, medley_error *err) MEDLEY_CHECK;
+ * save between the two. JOURNAL_READ: only journal_replay and journal_close are allowed; an absent one is an empty one;
+ * if it is refused, another process may have saved meanwhile: open both again. */
+medley_status journal_open(const char *index_path, journal_mode mode, journal **out, medley_error *err) MEDLEY_CHECK;
 /* Once, after the open: gives every record that is not in the file to apply, in order, cuts a torn end (told through
- * progress->note), and makes the journal ready for journal_append. An empty one is begun. id, mark: index_file_id and
- * index_file_mark of the file, or what index_file_writer_commit gave when it was written just now. On error the journal
- * on disk is as it was. */
+ * progress->note; a reader passes it over), and makes the journal ready for journal_append. An empty one is begun. id,
+ * mark: index_file_id and index_file_mark of the file, or what index_file_writer_commit gave when it was written just
+ * now. On error the journal on disk is as it was. */
 medley_status journal_replay(journal *j, const unsigned char *id, const journal_mark *mark, journal_apply apply,
                              void *context, const medley_progress *progress, journal_replay_result *result,
                              medley_error *err) MEDLEY_CHECK;
@@ -104,9 +110,10 @@ void journal_position(const journal *j, journal_mark *out);
 medley_status journal_reset(journal *j, const unsigned char *id, const journal_mark *mark,
                             medley_error *err) MEDLEY_CHECK;
 uint64_t journal_bytes(const journal *j); /* its length: when it is long, save */
-/* Does not sync. NULL is fine. */
+/* Empties it, before journal_replay: for an index that is deleted, or written over on purpose (then: drop, commit the
+ * new file, replay the empty journal). */
+medley_status journal_drop(journal *j, medley_error *err) MEDLEY_CHECK;
+/* Does not sync. An empty journal is removed. NULL is fine. */
 void journal_close(journal *j);
-/* For an index that is deleted, or written over on purpose: before the new file is committed. Absent is fine. */
-medley_status journal_remove(const char *index_path, medley_error *err) MEDLEY_CHECK;
 
 #endif
