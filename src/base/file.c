@@ -97,16 +97,14 @@ static char *path_folder(const char *path) {
   return mem_strndup(path, name - path > 1 ? (size_t)(name - path) - 1 : 1);
 }
 
-static medley_status folder_of_file_sync(const char *path, medley_error *err) {
-  char *folder = path_folder(path);
-  if (folder == NULL) return error_memory(err, "a file name");
-  medley_status status = file_sync_folder(folder, err);
-  mem_free(folder);
-  return status;
-}
-
 medley_status file_writer_commit(file_writer *w, medley_error *err) {
   medley_status status = MEDLEY_OK;
+  /* Asked for first: once the file has its name, only the disk may say no. */
+  char *folder = path_folder(w->path);
+  if (folder == NULL) {
+    status = error_memory(err, "a file name");
+    goto done;
+  }
   bool failed = fflush(w->stream) != 0 || ferror(w->stream) || fsync(fileno(w->stream)) != 0;
   int number = errno;
   if (fclose(w->stream) != 0 && !failed) {
@@ -124,8 +122,9 @@ medley_status file_writer_commit(file_writer *w, medley_error *err) {
   }
   mem_free(w->temporary);
   w->temporary = NULL;
-  TRY(folder_of_file_sync(w->path, err));
+  TRY(file_sync_folder(folder, err));
 done:
+  mem_free(folder);
   file_writer_abort(w);
   return status;
 }
