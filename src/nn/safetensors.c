@@ -61,10 +61,6 @@ static medley_status view_read(tensor_view *view, const char *name, const json_t
     return error_set(err, MEDLEY_ERR_INPUT,
                      "%s: tensor '%s' has %" PRIu64 " bytes of data, its shape and dtype need %" PRIu64, path, name,
                      found, view->bytes);
-  if ((uint64_t)json_integer_value(begin) % dtype_size(view->dtype) != 0)
-    return error_set(err, MEDLEY_ERR_INPUT,
-                     "%s: the data of tensor '%s' begin at %" PRIu64 ", which is not aligned to the %zu bytes of %s",
-                     path, name, (uint64_t)json_integer_value(begin), dtype_size(view->dtype), dtype);
   view->data = data + json_integer_value(begin);
   return MEDLEY_OK;
 }
@@ -176,9 +172,8 @@ medley_status safetensors_need(const safetensors *s, const char *name, tensor_dt
       return error_set(err, MEDLEY_ERR_CORRUPT, "%s: dimension %d of tensor '%s' is %" PRIu64 ", expected %" PRIu64,
                        s->path, i, name, view->shape[i], shape[i]);
   if (!tensor_view_is_aligned(view))
-    return error_set(err, MEDLEY_ERR_CORRUPT,
-                     "%s: the data of tensor '%s' are not aligned in memory; save the file again with a padded header",
-                     s->path, name);
+    return error_set(err, MEDLEY_ERR_CORRUPT, "%s: the data of tensor '%s' are not aligned to the %zu bytes of %s",
+                     s->path, name, dtype_size(dtype), dtype_name(dtype));
   *out = view;
   return MEDLEY_OK;
 }

@@ -26,9 +26,9 @@ typedef struct safetensors { /* a file that is open for reading */
 } safetensors;
 
 /* Maps the file and checks the header wholly before trust: lengths, dtypes, shapes, names (none twice), no overlap, no
- * gap, within the file, each tensor at a multiple of its element's size. Where all data are shifted because the writer
- * did not pad the header (files from before 2023 are like that) they can still be read as float32, see
- * tensor_view_is_aligned. */
+ * gap, within the file. Tensors may be misaligned: the format asks for no alignment, and published files have such
+ * tensors (writers before 2023 did not pad the header). They can be read as float32 (tensor_view_is_aligned), but
+ * safetensors_need refuses them. */
 medley_status safetensors_open(safetensors *s, const char *path, medley_error *err) MEDLEY_CHECK;
 /* The same over bytes that the caller keeps alive (name is for sentences): for tests and fuzzing. */
 medley_status safetensors_open_bytes(safetensors *s, const void *bytes, size_t length, const char *name,
