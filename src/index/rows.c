@@ -8,6 +8,7 @@
 #include "index/row_kernels.h"
 
 #define CHUNK_BYTES ((size_t)4 << 20)
+#define HALF_MAX 65504.0f
 #define CHUNK_ROWS_MIN 64 /* a word of `alive` belongs to one chunk */
 
 static const char *const distance_names[INDEX_DISTANCE_COUNT] = {"cosine", "dot", "l2"};
@@ -28,7 +29,9 @@ medley_status rows_init(rows *r, size_t dim, index_distance distance, row_storag
     FAIL(err, MEDLEY_ERR_USAGE, "an index of vectors with %zu dimensions: 1 to %d are possible", dim, ROWS_DIM_MAX);
   if (limit == 0 || limit > ROWS_MAX) limit = ROWS_MAX;
   r->stride_bytes = (row_bytes(storage, dim) + 15) / 16 * 16;
-  row_kernels_choose(storage, distance, &r->score, &r->score4);
+  const row_kernels *kernels = row_kernels_choose(storage, distance == INDEX_L2);
+  r->score = kernels->one;
+  r->score4 = kernels->four;
   while (chunk_rows(r) < CHUNK_ROWS_MIN || chunk_bytes(r) < CHUNK_BYTES) r->chunk_shift++;
   r->chunk_max = (limit + chunk_rows(r) - 1) >> r->chunk_shift;
   r->chunk = mem_zalloc(r->chunk_max, sizeof *r->chunk);
@@ -100,9 +103,18 @@ static medley_status check_finite(const float *vector, size_t dim, medley_error 
   return MEDLEY_OK;
 }
 
+static medley_status check_half(const float *vector, size_t dim, medley_error *err) {
+  for (size_t d = 0; d < dim; d++)
+    if (fabsf(vector[d]) > HALF_MAX)
+      return error_set(err, MEDLEY_ERR_INPUT, "value %zu of the vector is %g; f16 holds up to %g, take f32 or int8", d,
+                       (double)vector[d], (double)HALF_MAX);
+  return MEDLEY_OK;
+}
+
 medley_status rows_set(rows *r, uint32_t slot, const float *vector, medley_error *err) {
   medley_status status = MEDLEY_OK;
   TRY(check_finite(vector, r->dim, err));
+  if (r->storage == ROW_F16 && r->distance != INDEX_COSINE) TRY(check_half(vector, r->dim, err));
   void *row = (void *)rows_at(r, slot);
   row_encode(r->storage, vector, r->dim, r->distance == INDEX_COSINE, row);
   if (slot >= rows_count(r)) atomic_store_explicit(&r->count, slot + 1, memory_order_release);
@@ -139,19 +151,13 @@ medley_status row_query_init(row_query *q, const rows *r, const float *vector, m
   TRY(row_query_reserve(q, r, err));
   memcpy(q->vector, vector, r->dim * sizeof *vector);
   if (r->distance == INDEX_COSINE) vector_normalise(q->vector, r->dim);
-  row_query_encode(q, r->storage, r->dim, q->own + padded(r->dim * sizeof(float)));
+  row_query_encode(q, r->storage, r->dim, r->distance == INDEX_COSINE, q->own + padded(r->dim * sizeof(float)));
 done:
   return status;
 }
 
 void row_query_from_row(row_query *q, const rows *r, uint32_t slot) {
-  const void *row = rows_at(r, slot);
-  if (r->storage == ROW_F32) {
-    q->code = row;
-    return;
-  }
-  row_decode(r->storage, row, r->dim, q->vector);
-  row_query_encode(q, r->storage, r->dim, q->own + padded(r->dim * sizeof(float)));
+  row_query_encode_row(q, r->storage, rows_at(r, slot), r->dim, q->own + padded(r->dim * sizeof(float)));
 }
 
 void row_query_deinit(row_query *q) {

@@ -34,9 +34,9 @@ const char *row_storage_name(row_storage s);
 
 /* A query in the form that the kernels of a storage read; the caller's memory. */
 typedef struct row_query {
-  const void *code;   /* f32 for f32 and f16 rows, int8 for int8 rows; 64-byte aligned, padded with zeros */
-  float scale, shift; /* of int8 codes: see row_kernels.c */
-  float square;       /* |q|², for L2 of int8 rows */
+  const void *code;   /* floats for f32 and f16 rows, uint8 for int8 rows: row_kernels.h */
+  float scale;        /* of int8 codes */
+  float square;       /* |q|² as decoded, for L2 of int8 rows */
   float *vector;      /* [dim] as compared: unit length for the cosine */
   unsigned char *own; /* the memory behind both; row_query_deinit */
 } row_query;
@@ -93,7 +93,7 @@ void rows_set_alive(rows *r, uint32_t slot, bool alive);
 /* code, scale … of a query; refuses what is not finite. Reuses q->own when it was initialised before with the same
  * rows. Zero-initialise q first. */
 medley_status row_query_init(row_query *q, const rows *r, const float *vector, medley_error *err) MEDLEY_CHECK;
-/* The query that a stored row makes. f32 and int8 rows are borrowed, f16 rows decoded into own memory. */
+/* The query that a stored row makes. f32 rows are borrowed, the others written into own memory. */
 void row_query_from_row(row_query *q, const rows *r, uint32_t slot);
 void row_query_deinit(row_query *q);
 

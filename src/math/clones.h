@@ -9,6 +9,8 @@
 #ifndef MATH_CLONES_H
 #define MATH_CLONES_H
 
+#include <stdbool.h>
+
 /* What the machine can do; each level holds those below it. */
 typedef enum vector_level {
   VECTOR_BASELINE = 0,
@@ -20,16 +22,22 @@ typedef enum vector_level {
 #if defined(__x86_64__) && defined(__GNUC__)
 #define VECTOR_TARGET_AVX2 __attribute__((target("avx2,fma,f16c")))
 #define VECTOR_TARGET_AVX512 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c")))
+#define VECTOR_TARGET_VNNI __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma,f16c")))
 
 static inline vector_level vector_level_get(void) {
   if (__builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
     return VECTOR_AVX512;
   return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? VECTOR_AVX2 : VECTOR_BASELINE;
 }
+/* The int8 products of AVX-512, which not every machine of that level has. */
+static inline bool vector_has_vnni(void) {
+  return vector_level_get() == VECTOR_AVX512 && __builtin_cpu_supports("avx512vnni");
+}
 #else
 #define VECTOR_TARGET_AVX2
 #define VECTOR_TARGET_AVX512
 static inline vector_level vector_level_get(void) { return VECTOR_BASELINE; }
+static inline bool vector_has_vnni(void) { return false; }
 #endif
 
 /* Defines `linkage type name parameters` (linkage: static or nothing), which runs the always-inlined `name_body
@@ -37,6 +45,12 @@ static inline vector_level vector_level_get(void) { return VECTOR_BASELINE; }
  * simd") for (...) ... } VECTOR_CLONES(, void, relu, (float *x, size_t count), (x, count)) Loops need `omp simd` (with
  * reduction where they sum): -O2 alone leaves most of them scalar. */
 #define VECTOR_INLINE __attribute__((always_inline))
+/* Before a loop of four rounds over an array that must stay in registers: gcc's -O2 leaves it a loop, over memory. */
+#if defined(__clang__)
+#define KERNEL_UNROLL _Pragma("unroll")
+#else
+#define KERNEL_UNROLL _Pragma("GCC unroll 4")
+#endif
 #define VECTOR_CLONES(linkage, type, name, parameters, arguments)                             \
   VECTOR_TARGET_AVX512 static type name##_avx512 parameters { return name##_body arguments; } \
   VECTOR_TARGET_AVX2 static type name##_avx2 parameters { return name##_body arguments; }     \

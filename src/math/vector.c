@@ -2,8 +2,15 @@
 #include "math/vector.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "math/clones.h"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
+#endif
 
 #define KERNEL(name) name##_baseline
 #define KERNEL_TARGET

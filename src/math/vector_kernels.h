@@ -1,17 +1,11 @@
 /* math/vector_kernels.h: the kernels of vector.c, one copy per instruction set. vector.c includes this file once a
- * level, with KERNEL(name)   the name at this level, KERNEL_TARGET  the function attribute, KERNEL_LANES   floats in
- * one register. The vector type must be as wide as the register: gcc 12 takes wider ones through the stack and becomes
- * six times slower. Four accumulators hide the latency of the multiply-add; the order of summation depends on the
- * level, not on anything else.
+ * level, with what lanes.h wants. Four accumulators hide the latency of the multiply-add; the order of summation
+ * depends on the level, not on anything else.
  */
-typedef float KERNEL(lanes) __attribute__((vector_size(4 * KERNEL_LANES), aligned(4), may_alias));
-#define LANES(p) (*(const KERNEL(lanes) *)(p))
+#include "math/lanes.h"
 
 KERNEL_TARGET static float KERNEL(lanes_sum)(const KERNEL(lanes) part[4]) {
-  KERNEL(lanes) all = (part[0] + part[1]) + (part[2] + part[3]);
-  float sum = 0;
-  for (int lane = 0; lane < KERNEL_LANES; lane++) sum += all[lane];
-  return sum;
+  return KERNEL(lanes_total)((part[0] + part[1]) + (part[2] + part[3]));
 }
 
 KERNEL_TARGET static float KERNEL(dot)(const float *a, const float *b, size_t dim) {
@@ -24,9 +18,8 @@ KERNEL_TARGET static float KERNEL(dot)(const float *a, const float *b, size_t di
     part[3] += LANES(a + i + 3 * KERNEL_LANES) * LANES(b + i + 3 * KERNEL_LANES);
   }
   for (; i + KERNEL_LANES <= dim; i += KERNEL_LANES) part[0] += LANES(a + i) * LANES(b + i);
-  float sum = KERNEL(lanes_sum)(part);
-  for (; i < dim; i++) sum += a[i] * b[i];
-  return sum;
+  if (i < dim) part[1] += KERNEL(lanes_last)(a, i, dim - i) * KERNEL(lanes_last)(b, i, dim - i);
+  return KERNEL(lanes_sum)(part);
 }
 
 KERNEL_TARGET static float KERNEL(squared_distance)(const float *a, const float *b, size_t dim) {
@@ -41,9 +34,11 @@ KERNEL_TARGET static float KERNEL(squared_distance)(const float *a, const float 
     KERNEL(lanes) gap = LANES(a + i) - LANES(b + i);
     part[0] += gap * gap;
   }
-  float sum = KERNEL(lanes_sum)(part);
-  for (; i < dim; i++) sum += (a[i] - b[i]) * (a[i] - b[i]);
-  return sum;
+  if (i < dim) {
+    KERNEL(lanes) gap = KERNEL(lanes_last)(a, i, dim - i) - KERNEL(lanes_last)(b, i, dim - i);
+    part[1] += gap * gap;
+  }
+  return KERNEL(lanes_sum)(part);
 }
 
 KERNEL_TARGET static float KERNEL(sum)(const float *a, size_t dim) {
@@ -52,9 +47,8 @@ KERNEL_TARGET static float KERNEL(sum)(const float *a, size_t dim) {
   for (; i + 4 * KERNEL_LANES <= dim; i += 4 * KERNEL_LANES)
     for (int k = 0; k < 4; k++) part[k] += LANES(a + i + k * KERNEL_LANES);
   for (; i + KERNEL_LANES <= dim; i += KERNEL_LANES) part[0] += LANES(a + i);
-  float sum = KERNEL(lanes_sum)(part);
-  for (; i < dim; i++) sum += a[i];
-  return sum;
+  if (i < dim) part[1] += KERNEL(lanes_last)(a, i, dim - i);
+  return KERNEL(lanes_sum)(part);
 }
 
 KERNEL_TARGET static void KERNEL(add_scaled)(float *y, float alpha, const float *x, size_t dim) {
@@ -108,7 +102,6 @@ static const vector_kernels KERNEL(kernels) = {
     .weighted_rows = KERNEL(weighted_rows),
 };
 
-#undef LANES
 #undef KERNEL
 #undef KERNEL_TARGET
 #undef KERNEL_LANES

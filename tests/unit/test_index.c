@@ -205,6 +205,12 @@ static void test_refusals(void **state) {
   assert_refused(rows_reserve(&x, (size_t)1 << 30, &error), MEDLEY_ERR_LIMIT, "can hold");
   row_query_deinit(&query);
   rows_deinit(&x);
+  assert_ok(rows_init(&x, 2, INDEX_L2, ROW_F16, 12, &error));
+  assert_ok(rows_reserve(&x, 12, &error));
+  assert_refused(rows_set(&x, 0, (float[2]){65504, -7e4f}, &error), MEDLEY_ERR_INPUT,
+                 "value 1 of the vector is -70000");
+  assert_ok(rows_set(&x, 0, (float[2]){65504, -65504}, &error));
+  rows_deinit(&x);
 }
 
 static void test_table(void **state) {
