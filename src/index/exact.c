@@ -275,8 +275,8 @@ static medley_status exact_open(const rows *rows, const index_options *o, const 
   return exact_create(rows, o, out, err);
 }
 
-static medley_status exact_insert(index_structure *s, const uint32_t *slots, size_t count,
-                                  const medley_progress *progress, size_t *linked, medley_error *err) {
+static medley_status exact_insert(index_structure *s, uint32_t *slots, size_t count, const medley_progress *progress,
+                                  size_t *linked, medley_error *err) {
   (void)s, (void)slots, (void)progress, (void)err;
   *linked = count;
   return MEDLEY_OK;

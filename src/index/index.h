@@ -53,6 +53,7 @@ typedef struct index_kind index_kind;
 typedef struct index_structure {
   const index_kind *kind;
   const rows *rows; /* borrowed */
+  size_t breadth;   /* the search_breadth in use; 0: the kind has none */
 } index_structure;
 
 typedef struct index_check {
@@ -66,9 +67,9 @@ struct index_kind {
   const char *name, *summary;
   bool exact; /* always: its recall is 1 by construction */
   medley_status (*create)(const rows *rows, const index_options *o, index_structure **out, medley_error *err);
-  /* The rows are set and alive already. Runs over all threads of OpenMP. On error, or when progress asks to stop, the
-   * first *linked of them are findable and the rest is as before. */
-  medley_status (*insert)(index_structure *s, const uint32_t *slots, size_t count, const medley_progress *progress,
+  /* The rows are set and alive already. Runs over all threads of OpenMP. May reorder slots; on error, or when progress
+   * asks to stop, the first *linked of them are findable and the rest is as before. */
+  medley_status (*insert)(index_structure *s, uint32_t *slots, size_t count, const medley_progress *progress,
                           size_t *linked, medley_error *err);
   /* The row is dead already and not answered any more; a kind with links notes that they are to be repaired. NULL:
    * nothing to do. */
@@ -82,6 +83,8 @@ struct index_kind {
   /* queries [count]; query i's answers in out [i * k ..]. NULL: the set asks one after the other, over threads. */
   medley_status (*search_batch)(const index_structure *s, const index_query *q, const row_query *queries, size_t count,
                                 scored *out, size_t *found, index_effort *effort, medley_error *err);
+  /* The options in use that a user may ask about. NULL: it has none. */
+  void (*describe)(const index_structure *s, size_t *links, size_t *build_breadth);
   size_t (*bytes)(const index_structure *s); /* own memory beside the rows */
   medley_status (*check)(const index_structure *s, index_check *out, medley_error *err); /* NULL: nothing to check */
   /* Sections of the file, and back: every number is checked before it is trusted. A mapped section may be used in place
@@ -97,6 +100,7 @@ const index_kind *index_kind_find(const char *name);
 
 /* The kinds. */
 extern const index_kind index_exact;
+extern const index_kind index_hnsw;
 
 static inline bool index_allows(const index_allow *a, uint32_t slot) {
   return a == NULL || (slot < a->slots && a->words[slot >> 6] >> (slot & 63) & 1);

@@ -132,11 +132,28 @@ void rows_set_alive(rows *r, uint32_t slot, bool alive) {
   if (((before & bit) != 0) != alive) atomic_fetch_add(&r->alive_count, alive ? 1u : UINT32_MAX);
 }
 
+void rows_set_alive_word(rows *r, uint32_t slot, uint64_t word) {
+  _Atomic uint64_t *words = atomic_load_explicit(&r->alive[slot >> r->chunk_shift], memory_order_acquire);
+  atomic_store_explicit(&words[(slot & (uint32_t)(chunk_rows(r) - 1)) >> 6], word, memory_order_release);
+  atomic_fetch_add(&r->alive_count, (uint32_t)__builtin_popcountll(word));
+}
+
+size_t rows_alive_allowed(const rows *r, const uint64_t *words, size_t slots) {
+  size_t allowed = 0, count = rows_count(r);
+  for (size_t slot = 0; slot < slots && slot < count; slot += 64) {
+    const _Atomic uint64_t *alive = atomic_load_explicit(&r->alive[slot >> r->chunk_shift], memory_order_acquire);
+    uint64_t both =
+        words[slot >> 6] & atomic_load_explicit(&alive[(slot & (chunk_rows(r) - 1)) >> 6], memory_order_relaxed);
+    allowed += (size_t)__builtin_popcountll(both);
+  }
+  return allowed;
+}
+
 /* ---- queries ---- */
 
 static size_t padded(size_t bytes) { return (bytes + 63) / 64 * 64; }
 
-static medley_status row_query_reserve(row_query *q, const rows *r, medley_error *err) {
+medley_status row_query_reserve(row_query *q, const rows *r, medley_error *err) {
   if (q->own != NULL) return MEDLEY_OK;
   size_t vector_bytes = padded(r->dim * sizeof(float));
   q->own = mem_zalloc_aligned(vector_bytes + padded(row_bytes(r->storage, r->dim)) + 64, 1);

@@ -59,7 +59,8 @@ typedef struct rows {
   uint8_t *borrowed;                  /* [chunk_max] nonzero: the chunk is a piece of a mapped file, not ours to free */
   _Atomic uint32_t count;             /* slots ever given out, dead ones too; stored with release */
   _Atomic uint32_t alive_count;
-  size_t bytes; /* of our own memory */
+  size_t bytes;        /* of our own memory */
+  struct guard *guard; /* who reads (guard.h); borrowed; NULL: nobody beside the writer */
 } rows;
 
 /* limit: the most slots it will ever hold, 0 for ROWS_MAX (it sizes the tables of chunks, 17 bytes per chunk of about
@@ -89,10 +90,17 @@ static inline bool rows_alive(const rows *r, uint32_t slot) {
   return atomic_load_explicit(&words[in_chunk >> 6], memory_order_relaxed) >> (in_chunk & 63) & 1;
 }
 void rows_set_alive(rows *r, uint32_t slot, bool alive);
+/* 64 of them at once, none of which was alive: slot is a multiple of 64. */
+void rows_set_alive_word(rows *r, uint32_t slot, uint64_t word);
+
+/* How many of the slots whose bit is set in words [(slots + 63) / 64] are alive. */
+size_t rows_alive_allowed(const rows *r, const uint64_t *words, size_t slots);
 
 /* code, scale … of a query; refuses what is not finite. Reuses q->own when it was initialised before with the same
  * rows. Zero-initialise q first. */
 medley_status row_query_init(row_query *q, const rows *r, const float *vector, medley_error *err) MEDLEY_CHECK;
+/* Only the memory, so that row_query_from_row cannot fail. */
+medley_status row_query_reserve(row_query *q, const rows *r, medley_error *err) MEDLEY_CHECK;
 /* The query that a stored row makes. f32 rows are borrowed, the others written into own memory. */
 void row_query_from_row(row_query *q, const rows *r, uint32_t slot);
 void row_query_deinit(row_query *q);

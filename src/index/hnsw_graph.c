@@ -1,0 +1,171 @@
+/* index/hnsw_graph.c: the memory of the graph: who has how many layers, where lists lie, what it all takes. */
+#include <math.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "index/guard.h"
+#include "index/hnsw_walk.h"
+
+#define CHUNK_BYTES ((size_t)4 << 20)
+#define UPPER_CHUNK ((size_t)1 << HNSW_UPPER_SHIFT)
+
+static size_t or_default(size_t value, size_t fallback) { return value ? value : fallback; }
+
+static size_t lowest_bytes(const hnsw *h) { return (2 * h->links * sizeof(link_slot)) << h->chunk_shift; }
+static size_t upper_of_bytes(const hnsw *h) { return sizeof(link_slot) << h->chunk_shift; }
+static size_t block_words(const hnsw *h, uint32_t level) { return 1 + level * h->links; }
+
+static medley_status options_check(const index_options *o, medley_error *err) {
+  size_t links = or_default(o->links, HNSW_LINKS_DEFAULT), build = or_default(o->build_breadth, HNSW_BUILD_DEFAULT);
+  if (links < HNSW_LINKS_MIN || links > HNSW_LINKS_MAX)
+    return error_set(err, MEDLEY_ERR_USAGE, "%zu links per node: %d to %d are possible", links, HNSW_LINKS_MIN,
+                     HNSW_LINKS_MAX);
+  if (build > HNSW_BREADTH_MAX || o->search_breadth > HNSW_BREADTH_MAX)
+    return error_set(err, MEDLEY_ERR_USAGE, "a breadth of %zu: at most %d is possible",
+                     build > HNSW_BREADTH_MAX ? build : o->search_breadth, HNSW_BREADTH_MAX);
+  return MEDLEY_OK;
+}
+
+medley_status hnsw_create(const rows *rows, const index_options *o, index_structure **out, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  hnsw *h = NULL;
+  *out = NULL;
+  TRY(options_check(o, err));
+  TRY_NEW(h, 1, "index graph");
+  *h = (hnsw){.base = {&index_hnsw, rows, or_default(o->search_breadth, HNSW_SEARCH_DEFAULT)},
+              .links = or_default(o->links, HNSW_LINKS_DEFAULT),
+              .build_breadth = or_default(o->build_breadth, HNSW_BUILD_DEFAULT),
+              .seed = o->seed,
+              .entry = HNSW_NOBODY};
+  pthread_mutex_init(&h->scratch_lock, NULL);
+  memset(h->upper_free, 0xff, sizeof h->upper_free);
+  while (lowest_bytes(h) < CHUNK_BYTES) h->chunk_shift++;
+  h->chunk_max = (rows->chunk_max << rows->chunk_shift >> h->chunk_shift) + 1;
+  h->lowest = mem_zalloc(h->chunk_max, sizeof *h->lowest);
+  h->upper_of = mem_zalloc(h->chunk_max, sizeof *h->upper_of);
+  h->borrowed = mem_zalloc(h->chunk_max, 1);
+  h->upper = mem_zalloc(HNSW_UPPER_CHUNKS, sizeof *h->upper);
+  if (!h->lowest || !h->upper_of || !h->borrowed || !h->upper) status = error_memory(err, "index graph");
+  if (status == MEDLEY_OK) {
+    *out = &h->base;
+    h = NULL;
+  }
+done:
+  if (h != NULL) hnsw_free(&h->base);
+  return status;
+}
+
+void hnsw_free(index_structure *s) {
+  hnsw *h = (hnsw *)s;
+  if (h == NULL) return;
+  for (size_t c = 0; h->lowest && h->upper_of && h->borrowed && c < h->chunk_max; c++) {
+    if (h->lowest[c] != NULL && !h->borrowed[c]) mem_unmap(h->lowest[c], lowest_bytes(h));
+    if (h->upper_of[c] != NULL) mem_unmap(h->upper_of[c], upper_of_bytes(h));
+    if (h->lowest[c] == NULL && h->upper_of[c] == NULL) break;
+  }
+  for (size_t c = 0; h->upper && c < HNSW_UPPER_CHUNKS && h->upper[c] != NULL; c++)
+    mem_unmap(h->upper[c], UPPER_CHUNK * sizeof(link_slot));
+  for (hnsw_scratch *next; h->scratches != NULL; h->scratches = next) {
+    next = h->scratches->next;
+    hnsw_scratch_free(h->scratches);
+  }
+  pthread_mutex_destroy(&h->scratch_lock);
+  mem_free(h->lowest);
+  mem_free(h->upper_of);
+  mem_free(h->borrowed);
+  mem_free(h->upper);
+  mem_free(h->dead);
+  mem_free(h);
+}
+
+size_t hnsw_bytes(const index_structure *s) {
+  const hnsw *h = (const hnsw *)s;
+  return h->bytes + h->dead_capacity * sizeof *h->dead;
+}
+
+void hnsw_describe(const index_structure *s, size_t *links, size_t *build_breadth) {
+  *links = ((const hnsw *)s)->links;
+  *build_breadth = ((const hnsw *)s)->build_breadth;
+}
+
+/* One chunk of a table, unless it is there; filled with HNSW_NOBODY. */
+static medley_status chunk_reserve(hnsw *h, _Atomic(link_slot *) *chunk, size_t bytes, bool huge, medley_error *err) {
+  if (*chunk != NULL) return MEDLEY_OK;
+  link_slot *words = mem_map(bytes, huge);
+  if (words == NULL) return error_memory(err, "index graph");
+  memset((void *)words, 0xff, bytes);
+  h->bytes += bytes;
+  atomic_store_explicit(chunk, words, memory_order_release);
+  return MEDLEY_OK;
+}
+
+medley_status hnsw_reserve(hnsw *h, size_t count, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  for (size_t c = 0; c << h->chunk_shift < count; c++) {
+    TRY(chunk_reserve(h, &h->upper_of[c], upper_of_bytes(h), false, err));
+    TRY(chunk_reserve(h, &h->lowest[c], lowest_bytes(h), c > 0, err));
+  }
+done:
+  return status;
+}
+
+/* A block of the layers above the lowest: one given back at that level, or new ones at the end of a chunk. */
+static uint32_t upper_take(hnsw *h, uint32_t level, medley_error *err) {
+  uint32_t word = h->upper_free[level];
+  if (word != HNSW_NOBODY) {
+    h->upper_free[level] = atomic_load_explicit(hnsw_upper_at(h, word) + 1, memory_order_relaxed);
+    return word;
+  }
+  size_t need = block_words(h, level), in_chunk = h->upper_count & (UPPER_CHUNK - 1);
+  if (in_chunk + need > UPPER_CHUNK) h->upper_count += (uint32_t)(UPPER_CHUNK - in_chunk); /* a block is in one chunk */
+  size_t chunk = h->upper_count >> HNSW_UPPER_SHIFT;
+  if (chunk == HNSW_UPPER_CHUNKS - 1) {
+    (void)error_set(err, MEDLEY_ERR_LIMIT, "the layers of the index are full");
+    return HNSW_NOBODY;
+  }
+  if (h->upper[chunk] == NULL) {
+    link_slot *words = mem_map(UPPER_CHUNK * sizeof(link_slot), false);
+    if (words == NULL) {
+      (void)error_memory(err, "index graph");
+      return HNSW_NOBODY;
+    }
+    atomic_store_explicit(&h->upper[chunk], words, memory_order_release);
+  }
+  word = h->upper_count;
+  h->upper_count += (uint32_t)need;
+  h->bytes += need * sizeof(link_slot);
+  return word;
+}
+
+medley_status hnsw_add_node(hnsw *h, uint32_t slot, uint32_t level, medley_error *err) {
+  uint32_t word = HNSW_NOBODY;
+  hnsw_drop_node(h, slot); /* what the slot's last owner left: nobody reads it any more */
+  if (level > 0) {
+    word = upper_take(h, level, err);
+    if (word == HNSW_NOBODY) return err ? err->status : MEDLEY_ERR_MEMORY;
+    link_slot *block = hnsw_upper_at(h, word);
+    atomic_store_explicit(block, level, memory_order_relaxed);
+    for (size_t i = 1; i < block_words(h, level); i++) hnsw_link_set(block, i, HNSW_NOBODY);
+  }
+  link_slot *list = hnsw_lowest(h, slot);
+  for (size_t i = 0; i < 2 * h->links; i++) hnsw_link_set(list, i, HNSW_NOBODY);
+  link_slot *chunk = h->upper_of[slot >> h->chunk_shift];
+  hnsw_link_set(chunk, slot & ((1u << h->chunk_shift) - 1), word);
+  return MEDLEY_OK;
+}
+
+void hnsw_drop_node(hnsw *h, uint32_t slot) {
+  uint32_t word = hnsw_upper_of(h, slot);
+  if (word == HNSW_NOBODY) return;
+  uint32_t level = hnsw_level(h, slot);
+  hnsw_link_set(h->upper_of[slot >> h->chunk_shift], slot & ((1u << h->chunk_shift) - 1), HNSW_NOBODY);
+  hnsw_link_set(hnsw_upper_at(h, word), 1, h->upper_free[level]);
+  h->upper_free[level] = word;
+}
+
+uint32_t hnsw_draw_level(const hnsw *h, uint32_t slot) {
+  rng r;
+  rng_seed(&r, h->seed ^ (0x9e3779b97f4a7c15u * (slot + 1)));
+  double level = -log(1 - rng_uniform(&r)) / log((double)h->links);
+  return level < HNSW_LEVEL_MAX ? (uint32_t)level : HNSW_LEVEL_MAX;
+}

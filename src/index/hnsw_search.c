@@ -1,0 +1,75 @@
+/* index/hnsw_search.c: answering (Algorithm 5), with filters.
+ *
+ * Without a filter the beam of the lowest layer holds the answers. With one, the walk goes through nodes that do not
+ * pass, as through any other, and ends when `breadth` nodes that pass are known and nothing nearer is left to expand.
+ * That costs about breadth / share comparisons, where a scan of those that pass costs share * count; so few are scanned
+ * at once, and a walk that has compared more than the scan would (the filter lies far from the query, say) gives up
+ * for the scan. No filter costs more than twice the better of both, and none loses recall for being narrow.
+ */
+#include "index/hnsw_walk.h"
+
+/* The walk's random reads take about so many times a scan's (measured, PERFORMANCE.md). */
+#define WALK_COST 2
+
+static medley_status scan(const index_structure *s, const index_query *q, scored *out, size_t *found,
+                          index_effort *effort, medley_error *err) {
+  index_structure exact = {&index_exact, s->rows, 0};
+  return index_exact.search(&exact, q, out, found, effort, err);
+}
+
+static medley_status search_filtered(const hnsw *h, hnsw_scratch *s, const index_query *q, scored start, size_t breadth,
+                                     size_t passing, scored *out, size_t *found, index_effort *effort,
+                                     medley_error *err) {
+  size_t kept =
+      hnsw_walk_filtered(h, s, q->query, start, q->allow, breadth, passing / WALK_COST + 1, rows_count(h->base.rows));
+  if (kept == SIZE_MAX) {
+    medley_status status = scan(&h->base, q, out, found, effort, err);
+    effort->distances += s->distances;
+    return status;
+  }
+  *found = kept < q->k ? kept : q->k;
+  for (size_t i = 0; i < *found; i++) out[i] = s->found[i];
+  *effort = (index_effort){false, s->distances};
+  return MEDLEY_OK;
+}
+
+/* ---- without a filter ---- */
+
+static size_t beam_answers(const hnsw *h, const hnsw_scratch *s, size_t count, size_t k, scored *out) {
+  size_t found = 0;
+  for (size_t i = 0; i < count && found < k; i++)
+    if (rows_alive(h->base.rows, s->beam[i].slot)) out[found++] = (scored){s->beam[i].score, s->beam[i].slot};
+  return found;
+}
+
+medley_status hnsw_search(const index_structure *structure, const index_query *q, scored *out, size_t *found,
+                          index_effort *effort, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  const hnsw *h = (const hnsw *)structure;
+  hnsw_scratch *s = NULL;
+  uint32_t top, entry = hnsw_entry(h, &top);
+  size_t slots = rows_count(structure->rows), alive = atomic_load(&structure->rows->alive_count);
+  size_t breadth = q->breadth ? q->breadth : h->base.breadth;
+  size_t passing = q->allow != NULL && q->allow->count < alive ? q->allow->count : alive;
+  if (breadth < q->k) breadth = q->k;
+  *found = 0;
+  *effort = (index_effort){entry == HNSW_NOBODY, 0};
+  if (q->k == 0 || entry == HNSW_NOBODY) goto done;
+  /* The expected comparisons of a walk are about twice breadth / share of those that pass. */
+  if (q->exact || (double)passing * passing <= 2.0 * WALK_COST * (double)breadth * slots) {
+    status = scan(structure, q, out, found, effort, err);
+    goto done;
+  }
+  TRY(hnsw_scratch_take(h, breadth, &s, err));
+  scored start = hnsw_descend(h, s, q->query, entry, top, 0, slots);
+  if (q->allow == NULL) {
+    *found = beam_answers(h, s, hnsw_walk(h, s, q->query, start, 0, breadth, slots), q->k, out);
+    effort->distances = s->distances;
+  }
+  /* The beam may hold dead nodes; when they are so many that answers are missing, they are a filter like any other. */
+  if (q->allow != NULL || (*found < q->k && *found < alive))
+    status = search_filtered(h, s, q, start, breadth, passing, out, found, effort, err);
+done:
+  hnsw_scratch_give(h, s);
+  return status;
+}
