@@ -87,6 +87,12 @@ bool strmap_put(strmap *m, const char *key, int64_t value) {
   return true;
 }
 
+const char *strmap_key(const int64_t *value) { return (const char *)(value + 1); }
+
+size_t strmap_bytes(const strmap *m) {
+  return m->slot_count * sizeof *m->slots + (m->keys != NULL ? arena_bytes(m->keys) : 0);
+}
+
 bool strmap_next(const strmap *m, size_t *cursor, const char **key, int64_t *value) {
   while (*cursor < m->slot_count) {
     const struct strmap_slot *slot = &m->slots[(*cursor)++];

@@ -20,6 +20,9 @@ const int64_t *strmap_get_bytes(const strmap *m, const char *key, size_t length)
 bool strmap_put(strmap *m, const char *key, int64_t value);
 /* The value of key, inserted as `fresh` when absent. *added may be NULL. NULL when memory runs out. */
 int64_t *strmap_get_or_put(strmap *m, const char *key, size_t length, int64_t fresh, bool *added);
+/* The key under which a value that get or get_or_put returned is kept: NUL-terminated, borrowed like the value. */
+const char *strmap_key(const int64_t *value);
+size_t strmap_bytes(const strmap *m); /* memory in use */
 void strmap_deinit(strmap *m);
 /* Walks all entries in slot order: start with *cursor = 0; false at the end. */
 bool strmap_next(const strmap *m, size_t *cursor, const char **key, int64_t *value);
