@@ -8,10 +8,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define SLOTS 130
 
-static bool label_find(const void *context, uint64_t id, uint32_t *slot) {
+static medley_status label_find(void *context, uint64_t id, uint32_t *slot, medley_error *err) {
   (void)context;
-  *slot = (uint32_t)(id % SLOTS);
-  return id < SLOTS;
+  (void)err;
+  *slot = id < SLOTS ? (uint32_t)id : FILTER_NOBODY;
+  return MEDLEY_OK;
 }
 
 static const filter_labels labels = {.find = label_find};

@@ -46,10 +46,12 @@ bool filter_uses_ids(const filter *f);
 
 /* ---- filter → slots ---- */
 
-/* Who has which id. `find` is called by the thread that compiles, with no lock of ours held. */
+/* Who has which id. `find` is called by the thread that compiles, with no lock of ours held; its errors are passed on.
+ */
+#define FILTER_NOBODY UINT32_MAX
 typedef struct filter_labels {
-  bool (*find)(const void *context, uint64_t id, uint32_t *slot); /* false: nobody has it */
-  const void *context;
+  medley_status (*find)(void *context, uint64_t id, uint32_t *slot, medley_error *err); /* or FILTER_NOBODY */
+  void *context;
   uint64_t version; /* another one after each change of an id, for filter_cache */
 } filter_labels;
 

@@ -125,7 +125,9 @@ static medley_status plan_ids(compilation *c, plan *p, const filter_node *n, med
   if (p->items == NULL) return error_memory(err, "a filter");
   for (size_t i = 0; i < n->count; i++) {
     uint32_t slot;
-    if (c->labels->find(c->labels->context, n->values[i].id, &slot) && slot < c->slots) p->items[p->count++] = slot;
+    medley_status status = c->labels->find(c->labels->context, n->values[i].id, &slot, err);
+    if (status != MEDLEY_OK) return status;
+    if (slot < c->slots) p->items[p->count++] = slot; /* FILTER_NOBODY is above all */
   }
   p->count = unique_u32(p->items, p->count);
   return MEDLEY_OK;
@@ -400,17 +402,20 @@ done:
 
 medley_status filter_set_from_ids(const uint64_t *ids, size_t count, bool deny, size_t slots,
                                   const filter_labels *labels, filter_set *out, medley_error *err) {
-  medley_status status = set_init(out, slots, err);
-  if (status != MEDLEY_OK) return status;
+  medley_status status = MEDLEY_OK;
+  TRY(set_init(out, slots, err));
   memset(out->words, deny ? 0xff : 0, (slots + 63) / 64 * sizeof *out->words);
   for (size_t i = 0; i < count; i++) {
     uint32_t slot;
-    if (!labels->find(labels->context, ids[i], &slot) || slot >= slots) continue;
+    TRY(labels->find(labels->context, ids[i], &slot, err));
+    if (slot >= slots) continue; /* FILTER_NOBODY is above all */
     uint64_t bit = 1ull << (slot & 63), *word = &out->words[slot >> 6];
     *word = deny ? *word & ~bit : *word | bit;
   }
   set_finish(out);
-  return MEDLEY_OK;
+done:
+  if (status != MEDLEY_OK) filter_set_deinit(out);
+  return status;
 }
 
 void filter_set_intersect(filter_set *s, const filter_set *other) {

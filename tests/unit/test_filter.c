@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "base/error.h"
 #include "base/memory.h"
 #include "base/rng.h"
 #include "base/strbuf.h"
@@ -123,18 +124,19 @@ static void model_free(model *m) {
 
 /* ---- the twin ---- */
 
-/* Ids are 3 times the slot, and odd slots have none. */
-static bool label_find(const void *context, uint64_t id, uint32_t *slot) {
+/* Ids are 3 times the slot, and odd slots have none; one id is an error. */
+static medley_status label_find(void *context, uint64_t id, uint32_t *slot, medley_error *err) {
   (void)context;
-  *slot = (uint32_t)(id / 3);
-  return id % 3 == 0 && id / 3 < SLOTS && *slot % 2 == 0;
+  if (id == 999999) return error_set(err, MEDLEY_ERR_CORRUPT, "the ids are broken");
+  *slot = id % 6 == 0 && id / 3 < SLOTS ? (uint32_t)(id / 3) : FILTER_NOBODY;
+  return MEDLEY_OK;
 }
 
 static const filter_labels labels = {.find = label_find};
 
 static bool value_holds(const filter_node *n, const filter_value *v, const json_t *cell, uint32_t slot) {
-  uint32_t found;
-  if (n->is_id) return label_find(NULL, v->id, &found) && found == slot;
+  uint32_t found = FILTER_NOBODY;
+  if (n->is_id) return label_find(NULL, v->id, &found, NULL) == MEDLEY_OK && found == slot;
   if (v->quoted) return row_has_word(cell, v->text);
   double x = json_number_value(cell);
   switch (n->op) {
@@ -371,6 +373,13 @@ static void test_sets(void **state) {
   assert_int_equal(allowed.count, 2);
   filter_set_deinit(&allowed);
   filter_set_deinit(&denied);
+  const uint64_t broken = 999999;
+  filter *f;
+  assert_refused(filter_set_from_ids(&broken, 1, true, 70, &labels, &denied, &error), MEDLEY_ERR_CORRUPT, "broken");
+  assert_null(denied.words);
+  assert_ok(filter_parse("id in (3, 999999)", &f, &error));
+  assert_refused(filter_compile(f, NULL, 70, &labels, &denied, &error), MEDLEY_ERR_CORRUPT, "broken");
+  filter_free(f);
   assert_ok(filter_set_from_ids(NULL, 0, true, 0, &labels, &denied, &error));
   assert_int_equal(denied.count, 0);
   filter_set_deinit(&denied);
