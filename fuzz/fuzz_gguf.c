@@ -34,6 +34,7 @@ static double sum_tensors(const gguf *g) {
   double sum = 0;
   for (size_t i = 0; i < g->count; i++) {
     const tensor_view *view = &g->tensors[i];
+    if (view->count == 0) continue; /* no rows, and columns as wide as the file likes to say */
     float *row = mem_alloc(tensor_view_columns(view), sizeof *row);
     for (uint64_t r = 0; row != NULL && r < tensor_view_rows(view); r++) {
       tensor_view_read_rows(view, r, 1, row);
