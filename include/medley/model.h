@@ -40,6 +40,15 @@ MEDLEY_API medley_status medley_model_describe(const char *path, const medley_mo
                                                const medley_progress *progress, char **json,
                                                medley_error *err) MEDLEY_CHECK;
 
+/* The tokenizer in a file or folder (tokenizer.json, vocab.txt, vocab.json with merges.txt, *.model, *.gguf, CLIP's
+ * merges): "file", "kind", "tokens", "tokens_max" (when the file says one), "special": {"begin": {"id", "token"}, …}
+ * and, when text is not NULL, what becomes of it:
+ *   "ids": [{"id", "token", "begin", "end", "special"}]  begin and end are bytes of the text; 0 and 0 for special
+ * tokens "dropped"  tokens beyond tokens_max,  "decoded"  the ids turned back into text A kind that is not known is
+ * MEDLEY_ERR_UNSUPPORTED, named. *json is the caller's (medley_free). */
+MEDLEY_API medley_status medley_model_tokens(const char *path, const char *text, char **json,
+                                             medley_error *err) MEDLEY_CHECK;
+
 #ifdef __cplusplus
 }
 #endif

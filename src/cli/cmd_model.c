@@ -1,4 +1,4 @@
-/* cli/cmd_model.c: medley model: published models and those of a workspace: list, show. */
+/* cli/cmd_model.c: medley model: published models and those of a workspace: list, show, tokens. */
 #include <medley/model.h>
 #include <string.h>
 
@@ -9,7 +9,7 @@
 #define DIMENSIONS_A_LINE 4
 #define METADATA_TEXT_MAX 160 /* bytes of a value shown to people; chat templates have thousands */
 
-static const char *const actions[] = {"list", "show", NULL};
+static const char *const actions[] = {"list", "show", "tokens", NULL};
 
 /* ---- list ---- */
 
@@ -303,13 +303,82 @@ done:
   return status;
 }
 
+/* ---- tokens ---- */
+
+static void ids_show(console *c, const json_t *report) {
+  table t = {0};
+  size_t i;
+  json_t *row;
+  table_add_column(&t, "id", true, false);
+  table_add_column(&t, "token", false, true);
+  table_add_column(&t, "bytes", true, false);
+  json_array_foreach(json_object_get(report, "ids"), i, row) {
+    bool special = json_is_true(json_object_get(row, "special"));
+    table_add_printf(&t, STYLE_BOLD, "%lld", json_member_integer(row, "id", 0));
+    table_add(&t, json_member_string(row, "token", ""), special ? STYLE_DIM : STYLE_PLAIN);
+    if (special)
+      table_add(&t, "", STYLE_PLAIN);
+    else
+      table_add_printf(&t, STYLE_PLAIN, "%lld to %lld", json_member_integer(row, "begin", 0),
+                       json_member_integer(row, "end", 0));
+  }
+  strbuf_append_char(&c->text, '\n');
+  console_table(c, &t, 0);
+  table_deinit(&t);
+}
+
+static void tokens_show(console *c, const json_t *report) {
+  table t = {0};
+  strbuf text = {0};
+  const char *name;
+  json_t *token;
+  table_add_column(&t, "", false, false);
+  table_add_column(&t, "", false, true);
+  fact_add(&t, "file", json_member_string(report, "file", ""));
+  strbuf_printf(&text, "%s, ", json_member_string(report, "kind", ""));
+  strbuf_append_count(&text, (uint64_t)json_member_integer(report, "tokens", 0));
+  strbuf_append(&text, " tokens");
+  if (json_member_integer(report, "tokens_max", 0) > 0)
+    strbuf_printf(&text, ", at most %lld for a text", json_member_integer(report, "tokens_max", 0));
+  fact_add(&t, "tokenizer", text.text);
+  json_object_foreach(json_object_get(report, "special"), name, token) {
+    strbuf_reset(&text);
+    strbuf_printf(&text, "%s, id %lld", json_member_string(token, "token", ""), json_member_integer(token, "id", 0));
+    fact_add(&t, name, text.text);
+  }
+  if (json_object_get(report, "decoded") != NULL) fact_add(&t, "back", json_member_string(report, "decoded", ""));
+  console_table(c, &t, 0);
+  if (json_array_size(json_object_get(report, "ids")) > 0) ids_show(c, report);
+  if (json_member_integer(report, "dropped", 0) > 0)
+    console_line(c, STYLE_DIM, "%lld tokens beyond the limit are left out", json_member_integer(report, "dropped", 0));
+  strbuf_deinit(&text);
+  table_deinit(&t);
+}
+
+static medley_status tokens_run(const arguments *a, console *c, medley_error *err) {
+  const char *path = arguments_text(a, "model");
+  char *json = NULL;
+  if (path == NULL)
+    return error_set(err, MEDLEY_ERR_USAGE, "name the tokenizer's file or folder: medley model tokens FILE");
+  medley_status status = medley_model_tokens(path, arguments_text(a, "text"), &json, err);
+  return status == MEDLEY_OK ? show_report(c, json, tokens_show, err) : status;
+}
+
 /* ---- the command ---- */
 
+/* Which action each option goes with. */
+static const struct {
+  const char *option, *action;
+} option_actions[] = {{"tensors", "show"}, {"check", "show"}, {"text", "tokens"}};
+
 static medley_status run(const arguments *a, console *c, medley_error *err) {
-  if (strcmp(arguments_text(a, "action"), "show") == 0) return show_run(a, c, err);
-  for (const option_spec *row = a->command->options; row->name != NULL; row++)
-    if (arguments_has(a, row->name))
-      return error_set(err, MEDLEY_ERR_USAGE, "--%s goes with show, not with list", row->name);
+  const char *action = arguments_text(a, "action");
+  for (size_t i = 0; i < sizeof option_actions / sizeof *option_actions; i++)
+    if (arguments_has(a, option_actions[i].option) && strcmp(option_actions[i].action, action) != 0)
+      return error_set(err, MEDLEY_ERR_USAGE, "--%s goes with %s, not with %s", option_actions[i].option,
+                       option_actions[i].action, action);
+  if (strcmp(action, "show") == 0) return show_run(a, c, err);
+  if (strcmp(action, "tokens") == 0) return tokens_run(a, c, err);
   return list_run(a, c, err);
 }
 
@@ -321,22 +390,28 @@ const command cmd_model = {
         "list names the networks that are recognised, or with a workspace what was trained there. show looks into a "
         "checkpoint: a .safetensors file, shards with model.safetensors.index.json, a .gguf file, or a folder with one "
         "of these and a config.json. Only the header is read, whatever the size; --check reads all weights and ends "
-        "with 1 when some are infinite or no numbers.",
-    .arguments = (const argument_spec[]){{"action", VALUE_CHOICE, "list or show", actions},
-                                         {"model", VALUE_FILE, "show: a file or folder; list: a workspace, or nothing",
-                                          .optional = true},
-                                         {0}},
+        "with 1 when some are infinite or no numbers. tokens reads a tokenizer (tokenizer.json, vocab.txt, vocab.json "
+        "with "
+        "merges.txt, *.model, *.gguf, or a folder with one of these) and prints what becomes of a text.",
+    .arguments =
+        (const argument_spec[]){
+            {"action", VALUE_CHOICE, "list, show or tokens", actions},
+            {"model", VALUE_FILE, "show and tokens: a file or folder; list: a workspace, or nothing", .optional = true},
+            {0}},
     .options = (const option_spec[]){{"tensors", 0, VALUE_FLAG, NULL, "every tensor with its type and shape"},
                                      {"check", 0, VALUE_FLAG, NULL,
                                       "read all weights and count those that are no "
                                       "finite numbers"},
+                                     {"text", 0, VALUE_TEXT, "TEXT", "tokens: the text to turn into ids"},
                                      {0}},
-    .examples = (const command_example[]){{"medley model list", "The networks that are recognised"},
-                                          {"medley model list shop", "What was trained in shop"},
-                                          {"medley model show all-MiniLM-L6-v2/",
-                                           "Architecture, dimensions, tokenizer of a published folder"},
-                                          {"medley model show model.gguf --tensors", "Every tensor of a file"},
-                                          {0}},
+    .examples =
+        (const command_example[]){
+            {"medley model list", "The networks that are recognised"},
+            {"medley model list shop", "What was trained in shop"},
+            {"medley model show all-MiniLM-L6-v2/", "Architecture, dimensions, tokenizer of a published folder"},
+            {"medley model show model.gguf --tensors", "Every tensor of a file"},
+            {"medley model tokens all-MiniLM-L6-v2/ --text 'a red dress'", "Ids, tokens and bytes of a text"},
+            {0}},
     .ends = ENDS_NOT_FOUND | ENDS_CANCELLED,
     .run = run,
 };

@@ -37,7 +37,7 @@ typedef struct tokenizer_options {
   bool literal_special; /* a special token's name inside the text is ordinary text: for text that nobody has vetted */
   bool offsets;         /* fill token_list.offsets */
   size_t tokens_max;    /* at most this many ids, special tokens included; 0: what the file says, else no limit */
-  size_t pad_to;        /* fill up with the padding token to this many ids; 0: none */
+  size_t pad_to;        /* fill up with the padding token (id 0 when there is none) to this many ids; 0: none */
 } tokenizer_options;
 
 typedef struct token_span {

@@ -124,7 +124,7 @@ static medley_status lengths_read(tokenizer *t, const json_t *root, medley_error
   if (longest < 0) return error_set(err, MEDLEY_ERR_INPUT, "truncation.max_length is %lld", longest);
   t->tokens_max = (size_t)longest;
   t->truncate_left = strcmp(json_member_string(truncation, "direction", "Right"), "Left") == 0;
-  if (pad >= 0 && (size_t)pad < t->vocabulary.count) t->special[TOKENIZER_PAD] = (int32_t)pad;
+  if (vocabulary_has(&t->vocabulary, pad)) t->special[TOKENIZER_PAD] = (int32_t)pad;
   return MEDLEY_OK;
 }
 

@@ -208,9 +208,7 @@ done:
 }
 
 /* Ids of the trainer that are not in the vocabulary are switched off there with -1. */
-static int32_t id_checked(const tokenizer *t, int32_t id) {
-  return id >= 0 && (size_t)id < t->vocabulary.count ? id : -1;
-}
+static int32_t id_checked(const tokenizer *t, int32_t id) { return vocabulary_has(&t->vocabulary, id) ? id : -1; }
 
 static medley_status around_make(tokenizer *t, tokenizer_bytes config, medley_error *err) {
   medley_status status = MEDLEY_OK;

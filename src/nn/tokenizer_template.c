@@ -49,7 +49,7 @@ done:
 static medley_status special_read(const json_t *config, const char *key, const tokenizer_vocabulary *v, int32_t *id,
                                   medley_error *err) {
   const json_t *value = json_array_get(json_object_get(config, key), 1);
-  if (!json_is_integer(value) || json_integer_value(value) < 0 || (size_t)json_integer_value(value) >= v->count)
+  if (!json_is_integer(value) || !vocabulary_has(v, json_integer_value(value)))
     return error_set(err, MEDLEY_ERR_INPUT, "\"%s\" names no token of the vocabulary of %zu", key, v->count);
   *id = (int32_t)json_integer_value(value);
   return MEDLEY_OK;
@@ -103,7 +103,7 @@ static medley_status special_ids_add(template_list list, const tokenizer_vocabul
     FAIL(err, MEDLEY_ERR_INPUT, "the special token '%.60s' of the template has no ids", name);
   for (size_t i = 0; i < json_array_size(ids); i++) {
     const json_t *id = json_array_get(ids, i);
-    if (!json_is_integer(id) || json_integer_value(id) < 0 || (size_t)json_integer_value(id) >= v->count)
+    if (!json_is_integer(id) || !vocabulary_has(v, json_integer_value(id)))
       FAIL(err, MEDLEY_ERR_INPUT, "the special token '%.60s' of the template is id %lld, the vocabulary has %zu tokens",
            name, (long long)json_integer_value(id), v->count);
     template_item item = {TEMPLATE_SPECIAL, (int32_t)json_integer_value(id), segment};

@@ -18,7 +18,7 @@ static medley_status unigram_read(tokenizer *t, const json_t *model, medley_erro
   const json_t *id = json_object_get(model, "unk_id");
   t->model.byte_fallback = json_member_flag(model, "byte_fallback", false);
   if (!json_is_integer(id)) return MEDLEY_OK;
-  if (json_integer_value(id) < 0 || (size_t)json_integer_value(id) >= t->vocabulary.count)
+  if (!vocabulary_has(&t->vocabulary, json_integer_value(id)))
     FAIL(err, MEDLEY_ERR_INPUT, "unk_id is %lld, the vocabulary has %zu tokens", (long long)json_integer_value(id),
          t->vocabulary.count);
   t->model.unknown_id = (int32_t)json_integer_value(id);

@@ -6,6 +6,7 @@
 #ifndef NN_TOKENIZER_VOCABULARY_H
 #define NN_TOKENIZER_VOCABULARY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -59,6 +60,10 @@ int32_t vocabulary_find(const tokenizer_vocabulary *v, const char *bytes, size_t
  * out. One of the three that is not in the vocabulary is refused by name. */
 medley_status vocabulary_put_merge(tokenizer_vocabulary *v, const char *left, size_t left_length, const char *right,
                                    size_t right_length, size_t prefix, medley_error *err) MEDLEY_CHECK;
+/* True when a token has this id. */
+static inline bool vocabulary_has(const tokenizer_vocabulary *v, long long id) {
+  return id >= 0 && (unsigned long long)id < v->count && v->tokens[id].bytes != NULL;
+}
 void vocabulary_deinit(tokenizer_vocabulary *v);
 
 /* FNV-1a with a final mix; for tables of tokens and words. */

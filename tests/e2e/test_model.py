@@ -53,6 +53,21 @@ def list_of_a_workspace():
     medley('model', 'list', 'nowhere', status=4, says='nowhere')
 
 
+def tokens_of_a_text():
+    pathlib.Path('tok').mkdir(exist_ok=True)
+    pathlib.Path('tok/vocab.txt').write_text('[PAD]\n[UNK]\n[CLS]\n[SEP]\nred\ndress\n##es\n红\n')
+    medley('model', 'tokens', 'tok', says=['wordpiece, 8 tokens', '[CLS], id 2'])
+    medley('model', 'tokens', 'tok', '--text', 'Red dresses', says=['red', '##es', '9 to 11', 'red dresses'])
+    report = medley('model', 'tokens', 'tok/vocab.txt', '--text', '红 x', '--json').json()
+    equal([(row['id'], row['begin'], row['end'], row['special']) for row in report['ids']],
+          [(2, 0, 0, True), (7, 0, 3, False), (1, 4, 5, False), (3, 0, 0, True)], 'ids')
+    medley('model', 'tokens', status=2, says='name the tokenizer')
+    medley('model', 'tokens', 'tok', '--check', status=2, says='--check goes with show')
+    medley('model', 'tokens', 'nowhere/tokenizer.json', status=4, says='nowhere')
+    pathlib.Path('tok/tokenizer.json').write_text('{"model": {"type": "Neural"}}')
+    medley('model', 'tokens', 'tok', status=(1, 3, 5), says="'Neural' is not known")
+
+
 def show_of_a_folder():
     folder = bert('minilm')
     pathlib.Path(folder, 'config.json').write_text(json.dumps({'model_type': 'bert', 'hidden_size': 4, 'num_attention_heads': 2}))
@@ -124,5 +139,5 @@ def published_ones():
 
 
 if __name__ == '__main__':
-    sys.exit(run_tests([list_names_every_architecture, list_of_a_workspace, show_of_a_folder, an_unknown_one_is_named,
+    sys.exit(run_tests([list_names_every_architecture, list_of_a_workspace, tokens_of_a_text, show_of_a_folder, an_unknown_one_is_named,
                         broken_ones_are_refused, published_ones]))
