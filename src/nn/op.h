@@ -7,6 +7,7 @@
 #ifndef NN_OP_H
 #define NN_OP_H
 
+#include "math/sparse.h"
 #include "nn/tape.h"
 
 /* Every op kind by the name of its constant, `op_kind_<x>`, a line or more a file. */
@@ -19,7 +20,23 @@
   /* op_shape.c */ \
   X(contiguous) X(concat) \
   /* op_matmul.c */ \
-  X(matmul) X(linear)
+  X(matmul) X(linear) \
+  /* op_reduce.c */ \
+  X(sum) X(mean) X(max) \
+  /* op_softmax.c */ \
+  X(softmax) X(log_softmax) \
+  /* op_norm.c */ \
+  X(layer_norm) X(rms_norm) X(group_norm) X(batch_norm) X(unit) \
+  /* op_dropout.c */ \
+  X(dropout) \
+  /* op_gather.c */ \
+  X(embedding) X(embedding_bag) X(scatter) X(pick) \
+  /* op_sparse.c */ \
+  X(sparse_matmul) \
+  /* op_loss.c */ \
+  X(mse) X(bce) X(hinge) X(bpr) X(cross_entropy) \
+  /* op_loss_ranking.c */ \
+  X(infonce) X(sampled_softmax) X(triplet)
 /* clang-format on */
 
 /* ---- element-wise (op_elementwise.c) ----
@@ -71,5 +88,75 @@ tensor *op_matmul(tape *t, tensor *a, tensor *b);
 /* x [..., in] → [..., out] = x weightᵀ + bias; weight [out, in], bias [out] or NULL. weight may be f16, bf16 or int8
  * (with a scale per row), which is converted a panel at a time and gets no gradient. */
 tensor *op_linear(tape *t, tensor *x, tensor *weight, tensor *bias);
+
+/* ---- reductions (op_reduce.c): over one dimension, which is gone from the result, or OP_ALL → rank 0 ---- */
+#define OP_ALL (-1)
+tensor *op_sum(tape *t, tensor *x, int dimension);
+tensor *op_mean(tape *t, tensor *x, int dimension);
+tensor *op_max(tape *t, tensor *x, int dimension); /* the gradient goes to the first of the greatest */
+
+/* ---- softmax (op_softmax.c): along the last dimension; a row of -INFINITY alone becomes zeros ---- */
+tensor *op_softmax(tape *t, tensor *x);
+tensor *op_log_softmax(tape *t, tensor *x);
+
+/* ---- normalisation (op_norm.c): weight and bias may be NULL ---- */
+/* x [..., width], weight and bias [width]: each row to mean 0 and variance 1 (RMS: mean square 1), then affine. */
+tensor *op_layer_norm(tape *t, tensor *x, tensor *weight, tensor *bias, double epsilon);
+tensor *op_rms_norm(tape *t, tensor *x, tensor *weight, double epsilon);
+/* x [n, channels, ...], weight and bias [channels]: so many groups of channels of each sample. */
+tensor *op_group_norm(tape *t, tensor *x, size_t groups, tensor *weight, tensor *bias, double epsilon);
+/* x [n, channels, ...]: each channel over all samples. Outside of training, or when frozen, by the running figures,
+ * which training moves towards the batch's by `momentum` (the variance: the unbiased one). */
+typedef struct batch_norm_options {
+  tensor *weight, *bias;                   /* [channels] or NULL */
+  tensor *running_mean, *running_variance; /* [channels], written in training; not on the tape */
+  double momentum, epsilon;                /* 0: 0.1, 1e-5 */
+  bool frozen;
+} batch_norm_options;
+tensor *op_batch_norm(tape *t, tensor *x, const batch_norm_options *options);
+/* Each row [..., width] divided by its length (at least 1e-12). */
+tensor *op_unit(tape *t, tensor *x);
+
+/* ---- dropout (op_dropout.c): x itself outside of training ---- */
+/* A share p of the elements becomes 0, the rest is divided by 1 - p. */
+tensor *op_dropout(tape *t, tensor *x, double p);
+
+/* ---- rows by number (op_gather.c): indices are DTYPE_I32 below the number of rows; a negative one is no row: zeros,
+ * and no gradient. Indices must stay until tape_backward is through. ---- */
+/* table [rows, ...], indices [i...] → [i..., ...]. A table (parameters_add_table) gets a gradient for touched rows
+ * only. */
+tensor *op_embedding(tape *t, tensor *table, tensor *indices);
+/* table [rows, dim], indices [count], starts [bags + 1] (bag b is indices starts[b] to starts[b + 1]), weights [count]
+ * or NULL → [bags, dim]: the weighted sum of each bag's rows, or that divided by how many there are. Empty: zeros. */
+tensor *op_embedding_bag(tape *t, tensor *table, tensor *indices, tensor *starts, tensor *weights, bool mean);
+/* x [count, ...], indices [count] → [rows, ...]: row i of x is added to row indices[i]. */
+tensor *op_scatter(tape *t, tensor *x, tensor *indices, size_t rows);
+/* x [i..., width], indices [i...] → [i...]: one element of each row. */
+tensor *op_pick(tape *t, tensor *x, tensor *indices);
+
+/* ---- sparse products (op_sparse.c) ---- */
+/* a [rows, columns] times x [columns, dim]; a is a constant. transposed: aᵀ, which may be a itself when symmetric. Both
+ * must stay until tape_backward is through. */
+tensor *op_sparse_matmul(tape *t, const sparse *a, const sparse *transposed, tensor *x);
+
+/* ---- losses (op_loss.c, op_loss_ranking.c): one number, the mean over elements or rows ---- */
+tensor *op_mse(tape *t, tensor *x, tensor *target);          /* (x - target)² */
+tensor *op_bce(tape *t, tensor *logits, tensor *target);     /* binary cross entropy; target 0 to 1, a constant */
+tensor *op_hinge(tape *t, tensor *x, tensor *sign);          /* max(0, 1 - x sign); sign -1 or 1, a constant */
+tensor *op_bpr(tape *t, tensor *positive, tensor *negative); /* -log σ(positive - negative) (Rendle et al. 2009) */
+/* Softmax cross entropy: logits [..., classes], targets [...] (negative: the row does not count), smoothing 0 to 1. */
+tensor *op_cross_entropy(tape *t, tensor *logits, tensor *targets, double smoothing);
+/* Rows of a [n, dim] against those of b [n, dim]: row i belongs to row i. Scores are a bᵀ / temperature (of unit rows:
+ * op_unit). symmetric: the mean of both directions. */
+tensor *op_infonce(tape *t, tensor *a, tensor *b, double temperature, bool symmetric);
+/* Cross entropy of x [n, dim] over its own target and samples shared by all rows. */
+typedef struct sampled_softmax_rows {
+  tensor *positive, *negative; /* [n, dim] each row's target; [samples, dim]. op_embedding makes them */
+  tensor *target, *sampled;    /* [n], [samples] their indices: a sample that is a row's target does not count there */
+  tensor *positive_log_q, *negative_log_q; /* [n], [samples] log of the chance to be drawn, or NULL */
+} sampled_softmax_rows;
+tensor *op_sampled_softmax(tape *t, tensor *x, const sampled_softmax_rows *rows);
+/* max(0, |anchor - positive| - |anchor - negative| + margin) over rows [..., dim]. */
+tensor *op_triplet(tape *t, tensor *anchor, tensor *positive, tensor *negative, double margin);
 
 #endif

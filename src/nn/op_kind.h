@@ -28,6 +28,7 @@ typedef struct op_kind {
   void (*forward)(tape *t, op_node *n);
   void (*backward)(tape *t, op_node *n); /* NULL: no gradient goes through */
   const void *detail;                    /* what members of one family differ in; the family's file knows the type */
+  bool takes_table;                      /* its first operand may be an embedding table (tensor.rows) */
 } op_kind;
 
 /* A line on the tape. */

@@ -6,11 +6,11 @@
  */
 #include <string.h>
 
-#include "math/clones.h"
 #include "math/vector.h"
 #include "nn/op.h"
 #include "nn/op_kind.h"
 #include "nn/product.h"
+#include "nn/rows.h"
 
 /* ---- where matrices lie ---- */
 
@@ -215,16 +215,11 @@ static void bias_fill(void *context, size_t from, size_t to) {
   for (size_t r = from; r < to; r++) memcpy(p->y + r * p->columns, p->bias, p->columns * sizeof(real));
 }
 
-static inline VECTOR_INLINE void column_add_body(real *restrict to, const real *restrict row, size_t count) {
-  _Pragma("omp simd") for (size_t i = 0; i < count; i++) to[i] += row[i];
-}
-VECTOR_CLONES(static, void, column_add, (real * to, const real *row, size_t count), (to, row, count))
-
 /* Each thread sums some columns over all rows: the order never depends on how many threads there are. */
 static void bias_sum(void *context, size_t from, size_t to) {
   const bias_pass *p = context;
   if (!p->add) memset(p->dbias + from, 0, (to - from) * sizeof(real));
-  for (size_t r = 0; r < p->rows; r++) column_add(p->dbias + from, p->dy + r * p->columns + from, to - from);
+  for (size_t r = 0; r < p->rows; r++) row_add(p->dbias + from, p->dy + r * p->columns + from, to - from);
 }
 
 static void half_panel(const uint16_t *half, size_t width, real *out) {

@@ -150,8 +150,9 @@ static void contiguous_backward(tape *t, op_node *n) {
 const op_kind op_kind_contiguous = {"contiguous", contiguous_forward, contiguous_backward, NULL};
 
 tensor *op_contiguous(tape *t, tensor *x) {
-  if (!op_ready(t, "contiguous", &x, 1)) return NULL;
+  if (!op_present(t, "contiguous", &x, 1)) return NULL;
   if (tensor_is_contiguous(x)) return x;
+  if (!op_ready(t, "contiguous", &x, 1)) return NULL;
   return op_run(t, &op_kind_contiguous, x->rank, x->shape, &x, 1, NULL, 0);
 }
 

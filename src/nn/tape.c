@@ -223,6 +223,9 @@ static void node_record(tape *t, const op_node *n, size_t args_bytes) {
 tensor *op_run(tape *t, const op_kind *kind, int rank, const size_t *shape, tensor *const *inputs, int input_count,
                const void *args, size_t args_bytes) {
   assert(input_count <= OP_INPUTS_MAX);
+  for (int i = kind->takes_table; i < input_count; i++)
+    if (inputs[i] != NULL && inputs[i]->rows != NULL)
+      return op_fail(t, "%s: operand %d is an embedding table, of which op_embedding takes rows", kind->name, i + 1);
   tensor *y = tape_empty(t, rank, shape);
   if (y == NULL) return NULL;
   op_node n = {.kind = kind, .input_count = input_count, .output = y, .args = args};
@@ -241,6 +244,7 @@ tensor *op_run(tape *t, const op_kind *kind, int rank, const size_t *shape, tens
 
 tensor *op_view_of(tape *t, tensor *x, int rank, const size_t *shape, const size_t *stride, size_t offset) {
   tensor *base = x->base ? x->base : x;
+  if (base->rows != NULL) return op_fail(t, "a view of an embedding table has no gradient; take its rows");
   tensor *y = tensor_over(t, x->dtype, rank, shape, (char *)x->data + offset * dtype_size(x->dtype));
   if (y == NULL) return NULL;
   memcpy(y->stride, stride, (size_t)rank * sizeof *stride);

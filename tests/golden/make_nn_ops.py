@@ -23,6 +23,56 @@ def case(shapes, compute, low=-2.0, high=2.0):
     return shapes, compute, low, high
 
 
+def batch_norm(x, weight, bias, training):
+    channels = x.shape[1]
+    mean, variance = 0.125 * torch.arange(channels).double(), 1 + 0.25 * torch.arange(channels).double()
+    return F.batch_norm(x, mean, variance, weight, bias, training, 0.1, 1e-5)
+
+
+def embedding(table, ids):
+    """A negative index is a row of zeros."""
+    padded = torch.cat([table, torch.zeros_like(table[:1])])
+    return padded[torch.where(ids < 0, table.shape[0], ids).long()]
+
+
+def bag(table, ids, mode, weights=None):
+    """Bags as in the row: 2, 0, 1 and 4 members. A negative index is no member."""
+    keep = ids >= 0
+    starts = torch.tensor([0, 2, 2, 3, 7])
+    kept = torch.cat([torch.zeros(1, dtype=torch.long), keep.long().cumsum(0)])[starts]
+    return F.embedding_bag(ids[keep].long(), table, kept[:-1], mode=mode, per_sample_weights=weights)
+
+
+def scatter(x, ids):
+    keep = ids >= 0
+    return torch.zeros(5, x.shape[1]).double().index_add(0, ids[keep].long(), x[keep])
+
+
+def pick(x, ids):
+    return torch.where(ids < 0, 0, x.gather(-1, ids.clamp(min=0).long().unsqueeze(-1)).squeeze(-1))
+
+
+LINKS = torch.tensor([[0, 0.5, 0, -1], [0, 0, 0, 0], [2, 0.25, 1, 0]]).double()
+
+
+def cross_entropy(x, ids, smoothing):
+    return F.cross_entropy(x.reshape(-1, x.shape[-1]), ids.reshape(-1).long(), ignore_index=-1, label_smoothing=smoothing)
+
+
+def infonce(a, b, both):
+    scores, own = a @ b.T / 0.5, torch.arange(len(a))
+    loss = F.cross_entropy(scores, own)
+    return (loss + F.cross_entropy(scores.T, own)) / 2 if both else loss
+
+
+def sampled_softmax(x, positive, negative, target, sampled, positive_q=None, negative_q=None):
+    own, others = (x * positive).sum(1, keepdim=True), x @ negative.T
+    if positive_q is not None:
+        own, others = own - positive_q.detach()[:, None], others - negative_q.detach()
+    others = torch.where(target[:, None] == sampled[None], -torch.inf, others)
+    return F.cross_entropy(torch.cat([own, others], 1), torch.zeros(len(x), dtype=torch.long))
+
+
 A = (3, 4, 5)
 CASES = {
     'add': case([A, A], torch.add),
@@ -70,6 +120,44 @@ CASES = {
     'matmul/heads': case([(2, 3, 4, 5), (2, 6, 4, 5)], lambda a, b: a.permute(0, 2, 1, 3) @ b.permute(0, 2, 3, 1)),
     'linear': case([(2, 9, 20), (33, 20), (33,)], F.linear),
     'linear/plain': case([(9, 20), (33, 20)], F.linear),
+    'sum': case([A], torch.sum),
+    'sum/first': case([A], lambda x: x.sum(0)),
+    'sum/last': case([(3, 4, 37)], lambda x: x.sum(2)),
+    'mean': case([(3, 4)], torch.mean),
+    'mean/middle': case([(2, 3, 4, 5)], lambda x: x.mean(1)),
+    'max': case([(3, 4)], torch.max),
+    'max/middle': case([A], lambda x: x.max(1).values),
+    'softmax': case([(3, 4, 37)], lambda x: x.softmax(-1), -9, 9),
+    'log_softmax': case([(5, 37)], lambda x: x.log_softmax(-1), -9, 9),
+    'layer_norm': case([(3, 4, 37), (37,), (37,)], lambda x, w, b: F.layer_norm(x, (37,), w, b)),
+    'layer_norm/weight': case([(5, 19), (19,)], lambda x, w: F.layer_norm(x, (19,), w)),
+    'layer_norm/plain': case([(5, 19)], lambda x: F.layer_norm(x, (19,))),
+    'rms_norm': case([(3, 4, 37), (37,)], lambda x, w: F.rms_norm(x, (37,), w, 1e-6)),
+    'group_norm': case([(3, 4, 5, 3), (4,), (4,)], lambda x, w, b: F.group_norm(x, 2, w, b)),
+    'batch_norm': case([(4, 3, 5, 2), (3,), (3,)], lambda x, w, b: batch_norm(x, w, b, True)),
+    'batch_norm/rows': case([(9, 7), (7,), (7,)], lambda x, w, b: batch_norm(x, w, b, True)),
+    'batch_norm/frozen': case([A, (4,), (4,)], lambda x, w, b: batch_norm(x, w, b, False)),
+    'unit': case([(3, 4, 37)], lambda x: F.normalize(x, dim=-1)),
+    'dropout/none': case([(3, 4)], lambda x: F.dropout(x, 0.0)),
+    'embedding': case([(7, 5), index(7, 3, 4, negative=True)], embedding),
+    'embedding/blocks': case([(7, 2, 3), index(7, 9)], embedding),
+    'embedding_bag': case([(7, 5), index(7, 7, negative=True)], lambda x, i: bag(x, i, 'sum')),
+    'embedding_bag/mean': case([(3, 5), index(3, 7, negative=True)], lambda x, i: bag(x, i, 'mean')),
+    'embedding_bag/weights': case([(7, 5), index(7, 7), (7,)], lambda x, i, w: bag(x, i, 'sum', w)),
+    'scatter': case([(9, 4), index(5, 9, negative=True)], scatter),
+    'pick': case([(3, 4, 5), index(5, 3, 4, negative=True)], pick),
+    'sparse_matmul': case([(4, 21)], lambda x: LINKS @ x),
+    'mse': case([(3, 41), (3, 41)], F.mse_loss),
+    'bce': case([(3, 41), (3, 41)], lambda x, y: F.binary_cross_entropy_with_logits(x, torch.sigmoid(y.detach()))),
+    'hinge': case([(3, 41), (3, 41)], lambda x, y: F.relu(1 - x * y.detach()).mean()),
+    'bpr': case([(41,), (41,)], lambda p, n: -F.logsigmoid(p - n).mean()),
+    'cross_entropy': case([(8, 37), index(37, 8, negative=True)], lambda x, i: cross_entropy(x, i, 0.0), -6, 6),
+    'cross_entropy/smooth': case([(3, 4, 9), index(9, 3, 4)], lambda x, i: cross_entropy(x, i, 0.1)),
+    'infonce': case([(9, 12), (9, 12)], lambda a, b: infonce(a, b, False)),
+    'infonce/both': case([(9, 12), (9, 12)], lambda a, b: infonce(a, b, True)),
+    'sampled_softmax': case([(5, 6), (5, 6), (7, 6), index(9, 5), index(9, 7)], sampled_softmax),
+    'sampled_softmax/q': case([(5, 6), (5, 6), (7, 6), index(9, 5), index(9, 7), (5,), (7,)], sampled_softmax),
+    'triplet': case([(3, 4, 5)] * 3, lambda a, p, n: F.triplet_margin_loss(a.reshape(-1, 5), p.reshape(-1, 5), n.reshape(-1, 5), 0.5)),
 }
 
 

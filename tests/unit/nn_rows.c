@@ -44,6 +44,72 @@ BUILD(matmul_heads, op_matmul(t, op_permute(t, x[0], (const int[]){0, 2, 1, 3}),
 BUILD(linear, op_linear(t, x[0], x[1], x[2]))
 BUILD(linear_plain, op_linear(t, x[0], x[1], NULL))
 
+BUILD(sum_all, op_sum(t, x[0], OP_ALL))
+BUILD(sum_first, op_sum(t, x[0], 0))
+BUILD(sum_last, op_sum(t, x[0], 2))
+BUILD(mean_all, op_mean(t, x[0], OP_ALL))
+BUILD(mean_middle, op_mean(t, x[0], 1))
+BUILD(max_all, op_max(t, x[0], OP_ALL))
+BUILD(max_middle, op_max(t, x[0], 1))
+BUILD(softmax, op_softmax(t, x[0]))
+BUILD(log_softmax, op_log_softmax(t, x[0]))
+BUILD(layer_norm, op_layer_norm(t, x[0], x[1], x[2], 1e-5))
+BUILD(layer_norm_weight, op_layer_norm(t, x[0], x[1], NULL, 1e-5))
+BUILD(layer_norm_plain, op_layer_norm(t, x[0], NULL, NULL, 1e-5))
+BUILD(rms_norm, op_rms_norm(t, x[0], x[1], 1e-6))
+BUILD(group_norm, op_group_norm(t, x[0], 2, x[1], x[2], 1e-5))
+BUILD(unit, op_unit(t, x[0]))
+
+/* The running figures are no operands: made anew for each call. */
+static tensor *build_batch_norm_as(tape *t, tensor **x, bool frozen) {
+  size_t channels = x[0]->shape[1];
+  tensor *mean = tape_empty(t, 1, &channels), *variance = tape_empty(t, 1, &channels);
+  for (size_t i = 0; mean != NULL && variance != NULL && i < channels; i++)
+    real_data(mean)[i] = (real)0.125 * (real)i, real_data(variance)[i] = 1 + (real)0.25 * (real)i;
+  batch_norm_options options = {
+      .weight = x[1], .bias = x[2], .running_mean = mean, .running_variance = variance, .frozen = frozen};
+  return op_batch_norm(t, x[0], &options);
+}
+BUILD(batch_norm, build_batch_norm_as(t, x, false))
+BUILD(batch_norm_frozen, build_batch_norm_as(t, x, true))
+BUILD(dropout, op_dropout(t, x[0], 0.4))
+BUILD(dropout_none, op_dropout(t, x[0], 0))
+
+BUILD(embedding, op_embedding(t, x[0], x[1]))
+static const int32_t bag_starts[] = {0, 2, 2, 3, 7};
+#define STARTS tape_indices(t, 1, (const size_t[]){5}, bag_starts)
+BUILD(bag_sum, op_embedding_bag(t, x[0], x[1], STARTS, NULL, false))
+BUILD(bag_mean, op_embedding_bag(t, x[0], x[1], STARTS, NULL, true))
+BUILD(bag_weights, op_embedding_bag(t, x[0], x[1], STARTS, x[2], false))
+BUILD(scatter, op_scatter(t, x[0], x[1], 5))
+BUILD(pick, op_pick(t, x[0], x[1]))
+
+/* [3, 4], the second row empty, and its transpose. */
+static const sparse links = {3, 4, (uint64_t[]){0, 2, 2, 5}, (uint32_t[]){1, 3, 0, 1, 2},
+                             (float[]){0.5, -1, 2, 0.25, 1}};
+static const sparse links_back = {4, 3, (uint64_t[]){0, 1, 3, 4, 5}, (uint32_t[]){2, 0, 2, 2, 0},
+                                  (float[]){2, 0.5, 0.25, 1, -1}};
+BUILD(sparse_matmul, op_sparse_matmul(t, &links, &links_back, x[0]))
+
+BUILD(mse, op_mse(t, x[0], x[1]))
+/* Targets are constants: a copy that is not on the tape. */
+static tensor *constant(tape *t, tensor *x) {
+  x = op_contiguous(t, x);
+  return x == NULL ? NULL : tape_input(t, x->rank, x->shape, real_data(x));
+}
+BUILD(bce, op_bce(t, x[0], constant(t, op_sigmoid(t, x[1]))))
+BUILD(hinge, op_hinge(t, x[0], constant(t, x[1])))
+BUILD(bpr, op_bpr(t, x[0], x[1]))
+BUILD(cross_entropy, op_cross_entropy(t, x[0], x[1], 0))
+BUILD(cross_entropy_smooth, op_cross_entropy(t, x[0], x[1], 0.1))
+BUILD(infonce, op_infonce(t, x[0], x[1], 0.5, false))
+BUILD(infonce_both, op_infonce(t, x[0], x[1], 0.5, true))
+BUILD(sampled_softmax, op_sampled_softmax(t, x[0], &(sampled_softmax_rows){x[1], x[2], x[3], x[4], NULL, NULL}))
+BUILD(sampled_softmax_q,
+      op_sampled_softmax(t, x[0],
+                         &(sampled_softmax_rows){x[1], x[2], x[3], x[4], constant(t, x[5]), constant(t, x[6])}))
+BUILD(triplet, op_triplet(t, x[0], x[1], x[2], 0.5))
+
 const nn_row nn_rows[] = {
     {"add", {"abc", "abc"}, build_add},
     {"add/bias", {"abc", "c"}, build_add},
@@ -92,6 +158,48 @@ const nn_row nn_rows[] = {
     {"matmul/heads", {"abcd", "aecd"}, build_matmul_heads},
     {"linear", {"abc", "dc", "d"}, build_linear},
     {"linear/plain", {"ac", "dc"}, build_linear_plain},
+
+    {"sum", {"abc"}, build_sum_all},
+    {"sum/first", {"abc"}, build_sum_first},
+    {"sum/last", {"abc"}, build_sum_last},
+    {"mean", {"ab"}, build_mean_all},
+    {"mean/middle", {"abcd"}, build_mean_middle},
+    {"max", {"ab"}, build_max_all},
+    {"max/middle", {"abc"}, build_max_middle},
+    {"softmax", {"abc"}, build_softmax},
+    {"log_softmax", {"ab"}, build_log_softmax},
+    {"layer_norm", {"ab7", "7", "7"}, build_layer_norm},
+    {"layer_norm/weight", {"a7", "7"}, build_layer_norm_weight},
+    {"layer_norm/plain", {"ab7"}, build_layer_norm_plain},
+    {"rms_norm", {"ab7", "7"}, build_rms_norm},
+    {"group_norm", {"a4c3", "4", "4"}, build_group_norm},
+    {"batch_norm", {"4bcd", "b", "b"}, build_batch_norm},
+    {"batch_norm/rows", {"6b", "b", "b"}, build_batch_norm},
+    {"batch_norm/frozen", {"abc", "b", "b"}, build_batch_norm_frozen},
+    {"unit", {"ab5"}, build_unit},
+    {"dropout", {"abcd"}, build_dropout, .training_only = true},
+    {"dropout/none", {"ab"}, build_dropout_none},
+
+    {"embedding", {"va", "#-v:bc"}, build_embedding},
+    {"embedding/blocks", {"vab", "#v:c"}, build_embedding},
+    {"embedding_bag", {"va", "#-v:7"}, build_bag_sum},
+    {"embedding_bag/mean", {"va", "#-v:7"}, build_bag_mean},
+    {"embedding_bag/weights", {"va", "#v:7", "7"}, build_bag_weights},
+    {"scatter", {"ab", "#-5:a"}, build_scatter},
+    {"pick", {"abv", "#-v:ab"}, build_pick},
+    {"sparse_matmul", {"4a"}, build_sparse_matmul},
+
+    {"mse", {"ab", "ab"}, build_mse},
+    {"bce", {"ab", "=ab"}, build_bce},
+    {"hinge", {"ab", "=ab"}, build_hinge},
+    {"bpr", {"a", "a"}, build_bpr},
+    {"cross_entropy", {"3v", "#v:3"}, build_cross_entropy},
+    {"cross_entropy/smooth", {"abv", "#v:ab"}, build_cross_entropy_smooth},
+    {"infonce", {"ab", "ab"}, build_infonce},
+    {"infonce/both", {"ab", "ab"}, build_infonce_both},
+    {"sampled_softmax", {"ad", "ad", "bd", "#9:a", "#9:b"}, build_sampled_softmax},
+    {"sampled_softmax/q", {"ad", "ad", "bd", "#9:a", "#9:b", "=a", "=b"}, build_sampled_softmax_q},
+    {"triplet", {"ab3", "ab3", "ab3"}, build_triplet},
     {NULL},
 };
 

@@ -9,7 +9,7 @@
 typedef struct nn_row {
   const char *name; /* the op kind, then perhaps "/variant" */
   /* A letter is a dimension of random size (the same letter, the same size), a digit that size. "#v:bt" are indices
-   * below v of shape [b, t]; "#-v:bt" has negative ones as well. */
+   * below v of shape [b, t]; "#-v:bt" has negative ones as well; "=ab" gets no gradient. */
   const char *shapes[NN_ROW_INPUTS_MAX];
   tensor *(*build)(tape *t, tensor **x);
   double low, high;   /* of the random operands; both 0: -2 to 2 */

@@ -22,9 +22,9 @@ typedef enum way {
 typedef struct operand {
   int rank;
   size_t shape[TENSOR_RANK_MAX], count;
-  bool indices;
-  real *values;   /* [count] */
-  int32_t *index; /* [count] */
+  bool indices, constant; /* constant: the op sends no gradient there */
+  real *values;           /* [count] */
+  int32_t *index;         /* [count] */
   real *stored, *gradient;
 } operand;
 
@@ -45,6 +45,8 @@ static void operand_parse(operand *o, const char *text, const size_t sizes[26], 
     *bound = isdigit((unsigned char)*text) ? (size_t)(*text - '0') : sizes[*text - 'a'];
     text += 2;
   }
+  o->constant = o->indices || *text == '=';
+  text += *text == '=';
   for (; *text; text++) {
     o->shape[o->rank] = isdigit((unsigned char)*text) ? (size_t)(*text - '0') : sizes[*text - 'a'];
     o->count *= o->shape[o->rank++];
@@ -150,7 +152,7 @@ static void gradient_check(tape *t, trial *c, rng *r) {
   trial_run(t, c, true);
   for (int i = 0; i < c->count; i++) {
     operand *o = &c->x[i];
-    if (o->indices) continue;
+    if (o->constant) continue;
     size_t checks = o->count < 12 ? o->count : 12;
     for (size_t k = 0; k < checks; k++) {
       size_t at = o->count <= 12 ? k : (size_t)rng_below(r, o->count);

@@ -270,6 +270,7 @@ static void test_refusals(void **state) {
   medley_error error = {0};
   static real big[512 * 384];
   static int32_t index[8];
+  sparse no_links = {2, 3, (uint64_t[]){0, 0, 0}, (uint32_t[]){0}, (float[]){0}};
   tape *t = tape_create(1);
   tensor *a = tape_variable(t, 2, (size_t[]){32, 384}, big), *b = tape_input(t, 2, (size_t[]){512, 384}, big);
   REFUSED(op_matmul(t, a, b), "matmul: left is [32, 384], right is [512, 384]: inner dimensions 384 and 512 differ");
@@ -293,6 +294,54 @@ static void test_refusals(void **state) {
   REFUSED(op_concat(t, (tensor *[]){a, b}, 2, 1), "operand 1 is [32, 384], operand 2 is [512, 384]: only dimension 1");
   REFUSED(op_concat(t, &a, 0, 0), "concat: 0 operands");
   REFUSED(tape_empty(t, 2, (size_t[]){SIZE_MAX / 2, 4}), "more elements than memory can hold");
+  size_t three = 3;
+  REFUSED(op_sum(t, a, 2), "sum: [32, 384] has no dimension 2");
+  REFUSED(op_mean(t, op_slice(t, a, 0, 0, 0), 0), "mean: there is nothing along the dimension of [0, 384]");
+  REFUSED(op_softmax(t, op_sum(t, a, OP_ALL)), "softmax: one number has no last dimension");
+  REFUSED(op_layer_norm(t, a, tape_input(t, 1, &three, big), NULL, 1e-5),
+          "layer_norm: input is [32, 384], weight is [3], which must be [384]");
+  REFUSED(op_layer_norm(t, a, NULL, tape_input(t, 1, &three, big), 1e-5), "a bias without a weight");
+  REFUSED(op_group_norm(t, a, 5, NULL, NULL, 1e-5), "the 384 channels of [32, 384] are not divided by 5 groups");
+  REFUSED(op_group_norm(t, a, 0, NULL, NULL, 1e-5), "0 groups");
+  REFUSED(op_group_norm(t, op_sum(t, a, 0), 1, NULL, NULL, 1e-5), "group_norm: [384] has no channels");
+  REFUSED(op_batch_norm(t, a,
+                        &(batch_norm_options){.running_mean = tape_input(t, 1, &three, big),
+                                              .running_variance = tape_input(t, 1, &three, big)}),
+          "batch_norm: input is [32, 384], the running mean is [3], which must be [384]");
+  REFUSED(op_dropout(t, a, 1), "a share of 1 cannot fall");
+  REFUSED(op_embedding(t, a, tape_indices(t, 1, &three, (int32_t[]){1, 0, 32})),
+          "embedding: index 32 at 2 is not below 32");
+  REFUSED(op_embedding(t, a, b), "embedding: the indices have elements of type F32, not I32");
+  REFUSED(op_embedding(t, a, NULL), "embedding: the indices are missing");
+  REFUSED(op_embedding(t, op_reshape(t, a, 4, (size_t[]){4, 8, 8, 48}),
+                       tape_indices(t, 3, (size_t[]){1, 1, 3}, (int32_t[]){1, 0, 3})),
+          "more than 5 dimensions");
+  REFUSED(op_embedding_bag(t, a, tape_indices(t, 1, &three, (int32_t[]){1, 0, 3}),
+                           tape_indices(t, 1, &three, (int32_t[]){0, 2, 1}), NULL, false),
+          "starts must ascend from 0 to the number of indices, 3");
+  REFUSED(op_scatter(t, a, tape_indices(t, 1, &three, (int32_t[]){1, 0, 3}), 9), "there must be one for each row");
+  REFUSED(op_pick(t, a, tape_indices(t, 1, &three, (int32_t[]){1, 0, 3})), "there must be one for each row");
+  REFUSED(op_sparse_matmul(t, &no_links, &no_links, a), "sparse_matmul: left is [2, 3], right is [32, 384]");
+  REFUSED(op_sparse_matmul(t, &no_links, &no_links, op_slice(t, a, 0, 0, 3)), "is not the transpose of [2, 3]");
+  REFUSED(op_mse(t, a, b), "mse: left is [32, 384], right is [512, 384]: they must be alike");
+  REFUSED(op_bce(t, a, a), "bce: the target is a constant");
+  REFUSED(op_embedding(t, op_sum(t, a, OP_ALL), a), "embedding: one number has no rows");
+  REFUSED(op_mse(t, op_slice(t, a, 0, 0, 0), op_slice(t, a, 0, 0, 0)), "nothing to take the mean of");
+  REFUSED(op_cross_entropy(t, a, tape_indices(t, 1, &three, (int32_t[]){1, 0, 3}), 0),
+          "there must be one for each row");
+  REFUSED(op_cross_entropy(t, op_slice(t, a, 0, 0, 3), tape_indices(t, 1, &three, (int32_t[]){1, 384, 3}), 0),
+          "cross_entropy: target 384 at 1 is not below 384");
+  REFUSED(op_cross_entropy(t, op_slice(t, a, 0, 0, 3), tape_indices(t, 1, &three, (int32_t[]){-1, -1, -1}), 0),
+          "no row has a target");
+  REFUSED(op_cross_entropy(t, op_slice(t, a, 0, 0, 3), tape_indices(t, 1, &three, (int32_t[]){1, 1, 1}), 1),
+          "smoothing by 1");
+  REFUSED(op_infonce(t, a, b, 1, false), "infonce: left is [32, 384], right is [512, 384]");
+  REFUSED(op_infonce(t, a, a, 0, false), "a temperature of 0 is not above 0");
+  REFUSED(op_triplet(t, a, a, b, 1), "triplet: anchor is [32, 384], positive is [32, 384], negative is [512, 384]");
+  REFUSED(op_sampled_softmax(t, a,
+                             &(sampled_softmax_rows){a, b, tape_indices(t, 1, &three, (int32_t[]){1, 0, 3}),
+                                                     tape_indices(t, 1, &three, (int32_t[]){1, 0, 3})}),
+          "positive rows are [32, 384] for 3 targets");
   assert_refused(tape_backward(t, a, &error), MEDLEY_ERR_INPUT, "the loss must be one number, not [32, 384]");
   assert_true(isnan(tape_value(a)) && isnan(tape_value(NULL)));
   tape_free(t);

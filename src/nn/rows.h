@@ -1,0 +1,28 @@
+/* nn/rows.h: what is done to a row of numbers inside ops: sums, maxima, exponentials, products. Vector code by
+ * math/clones.h, in float32 and, for the tests, in double (nn/real.h). Thread-safe; none allocates; rows may be
+ * unaligned.
+ */
+#ifndef NN_ROWS_H
+#define NN_ROWS_H
+
+#include <stddef.h>
+
+#include "nn/real.h"
+
+real row_sum(const real *x, size_t count);
+real row_dot(const real *x, const real *y, size_t count);
+real row_squared_distance(const real *x, const real *y, size_t count);
+real row_max(const real *x, size_t count); /* -INFINITY when count is 0; NaN is passed over */
+/* y = e^(x - shift); the sum of y. y may be x. */
+real row_exp(const real *x, real shift, real *y, size_t count);
+/* The sum of e^(x - shift). */
+real row_exp_sum(const real *x, real shift, size_t count);
+/* log of the sum of e^x; -INFINITY when all are. */
+real row_log_sum_exp(const real *x, size_t count);
+void row_scale(real *x, real factor, size_t count);                        /* x *= factor */
+void row_add(real *y, const real *x, size_t count);                        /* y += x */
+void row_add_scaled(real *y, real factor, const real *x, size_t count);    /* y += factor * x */
+void row_set_scaled(real *y, real factor, const real *x, size_t count);    /* y = factor * x */
+void row_add_product(real *y, const real *a, const real *b, size_t count); /* y += a * b, element by element */
+
+#endif
