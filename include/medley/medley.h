@@ -5,6 +5,7 @@
 #include <medley/answer.h>
 #include <medley/content.h>
 #include <medley/error.h>
+#include <medley/index.h>
 #include <medley/model.h>
 #include <medley/progress.h>
 #include <medley/sample.h>

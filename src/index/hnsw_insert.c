@@ -81,8 +81,8 @@ static void node_choose(insertion *in, size_t i, hnsw_scratch *s, row_query *q) 
     link_slot *list = hnsw_list(h, slot, layer);
     for (size_t k = 0; k < count; k++) {
       hnsw_link_set(list, k, s->found[k].index);
-      *back++ =
-          (back_link){(uint64_t)layer << 32 | s->found[k].index, slot, (uint32_t)(back - in->back), s->found[k].score};
+      uint32_t order = (uint32_t)(back - in->back);
+      *back++ = (back_link){(uint64_t)layer << 32 | s->found[k].index, slot, order, s->found[k].score};
     }
   }
 }

@@ -1,0 +1,81 @@
+/* index/set.h: the index as a user holds it (include/medley/index.h): ids, rows, attributes, a kind that finds, a
+ * journal and a file. In order: set.c (life), set_file.c (as a file), set_change.c (writers), set_search.c (readers),
+ * set_measure.c (what it says about itself).
+ *
+ * Lock order: `write` (one writer), then what labels, attributes, cache and guard hold inside for moments. Searches
+ * take none of it but those inside locks; they enter the guard instead, so that what they may still see is not used
+ * again.
+ */
+#ifndef INDEX_SET_H
+#define INDEX_SET_H
+
+#include <medley/index.h>
+#include <pthread.h>
+
+#include "index/attributes.h"
+#include "index/filter.h"
+#include "index/guard.h"
+#include "index/index.h"
+#include "index/journal.h"
+#include "index/labels.h"
+
+#define SET_ASKED_MAX 256 /* queries remembered for medley_index_measure */
+#define SET_ASKED_EVERY 8 /* of so many searches one is remembered */
+#define SET_FILTER_CACHE_BYTES ((size_t)32 << 20)
+#define SET_RERANK 4 /* an int8 or f16 search hands so many times k to the full vectors */
+
+/* A slot that nobody names any more, to be used again once the readers of that epoch have left. */
+typedef struct set_limbo {
+  uint32_t slot;
+  uint64_t epoch;
+} set_limbo;
+
+struct medley_index {
+  const index_kind *kind;
+  index_options options;
+  rows rows, full; /* full.dim is 0 without re-ranking */
+  index_structure *structure;
+  guard *guard;
+  labels labels;
+  attributes *attributes;
+  filter_cache *filters;
+  _Atomic uint64_t ids_version;
+  uint64_t memory_limit_bytes;
+
+  pthread_mutex_t write;
+  set_limbo *limbo; /* oldest first from limbo_at */
+  size_t limbo_at, limbo_count, limbo_capacity;
+  size_t repair_debt;     /* rows to look at before the sweep is where it should be */
+  _Atomic bool updating;  /* an id may be answered from two slots for a moment */
+  bool read_only, broken; /* broken: the journal says more than the memory holds */
+
+  char *path; /* NULL: in memory only */
+  index_file *file;
+  journal *journal;
+
+  pthread_mutex_t asked_lock;
+  float *asked; /* [SET_ASKED_MAX, dim] a ring */
+  size_t asked_count;
+  _Atomic uint64_t searches;
+  _Atomic double recall; /* negative: not measured */
+  _Atomic size_t recall_breadth;
+};
+
+/* What the options say, or why they cannot be. */
+medley_status set_options_read(const medley_index_options *o, medley_index *set, index_distance *distance,
+                               row_storage *storage, row_storage *rerank, medley_error *err) MEDLEY_CHECK;
+/* Rows, labels, attributes, locks; everything but the structure. */
+medley_status set_create(const medley_index_options *o, medley_index **out, medley_error *err) MEDLEY_CHECK;
+size_t set_own_bytes(const medley_index *set);
+medley_status set_finds(void *set, uint64_t id, uint32_t *slot, medley_error *err) MEDLEY_CHECK; /* filter_labels.find */
+
+/* set_file.c */
+medley_status set_write(medley_index *set, const char *path, const journal_mark *mark, unsigned char *id,
+                        const medley_progress *progress, medley_error *err) MEDLEY_CHECK;
+medley_status set_read(const index_file *f, medley_index **out, medley_error *err) MEDLEY_CHECK;
+
+/* set_change.c: the caller holds `write`; nothing is journaled. */
+medley_status set_apply(void *set, const journal_record *record, medley_error *err) MEDLEY_CHECK;
+void set_release_slot(medley_index *set, uint32_t slot);
+
+#endif
