@@ -1,8 +1,11 @@
-/* nn/op_elementwise.c: ops on one element at a time: functions of one operand, and arithmetic of two with broadcasting.
+/* nn/op_elementwise.c: ops on one element at a time: functions of one operand,
+ * and arithmetic of two with broadcasting.
  *
- * Each member is two expressions: the value, and the slope by which a gradient is multiplied. Macros make loops of them
- * for every instruction set (math/clones.h). These ops live on memory bandwidth, so each pass reads and writes
- * everything once: the first gradient that reaches an operand is written, not added to zeros.
+ * Each member is two expressions: the value, and the slope by which a gradient
+ * is multiplied. Macros make loops of them for every instruction set
+ * (math/clones.h). These ops live on memory bandwidth, so each pass reads and
+ * writes everything once: the first gradient that reaches an operand is
+ * written, not added to zeros.
  */
 #include <string.h>
 
@@ -22,7 +25,8 @@ typedef struct unary_kernels {
   void (*backward)(const real *x, const real *y, const real *dy, real *dx, size_t count, real p, real q, bool add);
 } unary_kernels;
 
-/* value: of x[i] as `a`; slope: of `a` and the value `v`; p and q are the op's arguments. */
+/* value: of x[i] as `a`; slope: of `a` and the value `v`; p and q are the op's
+ * arguments. */
 #define UNARY(name, value, slope)                                                                                      \
   static inline VECTOR_INLINE void name##_forward_body(const real *restrict x, real *restrict y, size_t count, real p, \
                                                        real q) {                                                       \
@@ -62,6 +66,12 @@ typedef struct unary_kernels {
 #define GELU_OUTER REAL(0.79788456080286535588) /* sqrt(2 / pi) */
 #define GELU_INNER REAL(0.044715)               /* Hendrycks & Gimpel's cubic term */
 
+/* Φ(a) + a φ(a): both need e^(-a²/2), which is computed once. */
+static inline real gelu_slope(real a) {
+  real e = real_exp(REAL(-0.5) * a * a);
+  return REAL(0.5) * (1 + real_erf_by(a * ROOT_HALF, e)) + a * DENSITY * e;
+}
+
 static inline real gelu_tanh_inner(real a) { return GELU_OUTER * (a + GELU_INNER * a * a * a); }
 
 UNARY(neg, -a, -1)
@@ -76,8 +86,7 @@ UNARY(affine, p *a + q, p)
 UNARY(relu, a > 0 ? a : 0, v > 0 ? REAL(1) : REAL(0))
 UNARY(leaky_relu, a > 0 ? a : p * a, a > 0 ? 1 : p)
 UNARY(elu, a > 0 ? a : p * (real_exp(a) - 1), a > 0 ? 1 : v + p)
-UNARY(gelu, REAL(0.5) * a * (1 + real_erf(a * ROOT_HALF)),
-      REAL(0.5) * (1 + real_erf(a * ROOT_HALF)) + a * DENSITY * real_exp(REAL(-0.5) * a * a))
+UNARY(gelu, REAL(0.5) * a * (1 + real_erf(a * ROOT_HALF)), gelu_slope(a))
 UNARY(gelu_tanh, REAL(0.5) * a * (1 + real_tanh(gelu_tanh_inner(a))),
       REAL(0.5) * (1 + real_tanh(gelu_tanh_inner(a))) +
           REAL(0.5) * a * (1 - real_tanh(gelu_tanh_inner(a)) * real_tanh(gelu_tanh_inner(a))) * GELU_OUTER *
@@ -174,16 +183,19 @@ tensor *op_affine(tape *t, tensor *x, double factor, double shift) {
 
 /* ---- two operands ----
  *
- * A run is the innermost loop after dimensions that all operands walk alike have been joined: [32, 128, 384] + [384] is
- * 4096 runs of 384, [m, n] + [m, n] is one. Within a run an operand steps by 0 (broadcast), 1 or more (a view). */
+ * A run is the innermost loop after dimensions that all operands walk alike
+ * have been joined: [32, 128, 384] + [384] is 4096 runs of 384, [m, n] + [m, n]
+ * is one. Within a run an operand steps by 0 (broadcast, or one element), 1 or more (a view).
+ */
 
 typedef struct binary_kernels {
   void (*forward)(const real *a, size_t step_a, const real *b, size_t step_b, real *y, size_t count);
-  /* da (steps like a) += dy * d value / d a, and likewise db */
-  void (*backward_a)(const real *a, size_t step_a, const real *b, size_t step_b, const real *dy, real *da,
-                     size_t count);
-  void (*backward_b)(const real *a, size_t step_a, const real *b, size_t step_b, const real *dy, real *db,
-                     size_t count);
+  /* da (steps like a) += dy * d value / d a, and likewise db. add false, where
+   * it steps by 1: written, not added */
+  void (*backward_a)(const real *a, size_t step_a, const real *b, size_t step_b, const real *dy, real *da, size_t count,
+                     bool add);
+  void (*backward_b)(const real *a, size_t step_a, const real *b, size_t step_b, const real *dy, real *db, size_t count,
+                     bool add);
   bool slope_is_one; /* of both: the gradient can be handed over */
 } binary_kernels;
 
@@ -194,7 +206,8 @@ typedef struct binary_kernels {
     statement;                                             \
   }
 
-/* The four common ways to walk as loops of their own, which the compiler turns into vector code; then the rest. */
+/* The four common ways to walk as loops of their own, which the compiler turns
+ * into vector code; then the rest. */
 #define BINARY_WALKS(statement)        \
   if (step_a == 1 && step_b == 1)      \
     BINARY_LOOP(i, i, statement)       \
@@ -205,7 +218,8 @@ typedef struct binary_kernels {
   else                                 \
     BINARY_LOOP(i *step_a, i *step_b, statement)
 
-/* The gradient of an operand that is the same number over the whole run is a sum. */
+/* The gradient of an operand that is the same number over the whole run is a
+ * sum. */
 #define BINARY_SUM(index_a, index_b, slope)                                 \
   _Pragma("omp simd reduction(+:sum)") for (size_t i = 0; i < count; i++) { \
     real p = a[index_a], q = b[index_b];                                    \
@@ -213,39 +227,46 @@ typedef struct binary_kernels {
     sum += dy[i] * (slope);                                                 \
   }
 
-#define BINARY_BACKWARD(name, side, step, slope)                                                                     \
-  static inline VECTOR_INLINE void name##_##side##_body(const real *a, size_t step_a, const real *b, size_t step_b,  \
-                                                        const real *restrict dy, real *restrict d, size_t count) {   \
-    if (step == 0) {                                                                                                 \
-      real sum = 0;                                                                                                  \
-      if (step_a == 1 && step_b == 0)                                                                                \
-        BINARY_SUM(i, 0, slope)                                                                                      \
-      else if (step_a == 0 && step_b == 1)                                                                           \
-        BINARY_SUM(0, i, slope)                                                                                      \
-      else                                                                                                           \
-        BINARY_SUM(i *step_a, i *step_b, slope)                                                                      \
-      *d += sum;                                                                                                     \
-    } else if (step == 1) {                                                                                          \
-      BINARY_WALKS(d[i] += dy[i] * (slope))                                                                          \
-    } else {                                                                                                         \
-      BINARY_LOOP(i *step_a, i *step_b, d[i * step] += dy[i] * (slope))                                              \
-    }                                                                                                                \
-  }                                                                                                                  \
-  VECTOR_CLONES(static, void, name##_##side,                                                                         \
-                (const real *a, size_t step_a, const real *b, size_t step_b, const real *dy, real *d, size_t count), \
-                (a, step_a, b, step_b, dy, d, count))
+/* clang-format off */
+#define BINARY_BACKWARD(name, side, step, slope) \
+  static inline VECTOR_INLINE void name##_##side##_body(const real *a, size_t step_a, const real *b, size_t step_b, \
+                                                        const real *restrict dy, real *restrict d, size_t count, \
+                                                        bool add) { \
+    if (step == 0) { \
+      real sum = 0; \
+      if (step_a == 1 && step_b == 0) \
+        BINARY_SUM(i, 0, slope) \
+      else if (step_a == 0 && step_b == 1) \
+        BINARY_SUM(0, i, slope) \
+      else \
+        BINARY_SUM(i * step_a, i * step_b, slope) \
+      *d = add ? *d + sum : sum; \
+    } else if (step == 1 && add) { \
+      BINARY_WALKS(d[i] += dy[i] * (slope)) \
+    } else if (step == 1) { \
+      BINARY_WALKS(d[i] = dy[i] * (slope)) \
+    } else { \
+      BINARY_LOOP(i * step_a, i * step_b, d[i * step] += dy[i] * (slope)) \
+    } \
+  } \
+  VECTOR_CLONES(static, void, name##_##side, \
+                (const real *a, size_t step_a, const real *b, size_t step_b, const real *dy, real *d, size_t count, \
+                 bool add), \
+                (a, step_a, b, step_b, dy, d, count, add))
 
 /* Values and slopes in terms of the operands `p` and `q`. */
-#define BINARY(name, value, slope_a, slope_b, one)                                                            \
-  static inline VECTOR_INLINE void name##_forward_body(                                                       \
-      const real *a, size_t step_a, const real *b, size_t step_b, real *restrict y,                           \
-      size_t count){BINARY_WALKS(y[i] = (value))} VECTOR_CLONES(static, void, name##_forward,                 \
-                                                                (const real *a, size_t step_a, const real *b, \
-                                                                 size_t step_b, real *y, size_t count),       \
-                                                                (a, step_a, b, step_b, y, count))             \
-      BINARY_BACKWARD(name, backward_a, step_a, slope_a)                                                      \
-          BINARY_BACKWARD(name, backward_b, step_b, slope_b) static const binary_kernels name##_kernels = {   \
-              name##_forward, name##_backward_a, name##_backward_b, one};
+#define BINARY(name, value, slope_a, slope_b, one) \
+  static inline VECTOR_INLINE void name##_forward_body(const real *a, size_t step_a, const real *b, size_t step_b, \
+                                                       real *restrict y, size_t count) { \
+    BINARY_WALKS(y[i] = (value)) \
+  } \
+  VECTOR_CLONES(static, void, name##_forward, \
+                (const real *a, size_t step_a, const real *b, size_t step_b, real *y, size_t count), \
+                (a, step_a, b, step_b, y, count)) \
+  BINARY_BACKWARD(name, backward_a, step_a, slope_a) \
+  BINARY_BACKWARD(name, backward_b, step_b, slope_b) \
+  static const binary_kernels name##_kernels = {name##_forward, name##_backward_a, name##_backward_b, one};
+/* clang-format on */
 
 #define CHOICE(first) ((first) ? REAL(1) : p == q ? REAL(0.5) : REAL(0))
 
@@ -256,7 +277,8 @@ BINARY(div, p / q, 1 / q, -p / (q * q), false)
 BINARY(maximum, p > q ? p : q, CHOICE(p > q), CHOICE(q > p), false)
 BINARY(minimum, p < q ? p : q, CHOICE(p < q), CHOICE(q < p), false)
 
-/* How the output and both operands are walked: joined dimensions, the last is the run. */
+/* How the output and both operands are walked: joined dimensions, the last is
+ * the run. */
 typedef struct binary_walk {
   int rank;
   size_t shape[TENSOR_RANK_MAX], a[TENSOR_RANK_MAX], b[TENSOR_RANK_MAX]; /* strides, 0: broadcast */
@@ -302,8 +324,8 @@ typedef struct binary_pass {
   binary_walk walk;
   const real *a, *b, *dy;
   real *y, *d;
-  bool for_a;   /* whose gradient d is */
-  bool columns; /* backward: the range is one of places within every run, else of elements */
+  bool for_a; /* whose gradient d is */
+  bool add;
 } binary_pass;
 
 /* The part [from, to) of one run, by `run` and its length. */
@@ -317,7 +339,7 @@ static void binary_piece(const binary_pass *p, size_t run, size_t from, size_t t
   else
     (p->for_a ? p->kernels->backward_a : p->kernels->backward_b)(p->a + at_a, step_a, p->b + at_b, step_b,
                                                                  p->dy + run * length + from,
-                                                                 p->d + (p->for_a ? at_a : at_b), to - from);
+                                                                 p->d + (p->for_a ? at_a : at_b), to - from, p->add);
 }
 
 static void binary_range(void *context, size_t from, size_t to) {
@@ -346,16 +368,18 @@ static void binary_forward(tape *t, op_node *n) {
   op_parallel(n->output->count, OP_GRAIN, binary_range, &p);
 }
 
-/* Threads may share the elements when no two write one place: nothing is broadcast in the operand. When only the outer
- * dimensions are (a bias), each takes some columns of all runs. Else one thread does it. */
-static void binary_backward_one(op_node *n, bool for_a, real *d) {
+/* Threads may share the elements when no two write one place: nothing is
+ * broadcast in the operand. When only the outer dimensions are (a bias), each
+ * takes some columns of all runs. Else one thread does it. */
+static void binary_backward_one(op_node *n, bool for_a, real *d, bool add) {
   binary_pass p = {.kernels = n->kind->detail,
                    .walk = walk_of(n->input[0], n->input[1], n->output),
                    .a = real_data(n->input[0]),
                    .b = real_data(n->input[1]),
                    .dy = n->output->gradient,
                    .d = d,
-                   .for_a = for_a};
+                   .for_a = for_a,
+                   .add = add};
   const size_t *stride = for_a ? p.walk.a : p.walk.b;
   size_t length = p.walk.shape[p.walk.rank - 1], count = n->output->count;
   bool outer = false;
@@ -369,16 +393,21 @@ static void binary_backward_one(op_node *n, bool for_a, real *d) {
     op_parallel(length, count >= 2 * OP_GRAIN && length >= 128 ? 64 : length, binary_columns, &p);
 }
 
+/* The operand that may take over the output's gradient comes last, when nobody
+ * reads that any more. One that is as large as the output and without gaps is
+ * written at once; others are added to, from zeros. */
 static void binary_backward(tape *t, op_node *n) {
   const binary_kernels *kernels = n->kind->detail;
-  for (int i = 0; i < 2; i++) {
+  int last = n->input[1]->needs_gradient && n->input[1]->count == n->output->count;
+  for (int turn = 0; turn < 2; turn++) {
+    int i = turn == 0 ? 1 - last : last;
     tensor *x = n->input[i];
     if (!x->needs_gradient) continue;
-    /* the second operand is through when the first one's turn was */
-    if (kernels->slope_is_one && (i == 1 || !n->input[1]->needs_gradient) && tape_gradient_hand_over(t, n, x)) return;
-    real *d = tape_gradient_zeroed(t, x);
+    if (turn == 1 && kernels->slope_is_one && tape_gradient_hand_over(t, n, x)) return;
+    bool add = true, whole = x->count == n->output->count && tensor_is_contiguous(x);
+    real *d = whole ? tape_gradient(t, x, &add) : tape_gradient_zeroed(t, x);
     if (d == NULL) return;
-    binary_backward_one(n, i == 0, d);
+    binary_backward_one(n, i == 0, d, add);
   }
 }
 
@@ -390,7 +419,9 @@ static bool broadcast_shape(tape *t, const char *name, const tensor *a, const te
     size_t size_a = own_a < 0 ? 1 : a->shape[own_a], size_b = own_b < 0 ? 1 : b->shape[own_b];
     if (size_a != size_b && size_a != 1 && size_b != 1) {
       char left[TENSOR_TEXT_MAX], right[TENSOR_TEXT_MAX];
-      op_fail(t, "%s: left is %s, right is %s: dimension %d from the end is %zu and %zu, which cannot be broadcast",
+      op_fail(t,
+              "%s: left is %s, right is %s: dimension %d from the end is %zu "
+              "and %zu, which cannot be broadcast",
               name, tensor_text(a, left), tensor_text(b, right), *rank - d, size_a, size_b);
       return false;
     }

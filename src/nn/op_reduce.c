@@ -1,7 +1,8 @@
 /* nn/op_reduce.c: sums, means and maxima, over one dimension or all.
  *
- * A contiguous operand is [outer, length, inner] around the dimension. inner 1 is a sum within a row; otherwise rows
- * are added to each other. A sum over all elements goes by blocks of fixed size, so its rounding does not depend on
+ * A contiguous operand is [outer, length, inner] around the dimension. inner 1
+ * is a sum within a row; otherwise rows are added to each other. A sum over all
+ * elements goes by blocks of fixed size, so its rounding does not depend on
  * threads.
  */
 #include <string.h>
@@ -75,8 +76,8 @@ static void sum_spread(void *context, size_t from, size_t to) {
   size_t length = p->by.length, inner = p->by.inner;
   for (size_t o = from; o < to; o++) {
     const real *dy = p->dy + o * inner;
-    real *dx = p->dx + o * length * inner, even = *dy * p->by.factor;
-    for (size_t i = 0; inner == 1 && i < length; i++) dx[i] = p->add ? dx[i] + even : even;
+    real *dx = p->dx + o * length * inner;
+    if (inner == 1) row_shift(dx, *dy * p->by.factor, length, p->add);
     for (size_t i = 0; inner != 1 && i < length; i++)
       (p->add ? row_add_scaled : row_set_scaled)(dx + i * inner, p->by.factor, dy, inner);
   }

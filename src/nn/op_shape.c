@@ -1,10 +1,12 @@
-/* nn/op_shape.c: the same numbers in other shapes: views, and copies where a view cannot say it. */
+/* nn/op_shape.c: the same numbers in other shapes: views, and copies where a
+ * view cannot say it. */
 #include <string.h>
 
 #include "nn/op.h"
 #include "nn/op_kind.h"
 
-/* ---- views: gradients go through the shared memory, so they need no line on the tape ---- */
+/* ---- views: gradients go through the shared memory, so they need no line on
+ * the tape ---- */
 
 /* Fills in the size that was given as 0. */
 static bool reshape_shape(tape *t, const tensor *x, int rank, const size_t *wanted, size_t *shape) {
@@ -51,8 +53,10 @@ tensor *op_permute(tape *t, tensor *x, const int *order) {
   for (int d = 0; d < x->rank; d++) {
     if (order[d] < 0 || order[d] >= x->rank || seen >> order[d] & 1) {
       char text[TENSOR_TEXT_MAX];
-      return op_fail(t, "permute: dimension %d at place %d does not order the dimensions of %s", order[d], d,
-                     tensor_text(x, text));
+      return op_fail(t,
+                     "permute: dimension %d at place %d does not order the "
+                     "dimensions of %s",
+                     order[d], d, tensor_text(x, text));
     }
     seen |= 1u << order[d];
     shape[d] = x->shape[order[d]];
@@ -89,23 +93,52 @@ tensor *op_slice(tape *t, tensor *x, int dimension, size_t from, size_t count) {
 
 typedef enum copy_way { COPY_OUT, COPY_BACK, COPY_ADD_BACK } copy_way;
 
-/* Between a block with strides and rows without gaps: `strided` [shape by stride], `rows` [count]. */
+/* One element each way. */
+static inline void copy_one(real *place, real *row, copy_way way) {
+  if (way == COPY_OUT)
+    *row = *place;
+  else if (way == COPY_BACK)
+    *place = *row;
+  else
+    *place += *row;
+}
+
+/* Where element number `run` of the dimensions before `rank` begins. */
+static size_t run_offset(int rank, const size_t *shape, const size_t *stride, size_t run) {
+  size_t at = 0;
+  for (int d = rank; d-- > 0; run /= shape[d]) at += run % shape[d] * stride[d];
+  return at;
+}
+
+/* A transposed matrix (its columns lie without gaps), tile by tile: a tile's
+ * lines of both sides stay in the first cache, while whole rows would fetch
+ * every line of the other side anew for each element. */
+static void transposed_copy(size_t height, size_t width, size_t step, real *place, real *row, copy_way way) {
+  enum { TILE = 16 };
+  for (size_t top = 0; top < height; top += TILE)
+    for (size_t left = 0; left < width; left += TILE) {
+      size_t bottom = height - top < TILE ? height : top + TILE, right = width - left < TILE ? width : left + TILE;
+      for (size_t i = top; i < bottom; i++)
+        for (size_t j = left; j < right; j++) copy_one(place + j * step + i, row + i * width + j, way);
+    }
+}
+
+/* Between a block with strides and rows without gaps: `strided` [shape by
+ * stride], `rows` [count]. */
 static void strided_copy(int rank, const size_t *shape, const size_t *stride, real *strided, real *rows, copy_way way) {
   size_t length = rank ? shape[rank - 1] : 1, step = rank ? stride[rank - 1] : 1, runs = 1;
-  for (int d = 0; d + 1 < rank; d++) runs *= shape[d];
-  for (size_t run = 0; run < runs; run++, rows += length) {
-    size_t at = 0;
-    for (size_t d = (size_t)(rank > 1 ? rank - 1 : 0), rest = run; d-- > 0; rest /= shape[d])
-      at += rest % shape[d] * stride[d];
-    real *place = strided + at;
-    if (way == COPY_OUT && step == 1)
+  bool transposed = rank > 1 && step != 1 && stride[rank - 2] == 1;
+  int outer = transposed ? rank - 2 : rank ? rank - 1 : 0;
+  size_t block = transposed ? shape[rank - 2] * length : length;
+  for (int d = 0; d < outer; d++) runs *= shape[d];
+  for (size_t run = 0; run < runs; run++, rows += block) {
+    real *place = strided + run_offset(outer, shape, stride, run);
+    if (transposed)
+      transposed_copy(shape[rank - 2], length, step, place, rows, way);
+    else if (way == COPY_OUT && step == 1)
       memcpy(rows, place, length * sizeof(real));
-    else if (way == COPY_OUT)
-      for (size_t i = 0; i < length; i++) rows[i] = place[i * step];
-    else if (way == COPY_BACK)
-      for (size_t i = 0; i < length; i++) place[i * step] = rows[i];
     else
-      for (size_t i = 0; i < length; i++) place[i * step] += rows[i];
+      for (size_t i = 0; i < length; i++) copy_one(place + i * step, rows + i, way);
   }
 }
 
@@ -162,7 +195,8 @@ typedef struct concat_args {
   int dimension;
 } concat_args;
 
-/* Runs `way` between every operand [outer, own] and its columns of the output [outer, all]. */
+/* Runs `way` between every operand [outer, own] and its columns of the output
+ * [outer, all]. */
 static void concat_copy(tape *t, op_node *n, bool back) {
   int dimension = ((const concat_args *)n->args)->dimension;
   size_t inner = n->output->stride[dimension], all = n->output->shape[dimension] * inner;
@@ -205,7 +239,9 @@ tensor *op_concat(tape *t, tensor *const *x, int count, int dimension) {
     bool fits = x[k]->rank == x[0]->rank;
     for (int d = 0; fits && d < x[0]->rank; d++) fits = d == dimension || x[k]->shape[d] == x[0]->shape[d];
     if (!fits)
-      return op_fail(t, "concat: operand 1 is %s, operand %d is %s: only dimension %d may differ",
+      return op_fail(t,
+                     "concat: operand 1 is %s, operand %d is %s: only "
+                     "dimension %d may differ",
                      tensor_text(x[0], left), k + 1, tensor_text(x[k], right), dimension);
     shape[dimension] += x[k]->shape[dimension];
     parts[k] = op_contiguous(t, x[k]);

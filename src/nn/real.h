@@ -1,12 +1,17 @@
-/* nn/real.h: the number that tensors are made of, and the functions of it that vector loops can hold.
+/* nn/real.h: the number that tensors are made of, and the functions of it that
+ * vector loops can hold.
  *
- * A real is float32. The tests compile the tensor code a second time with -DNN_DOUBLE, where it is double: finite
- * differences of the very same code then agree with its gradients to 1e-6, while in float32 they would be noise. So ops
- * write `real`, constants as plain doubles in REAL(...), and the functions below rather than those of <math.h>.
+ * A real is float32. The tests compile the tensor code a second time with
+ * -DNN_DOUBLE, where it is double: finite differences of the very same code
+ * then agree with its gradients to 1e-6, while in float32 they would be noise.
+ * So ops write `real`, constants as plain doubles in REAL(...), and the
+ * functions below rather than those of <math.h>.
  *
- * The float32 versions are polynomials without branches or calls (coefficients of Cephes, Moshier 1992; erf by
- * Abramowitz & Stegun 7.1.26), because a loop that calls expf stays scalar and takes ten times as long. They are within
- * 2 units in the last place of <math.h>'s (erf: 4e-7 absolute), infinite and NaN where those are.
+ * The float32 versions are polynomials without branches or calls (coefficients
+ * of Cephes, Moshier 1992; erf by Abramowitz & Stegun 7.1.26), because a loop
+ * that calls expf stays scalar and takes ten times as long. They are within 2
+ * units in the last place of <math.h>'s (erf: 4e-7 absolute), infinite and NaN
+ * where those are.
  */
 #ifndef NN_REAL_H
 #define NN_REAL_H
@@ -24,7 +29,7 @@ typedef double real;
 static inline real real_exp(real x) { return exp(x); }
 static inline real real_log(real x) { return log(x); }
 static inline real real_tanh(real x) { return tanh(x); }
-static inline real real_erf(real x) { return erf(x); }
+static inline real real_erf_by(real x, real e) { return (void)e, erf(x); }
 static inline real real_sqrt(real x) { return sqrt(x); }
 static inline real real_abs(real x) { return fabs(x); }
 
@@ -46,8 +51,9 @@ static inline int32_t real_to_bits(float value) {
   return bits;
 }
 
-/* e^x = 2^n e^r with |r| <= ln 2 / 2. Adding and taking away 1.5 * 2^23 rounds to the nearest whole number without the
- * instruction that the baseline lacks. 2^n in two halves reaches the subnormal and the last octave. */
+/* e^x = 2^n e^r with |r| <= ln 2 / 2. Adding and taking away 1.5 * 2^23 rounds
+ * to the nearest whole number without the instruction that the baseline lacks.
+ * 2^n in two halves reaches the subnormal and the last octave. */
 static inline float real_exp(float x) {
   x = x > 89.0f ? 89.0f : x;
   x = x < -104.0f ? -104.0f : x;
@@ -64,7 +70,8 @@ static inline float real_exp(float x) {
   return p * real_from_bits((half + 127) << 23) * real_from_bits((whole - half + 127) << 23);
 }
 
-/* x = m 2^e with m in [sqrt(1/2), sqrt(2)). Subnormal numbers are taken for the smallest normal one. */
+/* x = m 2^e with m in [sqrt(1/2), sqrt(2)). Subnormal numbers are taken for the
+ * smallest normal one. */
 static inline float real_log(float x) {
   float held = x < 1.17549435e-38f ? 1.17549435e-38f : x;
   int32_t bits = real_to_bits(held) - 0x3f3504f3;
@@ -97,8 +104,9 @@ static inline float real_tanh(float x) {
   return z < 0.390625f ? near : far;
 }
 
-/* A polynomial below 1, where Abramowitz & Stegun's form would lose its digits. */
-static inline float real_erf(float x) {
+/* erf(x), given e = e^(-x²). A polynomial below 1, where Abramowitz & Stegun's
+ * form would lose its digits. */
+static inline float real_erf_by(float x, float e) {
   float a = x < 0 ? -x : x, z = x * x, t = 1 / (1 + 0.3275911f * a);
   float near = 7.853861353153693e-5f;
   near = near * z - 8.010193625184903e-4f;
@@ -112,7 +120,7 @@ static inline float real_erf(float x) {
   p = p * t + 1.421413741f;
   p = p * t - 0.284496736f;
   p = p * t + 0.254829592f;
-  float far = 1 - p * t * real_exp(-z);
+  float far = 1 - p * t * e;
   far = x < 0 ? -far : far;
   return z < 1 ? near * x : far;
 }
@@ -122,13 +130,15 @@ static inline float real_abs(float x) { return __builtin_fabsf(x); }
 
 #endif
 
+static inline real real_erf(real x) { return real_erf_by(x, real_exp(-x * x)); }
+
 static inline real real_max(real a, real b) { return a > b ? a : b; }
 static inline real real_min(real a, real b) { return a < b ? a : b; }
 
 static inline real real_sigmoid(real x) { return 1 / (1 + real_exp(-x)); }
 
-/* log(1 + e^x), never infinite before x is. 1 + e is rounded, so log1p's correction e / ((1 + e) - 1) brings the digits
- * back (Kahan). */
+/* log(1 + e^x), never infinite before x is. 1 + e is rounded, so log1p's
+ * correction e / ((1 + e) - 1) brings the digits back (Kahan). */
 static inline real real_softplus(real x) {
   real e = real_exp(-real_abs(x)), one = 1 + e, gap = one - 1;
   real tail = gap == 0 ? e : real_log(one) * (e / gap);

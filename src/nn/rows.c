@@ -54,6 +54,15 @@ real row_log_sum_exp(const real *x, size_t count) {
   return most == -INFINITY ? most : most + real_log(row_exp_sum(x, most, count));
 }
 
+static inline VECTOR_INLINE void row_shift_body(real *x, real value, size_t count, bool add) {
+  if (add) {
+    _Pragma("omp simd") for (size_t i = 0; i < count; i++) x[i] += value;
+  } else {
+    _Pragma("omp simd") for (size_t i = 0; i < count; i++) x[i] = value;
+  }
+}
+VECTOR_CLONES(, void, row_shift, (real * x, real value, size_t count, bool add), (x, value, count, add))
+
 static inline VECTOR_INLINE void row_scale_body(real *x, real factor, size_t count) {
   _Pragma("omp simd") for (size_t i = 0; i < count; i++) x[i] *= factor;
 }
