@@ -67,7 +67,8 @@ medley_status set_options_read(const medley_index_options *o, medley_index *set,
 /* Rows, labels, attributes, locks; everything but the structure. */
 medley_status set_create(const medley_index_options *o, medley_index **out, medley_error *err) MEDLEY_CHECK;
 size_t set_own_bytes(const medley_index *set);
-medley_status set_finds(void *set, uint64_t id, uint32_t *slot, medley_error *err) MEDLEY_CHECK; /* filter_labels.find */
+medley_status set_finds(void *set, uint64_t id, uint32_t *slot,
+                        medley_error *err) MEDLEY_CHECK; /* filter_labels.find */
 
 /* set_file.c */
 medley_status set_write(medley_index *set, const char *path, const journal_mark *mark, unsigned char *id,
