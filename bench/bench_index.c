@@ -2,10 +2,9 @@
  *
  *     bench_index                                         a quick look: a mixture of our own drawing, one table
  *     bench_index --vectors BASE.npy QUERY.npy [ROWS]     the same with your vectors
- *     bench_index --mix BASE.npy QUERY.npy [ROWS [SECONDS]]   nine searches to one insert or delete, two threads: latency
- *                                                         beside reading only, recall beside a fresh build
- *     bench_index --worker ours|ours-i8                   asked over a pipe by index_peers.py (index_worker.py has the
- *                                                         protocol): side by side with other libraries
+ *     bench_index --mix BASE.npy QUERY.npy [ROWS [SECONDS]]   nine searches to one insert or delete, two threads:
+ * latency beside reading only, recall beside a fresh build bench_index --worker ours|ours-i8                   asked
+ * over a pipe by index_peers.py (index_worker.py has the protocol): side by side with other libraries
  */
 #include <jansson.h>
 #include <malloc.h>
@@ -34,7 +33,7 @@ typedef struct bench {
   const char *metric;
   bool bytes; /* int8 rows, ranked again with full vectors */
   medley_index *index;
-  size_t masks; /* attributes named so far: "m1", "m2" … */
+  size_t masks;       /* attributes named so far: "m1", "m2" … */
   json_t *mask_names; /* path → filter */
 } bench;
 
@@ -208,8 +207,8 @@ static medley_status pass_run(const bench *b, const pass *p, medley_error *err) 
   for (size_t i = 0; i < p->count; i += p->batch) {
     size_t count = p->count - i < p->batch ? p->count - i : p->batch;
     if (p->batch > 1) {
-      TRY(medley_index_search_batch(b->index, &p->query, b->query.values + i * dim, count, p->hits + i * k, p->found + i,
-                                    NULL, err));
+      TRY(medley_index_search_batch(b->index, &p->query, b->query.values + i * dim, count, p->hits + i * k,
+                                    p->found + i, NULL, err));
     } else {
       medley_index_query q = p->query;
       q.vector = b->query.values + i * dim;
@@ -401,7 +400,11 @@ static double mix_phase(bench *b, medley_index *index, double seconds, bool writ
   size_t searches = 0, changes = 0;
   float *all = must(mem_alloc(MIX_THREADS * MIX_LATENCIES, sizeof *all));
   for (size_t t = 0; t < MIX_THREADS; t++) {
-    threads[t] = (mix){.b = b, .index = index, .end_s = clock_now_s() + seconds, .writes = writes, .seed = 2 + t,
+    threads[t] = (mix){.b = b,
+                       .index = index,
+                       .end_s = clock_now_s() + seconds,
+                       .writes = writes,
+                       .seed = 2 + t,
                        .latencies_ms = must(mem_alloc(MIX_LATENCIES, sizeof(float)))};
     if (pthread_create(&handles[t], NULL, mix_run, &threads[t]) != 0) exit(1);
   }
@@ -415,8 +418,8 @@ static double mix_phase(bench *b, medley_index *index, double seconds, bool writ
   }
   qsort(all, searches, sizeof *all, float_order);
   double p50 = all[searches / 2], p99 = all[searches * 99 / 100], p999 = all[searches * 999 / 1000];
-  printf("| %s | %.0f | %.0f | %.3f | %.3f | %.3f | %.3f |\n", writes ? "mix" : "reading only", (double)searches / seconds,
-         (double)changes / seconds, p50, p99, p999, (double)all[searches - 1]);
+  printf("| %s | %.0f | %.0f | %.3f | %.3f | %.3f | %.3f |\n", writes ? "mix" : "reading only",
+         (double)searches / seconds, (double)changes / seconds, p50, p99, p999, (double)all[searches - 1]);
   fflush(stdout);
   mem_free(all);
   return p99;
@@ -446,8 +449,11 @@ static medley_status mix_bench(bench *b, double seconds, medley_error *err) {
   TRY(medley_index_create(NULL, &(medley_index_options){.dim = b->base.dim, .seed = 1}, &fresh, err));
   TRY(medley_index_add(fresh, ids, left, count, NULL, err));
   TRY(medley_index_measure(fresh, b->query.values, queries, K, 0, &anew, err));
-  printf("recall@10 at the start %.4f, after the mix %.4f, of a fresh build of the same %zu vectors %.4f; p99 %.2f of reading "
-         "only\n", before.recall, after.recall, count, anew.recall, mixed / read_only);
+  printf(
+      "recall@10 at the start %.4f, after the mix %.4f, of a fresh build of the same %zu vectors %.4f; p99 %.2f of "
+      "reading "
+      "only\n",
+      before.recall, after.recall, count, anew.recall, mixed / read_only);
   medley_index_health health;
   TRY(medley_index_check(b->index, NULL, &health, err));
   printf("healthy: %zu vectors, %zu can be reached, %zu links to removed ones\n", health.vectors, health.reachable,
