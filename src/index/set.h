@@ -75,6 +75,10 @@ medley_status set_write(medley_index *set, const char *path, const journal_mark 
                         const medley_progress *progress, medley_error *err) MEDLEY_CHECK;
 medley_status set_read(const index_file *f, medley_index **out, medley_error *err) MEDLEY_CHECK;
 
+/* set_search.c: a search that is not remembered as a real query (medley_index_measure). */
+medley_status set_search_unnoticed(const medley_index *set, const medley_index_query *query, medley_index_hit *hits,
+                                   size_t *found, medley_error *err) MEDLEY_CHECK;
+
 /* set_change.c: the caller holds `write`; nothing is journaled. */
 medley_status set_apply(void *set, const journal_record *record, medley_error *err) MEDLEY_CHECK;
 void set_release_slot(medley_index *set, uint32_t slot);

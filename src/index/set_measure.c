@@ -33,13 +33,15 @@ static medley_status sample_take(measurement *m, bool *real, medley_error *err) 
   }
   pthread_mutex_unlock(&set->asked_lock);
   if (*real) return MEDLEY_OK;
-  if (alive == 0) FAIL(err, MEDLEY_ERR_USAGE, "an empty index has no recall to measure");
-  size_t taken = 0, step = slots / m->count ? slots / m->count : 1;
-  for (size_t slot = 0; slot < slots && taken < m->count; slot += step) {
+  size_t taken = 0, passed = 0;
+  if (m->count > alive) m->count = alive;
+  for (size_t slot = 0; slot < slots && taken < m->count; slot++) {
     if (!rows_alive(&set->rows, (uint32_t)slot)) continue;
+    if (passed++ * m->count < taken * alive) continue;
     m->self[taken] = (uint32_t)slot;
     rows_get(set->full.dim ? &set->full : &set->rows, (uint32_t)slot, m->vectors + taken++ * dim);
   }
+  if (taken == 0) FAIL(err, MEDLEY_ERR_USAGE, "an empty index has no recall to measure");
   m->count = taken;
 done:
   return status;
@@ -52,7 +54,7 @@ static medley_status ask(const measurement *m, size_t i, bool exact, medley_inde
                               .breadth = m->breadth > m->k ? m->breadth : m->k + 1,
                               .exact = exact};
   double before = clock_now_s();
-  medley_status status = medley_index_search(m->set, &query, hits, found, NULL, err);
+  medley_status status = set_search_unnoticed(m->set, &query, hits, found, err);
   *seconds += clock_now_s() - before;
   uint64_t self = m->self[i] == LABELS_NONE ? 0 : labels_id(&m->set->labels, m->self[i]);
   for (size_t h = 0; m->self[i] != LABELS_NONE && h < *found; h++)
@@ -96,6 +98,7 @@ medley_status medley_index_measure(medley_index *set, const float *vectors, size
                    .breadth = breadth ? breadth : set->structure->breadth};
   bool real = true;
   if (m.count > MEASURE_MAX) FAIL(err, MEDLEY_ERR_USAGE, "%zu queries to measure with: at most %d", count, MEASURE_MAX);
+  if (vectors != NULL && count == 0) FAIL(err, MEDLEY_ERR_USAGE, "no queries to measure with");
   if (k == 0 || k >= MEDLEY_INDEX_K_MAX) FAIL(err, MEDLEY_ERR_USAGE, "the recall of the %zu nearest", k);
   TRY_NEW(m.vectors, m.count * set->rows.dim, "index recall");
   TRY_NEW(m.self, m.count, "index recall");

@@ -14,6 +14,7 @@ typedef struct set_asking {
   size_t k, wanted; /* wanted: of the kind, more than k when the full vectors rank again */
   size_t breadth;
   bool exact;
+  bool measuring; /* not asked by a user: not remembered */
   size_t guard_cell;
 } set_asking;
 
@@ -111,7 +112,7 @@ static medley_status ask_one(const set_asking *a, const float *vector, medley_in
   if (set->full.dim > 0) TRY(rank_again(set, vector, candidates, count, err));
   *found = hits_write(set, candidates, count, a->k, hits);
   effort_add(effort, own);
-  remember((medley_index *)set, vector);
+  if (!a->measuring) remember((medley_index *)set, vector);
 done:
   row_query_deinit(&q);
   if (candidates != few) mem_free(candidates);
@@ -133,19 +134,30 @@ static void answer_write(const set_asking *a, index_effort effort, medley_index_
     answer->recall = atomic_load(&set->recall);
 }
 
-medley_status medley_index_search(const medley_index *set, const medley_index_query *query, medley_index_hit *hits,
-                                  size_t *found, medley_index_answer *answer, medley_error *err) {
+static medley_status search(const medley_index *set, const medley_index_query *query, bool measuring,
+                            medley_index_hit *hits, size_t *found, medley_index_answer *answer, medley_error *err) {
   medley_status status = MEDLEY_OK;
   set_asking a;
   index_effort effort = {.exact = true};
   *found = 0;
   status = asking_init(&a, set, query, err);
   if (status != MEDLEY_OK) return status;
+  a.measuring = measuring;
   TRY(ask_one(&a, query->vector, hits, found, &effort, err));
   answer_write(&a, effort, answer);
 done:
   asking_deinit(&a);
   return status;
+}
+
+medley_status medley_index_search(const medley_index *set, const medley_index_query *query, medley_index_hit *hits,
+                                  size_t *found, medley_index_answer *answer, medley_error *err) {
+  return search(set, query, false, hits, found, answer, err);
+}
+
+medley_status set_search_unnoticed(const medley_index *set, const medley_index_query *query, medley_index_hit *hits,
+                                   size_t *found, medley_error *err) {
+  return search(set, query, true, hits, found, NULL, err);
 }
 
 /* ---- many ---- */

@@ -239,6 +239,10 @@ static void test_measure(void **state) {
   medley_index_query query = {.vector = vectors, .k = K};
   assert_ok(medley_index_measure(index, NULL, 100, K, 0, &recall, &error));
   assert_int_equal(recall.real, 0);
+  assert_int_equal(recall.queries, 100);
+  assert_ok(medley_index_measure(index, NULL, 100, K, 0, &recall, &error));
+  assert_int_equal(recall.real, 0); /* what a measurement asks is no real query */
+  assert_refused(medley_index_measure(index, vectors, 0, K, 0, &recall, &error), MEDLEY_ERR_USAGE, "no queries");
   assert_ok(medley_index_search(index, &query, hits, &found, &answer, &error));
   assert_int_equal(answer.exact, 0);
   assert_near(answer.recall, recall.recall, 0);
@@ -252,6 +256,12 @@ static void test_measure(void **state) {
   query.exact = 1;
   assert_ok(medley_index_search(index, &query, hits, &found, &answer, &error));
   assert_true(answer.exact && answer.recall == 1 && answer.passing == SIZE_MAX);
+  medley_index_close(index);
+  assert_ok(medley_index_create(NULL, &(medley_index_options){.dim = DIM}, &index, &error));
+  assert_ok(medley_index_add(index, ids, vectors, 300, NULL, &error));
+  assert_ok(medley_index_remove(index, ids + 100, 150, NULL, &error));
+  assert_ok(medley_index_measure(index, NULL, 140, K, 0, &recall, &error));
+  assert_int_equal(recall.queries, 140); /* removed ones leave no gaps in the sample */
   medley_index_close(index);
   mem_free(vectors);
   mem_free(ids);
