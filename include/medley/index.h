@@ -88,8 +88,8 @@ MEDLEY_API void medley_index_close(medley_index *index);
 
 /* Adds vectors [count, dim] under ids [count]; an id that is there gets the new vector and keeps its attributes. All or
  * none on refusal (a value that is not finite, an id twice, the memory limit). When progress asks to stop, or memory
- * runs out in the middle, what was linked so far stays and *added (may be NULL) counts it: they are the first in the
- * order given only when it equals count. */
+ * runs out in the middle, what was linked so far stays: not always the first in the order given, and
+ * medley_index_get_info says how many there are now. */
 MEDLEY_API MEDLEY_CHECK medley_status medley_index_add(medley_index *index, const uint64_t *ids, const float *vectors,
                                                        size_t count, const medley_progress *progress,
                                                        medley_error *err);
@@ -196,6 +196,27 @@ typedef struct medley_index_health {
  * is broken; *out says what. */
 MEDLEY_API MEDLEY_CHECK medley_status medley_index_check(const medley_index *index, const medley_progress *progress,
                                                          medley_index_health *out, medley_error *err);
+
+/* ---- from files ---- */
+
+typedef struct medley_vectors {
+  const float *values; /* [count, dim] row-major */
+  size_t count, dim;
+  void *hold; /* the library's own */
+} medley_vectors;
+
+/* The matrix of an .npy file (NumPy, format 1 to 3) of float16, float32 or float64, plain or compressed with gzip or
+ * zstd; free with medley_vectors_free. A plain float32 file is mapped rather than read, so that it takes no memory
+ * twice: it must not be overwritten while it is used. Fortran order, pickled objects, other numbers, other than two
+ * dimensions, no rows and files that were cut off are refused with a sentence. */
+MEDLEY_API MEDLEY_CHECK medley_status medley_vectors_read(const char *path, medley_vectors *out, medley_error *err);
+MEDLEY_API void medley_vectors_free(medley_vectors *vectors); /* harmless on a zeroed one, and twice */
+
+/* Ids: the whole numbers of an .npy file of one dimension (32 or 64 bits, none negative), or of a text with one on each
+ * line; either may be compressed. *ids [count] is the caller's (medley_ids_free). */
+MEDLEY_API MEDLEY_CHECK medley_status medley_ids_read(const char *path, uint64_t **ids, size_t *count,
+                                                      medley_error *err);
+MEDLEY_API void medley_ids_free(uint64_t *ids);
 
 #ifdef __cplusplus
 }

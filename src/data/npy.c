@@ -29,16 +29,23 @@ static medley_status dtype_parse(npy_reader *r, const char *value, medley_error 
   static const struct {
     const char *text;
     npy_dtype dtype;
-  } known[] = {{"'<f2'", NPY_F16}, {"'<f4'", NPY_F32}, {"'<f8'", NPY_F64}};
+    bool integer;
+  } known[] = {{"'<f2'", NPY_F16},       {"'<f4'", NPY_F32},       {"'<f8'", NPY_F64},      {"'<i4'", NPY_I32, true},
+               {"'<u4'", NPY_U32, true}, {"'<i8'", NPY_I64, true}, {"'<u8'", NPY_U64, true}};
   for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-    if (string_starts(value, known[i].text)) {
+    if (known[i].integer == r->integers && string_starts(value, known[i].text)) {
       r->dtype = known[i].dtype;
       return MEDLEY_OK;
     }
   if (strncmp(value, "'|O", 3) == 0 || strncmp(value, "'O", 2) == 0)
     return error_set(err, MEDLEY_ERR_INPUT,
-                     "'%s' holds pickled Python objects, which Medley never opens: save a plain array of float32",
-                     r->name);
+                     "'%s' holds pickled Python objects, which Medley never opens: save a plain array of %s", r->name,
+                     r->integers ? "int64" : "float32");
+  if (r->integers)
+    return error_set(err, MEDLEY_ERR_INPUT,
+                     "'%s' has numbers of type %.12s, expected '<i4', '<u4', '<i8' or '<u8': save it with "
+                     ".astype('<i8')",
+                     r->name, value);
   return error_set(err, MEDLEY_ERR_INPUT,
                    "'%s' has numbers of type %.12s, expected '<f2', '<f4' or '<f8': save it with .astype('<f4')",
                    r->name, value);
@@ -79,7 +86,10 @@ medley_status npy_header_parse(npy_reader *r, const char *text, medley_error *er
     FAIL(err, MEDLEY_ERR_INPUT, "'%s' is in Fortran order: save it with numpy.ascontiguousarray", r->name);
   if (!string_starts(order, "False")) FAIL(err, MEDLEY_ERR_INPUT, "'%s' has a fortran_order of %.12s", r->name, order);
   if (!shape_parse(size, shape, &count)) FAIL(err, MEDLEY_ERR_INPUT, "'%s' has a shape that is none", r->name);
-  if (count != 2)
+  if (r->integers && count != 1)
+    FAIL(err, MEDLEY_ERR_INPUT, "'%s' has %zu dimensions, expected 1: a list of whole numbers", r->name, count);
+  if (r->integers) shape[1] = 1;
+  if (!r->integers && count != 2)
     FAIL(err, MEDLEY_ERR_INPUT, "'%s' has %zu dimensions, expected 2: a row per item, a column per number", r->name,
          count);
   if (shape[1] == 0 || shape[1] > NPY_DIM_MAX)
@@ -93,7 +103,8 @@ done:
 
 /* ---- reading ---- */
 
-static const size_t value_bytes[] = {[NPY_F16] = 2, [NPY_F32] = 4, [NPY_F64] = 8};
+static const size_t value_bytes[] = {
+    [NPY_F16] = 2, [NPY_F32] = 4, [NPY_F64] = 8, [NPY_I32] = 4, [NPY_U32] = 4, [NPY_I64] = 8, [NPY_U64] = 8};
 
 static medley_status cut_off(const npy_reader *r, uint64_t whole_rows, medley_error *err) {
   return error_set(err, MEDLEY_ERR_INPUT, "'%s' ends in row %llu of %llu: it was cut off", r->name,
@@ -144,15 +155,23 @@ done:
   return status;
 }
 
-medley_status npy_open(npy_reader *r, stream *in, const char *name, medley_error *err) {
+static medley_status reader_open(npy_reader *r, stream *in, const char *name, bool integers, medley_error *err) {
   medley_status status = MEDLEY_OK;
-  *r = (npy_reader){.in = in, .name = name};
+  *r = (npy_reader){.in = in, .name = name, .integers = integers};
   TRY(header_read(r, err));
   TRY_NEW(r->bytes, (size_t)r->dim * 8, "a row of vectors");
   TRY_NEW(r->values, r->dim, "a row of vectors");
 done:
   if (status != MEDLEY_OK) npy_close(r);
   return status;
+}
+
+medley_status npy_open(npy_reader *r, stream *in, const char *name, medley_error *err) {
+  return reader_open(r, in, name, false, err);
+}
+
+medley_status npy_open_integers(npy_reader *r, stream *in, const char *name, medley_error *err) {
+  return reader_open(r, in, name, true, err);
 }
 
 medley_status npy_length_check(const npy_reader *r, uint64_t file_bytes, medley_error *err) {
@@ -173,6 +192,27 @@ medley_status npy_next(npy_reader *r, const float **values, medley_error *err) {
     for (uint32_t i = 0; i < r->dim; i++) r->values[i] = (float)((const double *)(const void *)r->bytes)[i];
   r->next++;
   *values = r->values;
+done:
+  return status;
+}
+
+medley_status npy_next_integer(npy_reader *r, uint64_t *value, bool *more, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  *more = r->next < r->rows;
+  if (!*more) goto done;
+  TRY(npy_take(r, r->bytes, value_bytes[r->dtype], err));
+  int64_t whole = 0;
+  switch (r->dtype) {
+    case NPY_I32: whole = *(const int32_t *)(const void *)r->bytes; break;
+    case NPY_I64: whole = *(const int64_t *)(const void *)r->bytes; break;
+    case NPY_U32: *value = *(const uint32_t *)(const void *)r->bytes; break;
+    default: *value = *(const uint64_t *)(const void *)r->bytes; break;
+  }
+  if (whole < 0)
+    FAIL(err, MEDLEY_ERR_INPUT, "'%s': value %llu is %lld, expected whole numbers from 0 on", r->name,
+         (unsigned long long)r->next, (long long)whole);
+  if (r->dtype == NPY_I32 || r->dtype == NPY_I64) *value = (uint64_t)whole;
+  r->next++;
 done:
   return status;
 }
