@@ -181,7 +181,7 @@ medley_status index_file_section(const index_file *f, const char *name, unsigned
 
 medley_status index_file_array(const index_file *f, const char *name, size_t count, size_t size, unsigned char **bytes,
                                medley_error *err) {
-  size_t length, wanted;
+  size_t length = 0, wanted;
   medley_status status = index_file_section(f, name, bytes, &length, err);
   if (status != MEDLEY_OK) return status;
   if (!__builtin_mul_overflow(count, size, &wanted) && wanted == length) return MEDLEY_OK;

@@ -147,6 +147,8 @@ static medley_status open_once(const char *path, unsigned flags, medley_index **
   if (set->path == NULL) FAIL(err, MEDLEY_ERR_MEMORY, "out of memory for the index");
   TRY(journal_replay(set->journal, index_file_id(set->file), index_file_mark(set->file), set_apply, set, NULL,
                      &(journal_replay_result){0}, err));
+  TRY(set_replay_flush(set, err));
+  set_replay_free(set);
   set->read_only = read_only;
   *index = set;
   set = NULL;
@@ -206,6 +208,7 @@ done:
 void medley_index_close(medley_index *set) {
   if (set == NULL) return;
   journal_close(set->journal);
+  set_replay_free(set);
   if (set->structure != NULL) set->kind->free(set->structure);
   guard_free(set->guard);
   labels_deinit(&set->labels);

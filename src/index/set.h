@@ -30,6 +30,8 @@ typedef struct set_limbo {
   uint64_t epoch;
 } set_limbo;
 
+typedef struct set_replay set_replay; /* adds of the journal that wait to be made together */
+
 struct medley_index {
   const index_kind *kind;
   index_options options;
@@ -52,6 +54,7 @@ struct medley_index {
   char *path; /* NULL: in memory only */
   index_file *file;
   journal *journal;
+  set_replay *replay; /* while it is opened */
 
   pthread_mutex_t asked_lock;
   float *asked; /* [SET_ASKED_MAX, dim] a ring */
@@ -81,6 +84,9 @@ medley_status set_search_unnoticed(const medley_index *set, const medley_index_q
 
 /* set_change.c: the caller holds `write`; nothing is journaled. */
 medley_status set_apply(void *set, const journal_record *record, medley_error *err) MEDLEY_CHECK;
+/* What was gathered is made; call it behind the last record. */
+medley_status set_replay_flush(medley_index *set, medley_error *err) MEDLEY_CHECK;
+void set_replay_free(medley_index *set);
 void set_release_slot(medley_index *set, uint32_t slot);
 
 #endif

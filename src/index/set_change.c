@@ -376,36 +376,81 @@ done:
 
 /* ---- replay ---- */
 
+/* Adds are gathered and made together, over all threads: one by one, forty thousand took eight seconds. */
+#define REPLAY_BATCH 4096
+
+struct set_replay {
+  uint64_t *ids;  /* [REPLAY_BATCH] */
+  float *vectors; /* [REPLAY_BATCH, dim] */
+  size_t count;
+};
+
+medley_status set_replay_flush(medley_index *set, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  set_replay *r = set->replay;
+  addition a = {0};
+  if (r == NULL || r->count == 0) return MEDLEY_OK;
+  TRY(addition_init(&a, r->ids, r->vectors, r->count, err));
+  TRY(addition_check(set, &a, err));
+  TRY(addition_reserve(set, &a, err));
+  TRY(addition_make(set, &a, NULL, err));
+  repair_go_along(set, r->count);
+  r->count = 0;
+done:
+  addition_deinit(&a);
+  return status;
+}
+
+void set_replay_free(medley_index *set) {
+  if (set->replay == NULL) return;
+  mem_free(set->replay->ids);
+  mem_free(set->replay->vectors);
+  mem_free(set->replay);
+  set->replay = NULL;
+}
+
+static medley_status replay_gather(medley_index *set, uint64_t id, const void *vector, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  size_t dim = set->rows.dim;
+  if (set->replay == NULL) {
+    TRY_NEW(set->replay, 1, "index journal");
+    TRY_NEW(set->replay->ids, REPLAY_BATCH, "index journal");
+    TRY_NEW(set->replay->vectors, REPLAY_BATCH * dim, "index journal");
+  }
+  set_replay *r = set->replay;
+  bool there = r->count == REPLAY_BATCH;
+  for (size_t i = 0; i < r->count && !there; i++) there = r->ids[i] == id; /* a later vector of the same id */
+  if (there) TRY(set_replay_flush(set, err));
+  r->ids[r->count] = id;
+  memcpy(r->vectors + r->count++ * dim, vector, dim * sizeof *r->vectors);
+done:
+  return status;
+}
+
 medley_status set_apply(void *context, const journal_record *record, medley_error *err) {
   medley_status status = MEDLEY_OK;
   medley_index *set = context;
-  addition a = {0};
   uint64_t id;
   size_t removed = 0, tail = record->length - sizeof id;
   const unsigned char *rest = (const unsigned char *)record->bytes + sizeof id;
-  float *vector = NULL;
   if (record->length < sizeof id) FAIL(err, MEDLEY_ERR_CORRUPT, "the journal has a change without an id");
   memcpy(&id, record->bytes, sizeof id);
   if (record->type == RECORD_ADD) {
-    if (tail != set->rows.dim * sizeof *vector)
+    if (tail != set->rows.dim * sizeof(float))
       FAIL(err, MEDLEY_ERR_CORRUPT, "the journal has a vector of %zu bytes, the index takes %zu dimensions", tail,
            set->rows.dim);
-    TRY_NEW(vector, set->rows.dim, "index journal");
-    memcpy(vector, rest, tail);
-    TRY(addition_init(&a, &id, vector, 1, err));
-    TRY(addition_check(set, &a, err));
-    TRY(addition_reserve(set, &a, err));
-    TRY(addition_make(set, &a, NULL, err));
-  } else if (record->type == RECORD_REMOVE) {
+    TRY(replay_gather(set, id, rest, err));
+    goto done;
+  }
+  TRY(set_replay_flush(set, err));
+  if (record->type == RECORD_REMOVE) {
     TRY(removal_make(set, &id, 1, &removed, err));
+    repair_go_along(set, removed);
   } else if (record->type == RECORD_ATTRIBUTES) {
     TRY(attributes_make(set, id, (const char *)rest, tail, err));
   } else {
     FAIL(err, MEDLEY_ERR_CORRUPT, "the journal has a change of the unknown type %u", record->type);
   }
-  repair_go_along(set, 1);
 done:
-  addition_deinit(&a);
-  mem_free(vector);
   return status;
 }

@@ -65,14 +65,14 @@ static medley_status cursor_take(cursor *c, uint64_t length, const char *what, c
 }
 
 static medley_status cursor_u32(cursor *c, const char *what, uint32_t *value) {
-  const unsigned char *bytes;
+  const unsigned char *bytes = NULL;
   medley_status status = cursor_take(c, sizeof *value, what, &bytes);
   if (status == MEDLEY_OK) memcpy(value, bytes, sizeof *value);
   return status;
 }
 
 static medley_status cursor_u64(cursor *c, const char *what, uint64_t *value) {
-  const unsigned char *bytes;
+  const unsigned char *bytes = NULL;
   medley_status status = cursor_take(c, sizeof *value, what, &bytes);
   if (status == MEDLEY_OK) memcpy(value, bytes, sizeof *value);
   return status;
@@ -80,7 +80,7 @@ static medley_status cursor_u64(cursor *c, const char *what, uint64_t *value) {
 
 static medley_status cursor_text(cursor *c, const char *what, uint64_t limit, gguf_text *text) {
   medley_status status = MEDLEY_OK;
-  const unsigned char *bytes;
+  const unsigned char *bytes = NULL;
   uint64_t length;
   TRY(cursor_u64(c, what, &length));
   if (length > limit)

@@ -1,0 +1,495 @@
+/* bench/bench_index.c: the vector index, measured through its public interface.
+ *
+ *     bench_index                                         a quick look: a mixture of our own drawing, one table
+ *     bench_index --vectors BASE.npy QUERY.npy [ROWS]     the same with your vectors
+ *     bench_index --mix BASE.npy QUERY.npy [ROWS [SECONDS]]   nine searches to one insert or delete, two threads:
+ * latency beside reading only, recall beside a fresh build bench_index --worker ours|ours-i8                   asked
+ * over a pipe by index_peers.py (index_worker.py has the protocol): side by side with other libraries
+ */
+#include <jansson.h>
+#include <malloc.h>
+#include <medley/medley.h>
+#include <omp.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "base/clock.h"
+#include "base/memory.h"
+#include "base/rng.h"
+#include "data/npy.h"
+
+#define K 10
+
+typedef struct matrix {
+  float *values; /* [rows, dim] */
+  size_t rows, dim;
+} matrix;
+
+typedef struct bench {
+  matrix base, query;
+  const char *metric;
+  bool bytes; /* int8 rows, ranked again with full vectors */
+  medley_index *index;
+  size_t masks;       /* attributes named so far: "m1", "m2" … */
+  json_t *mask_names; /* path → filter */
+} bench;
+
+static void *must(void *block) {
+  if (block != NULL) return block;
+  fprintf(stderr, "bench_index: out of memory\n");
+  exit(1);
+}
+
+static matrix matrix_read(const char *path, size_t limit, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  matrix m = {0};
+  npy_reader reader = {0};
+  stream *in = NULL;
+  const float *row;
+  TRY(stream_open(path, &in, err));
+  TRY(npy_open(&reader, in, path, err));
+  m.dim = reader.dim;
+  size_t rows = limit && limit < reader.rows ? limit : reader.rows;
+  m.values = must(mem_alloc(rows * m.dim, sizeof *m.values));
+  for (; m.rows < rows; m.rows++) {
+    TRY(npy_next(&reader, &row, err));
+    if (row == NULL) break;
+    memcpy(m.values + m.rows * m.dim, row, m.dim * sizeof *row);
+  }
+done:
+  npy_close(&reader);
+  stream_close(in);
+  if (status != MEDLEY_OK) {
+    mem_free(m.values);
+    m = (matrix){0};
+  }
+  return m;
+}
+
+static double cpu_s(void) {
+  struct rusage u;
+  getrusage(RUSAGE_SELF, &u);
+  return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) + 1e-6 * (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec);
+}
+
+static double anonymous_bytes(void) {
+  char line[256];
+  double kib = 0;
+  malloc_trim(0);
+  FILE *f = fopen("/proc/self/status", "r");
+  while (f != NULL && fgets(line, sizeof line, f))
+    if (sscanf(line, "RssAnon: %lf", &kib) == 1) break;
+  if (f != NULL) fclose(f);
+  return kib * 1024;
+}
+
+static medley_status index_build(const bench *b, size_t rows, size_t links, size_t breadth, medley_index **out,
+                                 medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  uint64_t *ids = must(mem_alloc(rows, sizeof *ids));
+  for (size_t i = 0; i < rows; i++) ids[i] = i;
+  medley_index_options o = {.dim = b->base.dim,
+                            .distance = strcmp(b->metric, "l2") == 0 ? "l2" : "cosine",
+                            .storage = b->bytes ? "int8" : "f32",
+                            .rerank = b->bytes ? "f32" : NULL,
+                            .links = links,
+                            .build_breadth = breadth,
+                            .seed = 1};
+  TRY(medley_index_create(NULL, &o, out, err));
+  TRY(medley_index_add(*out, ids, b->base.values, rows, NULL, err));
+done:
+  mem_free(ids);
+  return status;
+}
+
+/* ---- worker ---- */
+
+static const char *text_of(const json_t *ask, const char *key) { return json_string_value(json_object_get(ask, key)); }
+static size_t number_of(const json_t *ask, const char *key, size_t fallback) {
+  const json_t *value = json_object_get(ask, key);
+  return json_is_integer(value) ? (size_t)json_integer_value(value) : fallback;
+}
+
+static json_t *do_data(bench *b, const json_t *ask, medley_error *err) {
+  mem_free(b->base.values);
+  mem_free(b->query.values);
+  b->base = matrix_read(text_of(ask, "base"), number_of(ask, "rows", 0), err);
+  if (b->base.values == NULL) return NULL;
+  b->query = matrix_read(text_of(ask, "query"), 0, err);
+  if (b->query.values == NULL) return NULL;
+  b->metric = strcmp(text_of(ask, "metric"), "l2") == 0 ? "l2" : "cos";
+  return json_pack("{s:I,s:I}", "rows", (json_int_t)b->base.rows, "dim", (json_int_t)b->base.dim);
+}
+
+static json_t *do_build(bench *b, const json_t *ask, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  json_t *reply = NULL;
+  const char *save = text_of(ask, "save");
+  FILE *f = NULL;
+  omp_set_num_threads((int)number_of(ask, "threads", 1));
+  medley_index_close(b->index);
+  b->index = NULL;
+  double memory = anonymous_bytes(), start = clock_now_s(), cpu = cpu_s();
+  TRY(index_build(b, b->base.rows, number_of(ask, "m", 16), number_of(ask, "efc", 200), &b->index, err));
+  double seconds = clock_now_s() - start, cpu_seconds = cpu_s() - cpu, file_bytes = 0;
+  memory = anonymous_bytes() - memory;
+  if (save != NULL) {
+    remove(save);
+    TRY(medley_index_save(b->index, save, NULL, err));
+    f = fopen(save, "rb");
+    if (f != NULL && fseek(f, 0, SEEK_END) == 0) file_bytes = (double)ftell(f);
+  }
+  reply = json_pack("{s:f,s:f,s:f,s:f}", "seconds", seconds, "cpu_seconds", cpu_seconds, "memory_bytes", memory,
+                    "file_bytes", file_bytes);
+done:
+  if (f != NULL) fclose(f);
+  return status == MEDLEY_OK ? reply : NULL;
+}
+
+static json_t *do_open(bench *b, const json_t *ask, medley_error *err) {
+  medley_index_close(b->index);
+  b->index = NULL;
+  double memory = anonymous_bytes(), start = clock_now_s();
+  if (medley_index_open(text_of(ask, "path"), MEDLEY_INDEX_READ_ONLY, &b->index, err) != MEDLEY_OK) return NULL;
+  return json_pack("{s:f,s:f}", "seconds", clock_now_s() - start, "memory_bytes", anonymous_bytes() - memory);
+}
+
+/* An index that takes no changes (a cached one) is copied by opening it for changes; rows of 1 get an attribute. */
+static medley_status mask_name(bench *b, const char *path, char name[32], medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  const char *known = json_string_value(json_object_get(b->mask_names, path));
+  unsigned char head[12];
+  FILE *f = NULL;
+  if (known != NULL) {
+    snprintf(name, 32, "%s", known);
+    return MEDLEY_OK;
+  }
+  snprintf(name, 32, "m%zu = 1", ++b->masks);
+  f = fopen(path, "rb");
+  if (f == NULL || fread(head, 1, 10, f) != 10 || fseek(f, head[8] + 256 * head[9], SEEK_CUR) != 0)
+    FAIL(err, MEDLEY_ERR_IO, "%s cannot be read", path);
+  char json[64];
+  for (uint64_t row = 0; row < b->base.rows; row++) {
+    if (fgetc(f) != 1) continue;
+    /* one mask a row is enough here: a row in several keeps the last, so masks get an index of their own */
+    snprintf(json, sizeof json, "{\"m%zu\": 1}", b->masks);
+    char *had = NULL;
+    TRY(medley_index_get_attributes(b->index, row, &had, err));
+    if (strcmp(had, "{}") != 0) {
+      char merged[512];
+      snprintf(merged, sizeof merged, "{\"m%zu\": 1, %s", b->masks, had + 1);
+      status = medley_index_set_attributes(b->index, row, merged, err);
+    } else {
+      status = medley_index_set_attributes(b->index, row, json, err);
+    }
+    medley_index_text_free(had);
+    if (status != MEDLEY_OK) goto done;
+  }
+  json_object_set_new(b->mask_names, path, json_string(name));
+done:
+  if (f != NULL) fclose(f);
+  return status;
+}
+
+typedef struct pass {
+  medley_index_query query;
+  size_t count, batch; /* batch 1: one by one */
+  medley_index_hit *hits;
+  size_t *found;
+} pass;
+
+static medley_status pass_run(const bench *b, const pass *p, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  size_t dim = b->base.dim, k = p->query.k;
+  for (size_t i = 0; i < p->count; i += p->batch) {
+    size_t count = p->count - i < p->batch ? p->count - i : p->batch;
+    if (p->batch > 1) {
+      TRY(medley_index_search_batch(b->index, &p->query, b->query.values + i * dim, count, p->hits + i * k,
+                                    p->found + i, NULL, err));
+    } else {
+      medley_index_query q = p->query;
+      q.vector = b->query.values + i * dim;
+      TRY(medley_index_search(b->index, &q, p->hits + i * k, p->found + i, NULL, err));
+    }
+  }
+done:
+  return status;
+}
+
+static void ids_write(const char *path, const pass *p) {
+  FILE *f = fopen(path, "wb");
+  size_t k = p->query.k;
+  for (size_t i = 0; f != NULL && i < p->count; i++)
+    for (size_t h = 0; h < k; h++) {
+      int32_t id = h < p->found[i] ? (int32_t)p->hits[i * k + h].id : -1;
+      fwrite(&id, sizeof id, 1, f);
+    }
+  if (f != NULL) fclose(f);
+}
+
+static json_t *do_search(bench *b, const json_t *ask, bool exact, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  json_t *reply = NULL;
+  char filter[32] = "";
+  size_t threads = number_of(ask, "threads", 1), repeat = number_of(ask, "repeat", 1), k = number_of(ask, "k", K);
+  pass p = {.query = {.k = k, .breadth = number_of(ask, "ef", 0), .exact = exact},
+            .count = number_of(ask, "count", b->query.rows)};
+  if (p.count == 0 || p.count > b->query.rows) p.count = b->query.rows;
+  p.hits = must(mem_alloc(p.count * k, sizeof *p.hits));
+  p.found = must(mem_alloc(p.count, sizeof *p.found));
+  omp_set_num_threads((int)threads);
+  p.batch = exact ? number_of(ask, "batch", 1) : threads > 1 ? p.count : 1;
+  if (text_of(ask, "mask") != NULL) {
+    TRY(mask_name(b, text_of(ask, "mask"), filter, err));
+    p.query.filter = filter;
+  }
+  double start = clock_now_s(), cpu = cpu_s();
+  for (size_t r = 0; r < repeat; r++) TRY(pass_run(b, &p, err));
+  reply = json_pack("{s:f,s:f}", "seconds", (clock_now_s() - start) / (double)repeat, "cpu_seconds",
+                    (cpu_s() - cpu) / (double)repeat);
+  if (text_of(ask, "ids") != NULL) ids_write(text_of(ask, "ids"), &p);
+done:
+  mem_free(p.hits);
+  mem_free(p.found);
+  return status == MEDLEY_OK ? reply : NULL;
+}
+
+static json_t *answer(bench *b, const json_t *ask, medley_error *err) {
+  const char *what = text_of(ask, "do");
+  if (what == NULL) what = "";
+  if (strcmp(what, "hello") == 0) return json_pack("{s:s}", "version", medley_version());
+  if (strcmp(what, "data") == 0) return do_data(b, ask, err);
+  if (strcmp(what, "build") == 0) return do_build(b, ask, err);
+  if (strcmp(what, "open") == 0) return do_open(b, ask, err);
+  if (strcmp(what, "search") == 0) return do_search(b, ask, false, err);
+  if (strcmp(what, "exact") == 0) return do_search(b, ask, true, err);
+  snprintf(err->text, sizeof err->text, "'%s' is nothing this worker does", what);
+  return NULL;
+}
+
+static int worker(const char *name) {
+  bench b = {.metric = "cos", .bytes = strcmp(name, "ours-i8") == 0, .mask_names = json_object()};
+  char *line = NULL;
+  size_t capacity = 0;
+  while (getline(&line, &capacity, stdin) > 0) {
+    medley_error err = {0};
+    json_t *ask = json_loads(line, 0, NULL), *reply = ask ? answer(&b, ask, &err) : NULL;
+    if (reply == NULL) reply = json_pack("{s:s}", "error", err.text[0] ? err.text : "this is no JSON object");
+    json_dumpf(reply, stdout, JSON_COMPACT);
+    printf("\n");
+    fflush(stdout);
+    json_decref(reply);
+    json_decref(ask);
+  }
+  free(line);
+  medley_index_close(b.index);
+  mem_free(b.base.values);
+  mem_free(b.query.values);
+  json_decref(b.mask_names);
+  return 0;
+}
+
+/* ---- a quick look ---- */
+
+/* Two hundred clusters with a few strong directions each: what picture descriptors look like. */
+static matrix mixture(size_t rows, size_t dim, uint64_t seed) {
+  matrix m = {must(mem_alloc(rows * dim, sizeof(float))), rows, dim};
+  float *centres = must(mem_alloc(200 * dim, sizeof *centres));
+  rng r;
+  rng_seed(&r, 1);
+  for (size_t i = 0; i < 200 * dim; i++) centres[i] = (float)(rng_normal(&r) / (1 + 0.05 * (double)(i % dim)));
+  rng_seed(&r, seed);
+  for (size_t i = 0; i < rows; i++) {
+    const float *centre = centres + rng_below(&r, 200) * dim;
+    for (size_t d = 0; d < dim; d++)
+      m.values[i * dim + d] = centre[d] + (float)(rng_normal(&r) / (1 + 0.05 * (double)d));
+  }
+  mem_free(centres);
+  return m;
+}
+
+static medley_status look(bench *b, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  static const size_t breadths[] = {16, 32, 64, 128, 256};
+  size_t queries = b->query.rows < 500 ? b->query.rows : 500;
+  double start = clock_now_s();
+  TRY(index_build(b, b->base.rows, 0, 0, &b->index, err));
+  double built = clock_now_s() - start;
+  medley_index_info info;
+  medley_index_get_info(b->index, &info);
+  printf("%zu x %zu, %s: built in %.1f s with %d threads, %.1f bytes a vector beside the vector\n", b->base.rows,
+         b->base.dim, b->bytes ? "int8 + f32" : "f32", built, omp_get_max_threads(),
+         (double)info.structure_bytes / (double)b->base.rows);
+  printf("| breadth | recall@10 | queries/s | exact queries/s |\n|---|---|---|---|\n");
+  for (size_t i = 0; i < sizeof breadths / sizeof *breadths; i++) {
+    medley_index_recall r;
+    TRY(medley_index_measure(b->index, b->query.values, queries, K, breadths[i], &r, err));
+    printf("| %zu | %.4f (%.4f to %.4f) | %.0f | %.0f |\n", r.breadth, r.recall, r.low, r.high,
+           (double)queries / r.seconds_index, (double)queries / r.seconds_exact);
+    fflush(stdout);
+  }
+done:
+  return status;
+}
+
+/* ---- the mix ---- */
+
+#define MIX_THREADS 2
+#define MIX_LATENCIES ((size_t)1 << 22)
+
+typedef struct mix {
+  bench *b;
+  medley_index *index;
+  size_t first; /* rows that were there at the start; the rest come in */
+  double end_s;
+  bool writes;
+  uint64_t seed;
+  float *latencies_ms;
+  size_t searches, changes;
+  bool failed;
+} mix;
+
+/* A thread owns the ids of its parity: what it removes it may put back, changed by a little. */
+static void change(mix *m, rng *r, uint8_t *gone) {
+  medley_error err = {0};
+  size_t dim = m->b->base.dim, row = rng_below(r, m->b->base.rows / MIX_THREADS) * MIX_THREADS + m->seed % MIX_THREADS;
+  uint64_t id = row;
+  if (gone[row])
+    m->failed |= medley_index_add(m->index, &id, m->b->base.values + row * dim, 1, NULL, &err) != MEDLEY_OK;
+  else
+    m->failed |= medley_index_remove(m->index, &id, 1, NULL, &err) != MEDLEY_OK;
+  gone[row] ^= 1;
+  m->changes++;
+}
+
+static uint8_t *mix_gone; /* [rows] of both threads, each its own parity */
+
+static void *mix_run(void *context) {
+  mix *m = context;
+  rng r;
+  rng_seed(&r, m->seed);
+  while (clock_now_s() < m->end_s) {
+    if (m->writes && rng_below(&r, 10) == 0) {
+      change(m, &r, mix_gone);
+      continue;
+    }
+    medley_error err = {0};
+    medley_index_hit hits[K];
+    size_t found;
+    size_t which = rng_below(&r, m->b->query.rows);
+    medley_index_query q = {.vector = m->b->query.values + which * m->b->query.dim, .k = K};
+    double start = clock_now_s();
+    m->failed |= medley_index_search(m->index, &q, hits, &found, NULL, &err) != MEDLEY_OK;
+    if (m->searches < MIX_LATENCIES) m->latencies_ms[m->searches++] = (float)(1e3 * (clock_now_s() - start));
+  }
+  return NULL;
+}
+
+static int float_order(const void *a, const void *b) {
+  float x = *(const float *)a, y = *(const float *)b;
+  return x < y ? -1 : x > y;
+}
+
+/* Both threads for a while; prints and returns p99. */
+static double mix_phase(bench *b, medley_index *index, double seconds, bool writes) {
+  mix threads[MIX_THREADS];
+  pthread_t handles[MIX_THREADS];
+  size_t searches = 0, changes = 0;
+  float *all = must(mem_alloc(MIX_THREADS * MIX_LATENCIES, sizeof *all));
+  for (size_t t = 0; t < MIX_THREADS; t++) {
+    threads[t] = (mix){.b = b,
+                       .index = index,
+                       .end_s = clock_now_s() + seconds,
+                       .writes = writes,
+                       .seed = 2 + t,
+                       .latencies_ms = must(mem_alloc(MIX_LATENCIES, sizeof(float)))};
+    if (pthread_create(&handles[t], NULL, mix_run, &threads[t]) != 0) exit(1);
+  }
+  for (size_t t = 0; t < MIX_THREADS; t++) {
+    pthread_join(handles[t], NULL);
+    memcpy(all + searches, threads[t].latencies_ms, threads[t].searches * sizeof *all);
+    searches += threads[t].searches;
+    changes += threads[t].changes;
+    if (threads[t].failed) printf("a call has failed\n");
+    mem_free(threads[t].latencies_ms);
+  }
+  qsort(all, searches, sizeof *all, float_order);
+  double p50 = all[searches / 2], p99 = all[searches * 99 / 100], p999 = all[searches * 999 / 1000];
+  printf("| %s | %.0f | %.0f | %.3f | %.3f | %.3f | %.3f |\n", writes ? "mix" : "reading only",
+         (double)searches / seconds, (double)changes / seconds, p50, p99, p999, (double)all[searches - 1]);
+  fflush(stdout);
+  mem_free(all);
+  return p99;
+}
+
+static medley_status mix_bench(bench *b, double seconds, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  medley_index *fresh = NULL;
+  medley_index_recall before, after, anew;
+  size_t queries = b->query.rows < 1000 ? b->query.rows : 1000, count = 0;
+  uint64_t *ids = must(mem_alloc(b->base.rows, sizeof *ids));
+  float *left = must(mem_alloc(b->base.rows * b->base.dim, sizeof *left));
+  mix_gone = must(mem_zalloc(b->base.rows, 1));
+  TRY(index_build(b, b->base.rows, 0, 0, &b->index, err));
+  TRY(medley_index_measure(b->index, b->query.values, queries, K, 0, &before, err));
+  omp_set_num_threads(1);
+  printf("| | searches/s | changes/s | p50 ms | p99 ms | p99.9 ms | worst ms |\n|---|---|---|---|---|---|---|\n");
+  double read_only = mix_phase(b, b->index, seconds < 100 ? seconds / 2 : 30, false);
+  double mixed = mix_phase(b, b->index, seconds, true);
+  TRY(medley_index_measure(b->index, b->query.values, queries, K, 0, &after, err));
+  for (size_t i = 0; i < b->base.rows; i++) {
+    if (mix_gone[i]) continue;
+    ids[count] = i;
+    memcpy(left + count++ * b->base.dim, b->base.values + i * b->base.dim, b->base.dim * sizeof *left);
+  }
+  omp_set_num_threads(MIX_THREADS);
+  TRY(medley_index_create(NULL, &(medley_index_options){.dim = b->base.dim, .seed = 1}, &fresh, err));
+  TRY(medley_index_add(fresh, ids, left, count, NULL, err));
+  TRY(medley_index_measure(fresh, b->query.values, queries, K, 0, &anew, err));
+  printf(
+      "recall@10 at the start %.4f, after the mix %.4f, of a fresh build of the same %zu vectors %.4f; p99 %.2f of "
+      "reading "
+      "only\n",
+      before.recall, after.recall, count, anew.recall, mixed / read_only);
+  medley_index_health health;
+  TRY(medley_index_check(b->index, NULL, &health, err));
+  printf("healthy: %zu vectors, %zu can be reached, %zu links to removed ones\n", health.vectors, health.reachable,
+         health.dead_links);
+done:
+  medley_index_close(fresh);
+  mem_free(ids);
+  mem_free(left);
+  mem_free(mix_gone);
+  return status;
+}
+
+int main(int count, char **words) {
+  medley_error err = {0};
+  bench b = {.metric = "cos"};
+  medley_status status;
+  if (count == 3 && strcmp(words[1], "--worker") == 0) return worker(words[2]);
+  bool mixed = count > 3 && strcmp(words[1], "--mix") == 0;
+  if (mixed || (count > 3 && strcmp(words[1], "--vectors") == 0)) {
+    b.base = matrix_read(words[2], count > 4 ? strtoul(words[4], NULL, 10) : 0, &err);
+    if (b.base.values != NULL) b.query = matrix_read(words[3], 0, &err);
+    if (b.query.values == NULL) {
+      fprintf(stderr, "bench_index: %s\n", err.text);
+      return 1;
+    }
+  } else if (count == 1) {
+    b.base = mixture(50000, 128, 2);
+    b.query = mixture(500, 128, 3);
+  } else {
+    fprintf(stderr, "bench_index [--vectors | --mix] BASE.npy QUERY.npy [ROWS [SECONDS]], or --worker NAME\n");
+    return 2;
+  }
+  status = mixed ? mix_bench(&b, count > 5 ? strtod(words[5], NULL) : 600, &err) : look(&b, &err);
+  if (status != MEDLEY_OK) fprintf(stderr, "bench_index: %s\n", err.text);
+  medley_index_close(b.index);
+  mem_free(b.base.values);
+  mem_free(b.query.values);
+  return status == MEDLEY_OK ? 0 : 1;
+}
