@@ -1,5 +1,5 @@
 # A short front for Meson and the scripts: `make help` says what there is. Packages: scripts/install-deps. Checks: scripts/check.
-.PHONY: help build demo check check-long bench fuzz lint format install clean deps
+.PHONY: help build demo check check-long bench bench-index fuzz lint format install clean deps
 
 PREFIX ?= /usr/local
 MESON_OPTIONS = -Dtests=false --prefix=$(PREFIX) $(if $(CI),-Dwerror=true)
@@ -11,6 +11,7 @@ help:
 	@echo 'make build       an optimised build/medley'
 	@echo 'make check-long  check, and the long trials: clang, TSan, kill -9, the bars on real data'
 	@echo 'make bench       the benchmarks'
+	@echo 'make bench-index the vector index; with PEERS=python VECTORS=folder beside hnswlib, FAISS and usearch'
 	@echo 'make fuzz        every fuzz target for FUZZ_SECONDS=$(FUZZ_SECONDS) (needs clang)'
 	@echo 'make lint        formatting, floors, headers, registered members (make format: applies the format)'
 	@echo 'make install     into PREFIX=$(PREFIX), under DESTDIR when given'
@@ -37,6 +38,12 @@ check-long:
 bench: deps
 	@[ -f build-bench/build.ninja ] || meson setup build-bench -Dtests=false -Dbench=true > /dev/null
 	@meson test -C build-bench --benchmark --verbose --num-processes 1
+
+# The peers live outside: PEERS is a Python that can import them, VECTORS holds NAME_base.npy and NAME_query.npy (bench/index_peers.py).
+bench-index: deps
+	@[ -f build-bench/build.ninja ] || meson setup build-bench -Dtests=false -Dbench=true > /dev/null
+	@ninja -C build-bench --quiet bench/bench_index
+	@$(if $(PEERS),$(PEERS) bench/index_peers.py --ours build-bench/bench/bench_index --vectors $(VECTORS) $(ARGS),build-bench/bench/bench_index)
 
 fuzz:
 	@scripts/install-deps check
