@@ -4,7 +4,7 @@
  * is (in parallel, reading only), then the links back are sorted by the node they lead to and each such node's list is
  * rewritten by one thread. So no list needs a lock, and the graph is the same for any number of threads, which locking
  * node by node (the usual way) cannot give. The price: nodes of one round do not see each other. A round is at most
- * 1/128 of the graph, and the order is shuffled, so that neighbours that arrive together (frames of one film, patches
+ * 1/64 of the graph, and the order is shuffled, so that neighbours that arrive together (frames of one film, patches
  * of one picture) fall into different rounds. Manohar et al. 2024 (ParlayANN) build this way, with rounds of 1/50.
  */
 #include <omp.h>
@@ -15,8 +15,9 @@
 #include "base/progress.h"
 #include "index/hnsw_walk.h"
 
-#define ROUND_SHARE 128
+#define ROUND_SHARE 64
 #define ROUND_MAX 4096
+#define ROUND_PARALLEL 8 /* below, waking the others takes longer than the work */
 /* An insertion this large, absolutely and as a share of the graph, is worth a look at who can be reached. */
 #define REACH_MIN 256
 #define REACH_SHARE 10
@@ -143,7 +144,7 @@ done:
 }
 
 static void round_choose(insertion *in) {
-#pragma omp parallel for schedule(dynamic, 1) if (in->count > 1)
+#pragma omp parallel for schedule(dynamic, 1) if (in->count >= ROUND_PARALLEL)
   for (size_t i = 0; i < in->count; i++) {
     int t = omp_get_thread_num();
     node_choose(in, i, in->scratches[t], &in->queries[t]);

@@ -114,6 +114,11 @@ static inline void prefetch_row(const hnsw *h, uint32_t slot) {
   for (size_t at = 0; at < bytes; at += 64) __builtin_prefetch(row + at);
 }
 
+static inline void prefetch_list(const hnsw *h, uint32_t slot, uint32_t layer) {
+  const char *list = (const char *)hnsw_list(h, slot, layer);
+  for (size_t at = 0; at < hnsw_width(h, layer) * sizeof(link_slot); at += 64) __builtin_prefetch(list + at);
+}
+
 /* scores [count] of the slots in s->met. */
 static void score_met(const hnsw *h, hnsw_scratch *s, const row_query *q, size_t count) {
   const rows *r = h->base.rows;
@@ -199,7 +204,7 @@ size_t hnsw_walk(const hnsw *h, hnsw_scratch *s, const row_query *q, scored star
     }
     next = first < next ? first : next + 1;
     while (next < count && beam[next].slot & HNSW_EXPANDED) next++;
-    if (next < count) __builtin_prefetch((const void *)hnsw_list(h, beam[next].slot, layer));
+    if (next < count) prefetch_list(h, beam[next].slot, layer);
   }
   for (size_t i = 0; i < count; i++) beam[i].slot &= ~HNSW_EXPANDED;
   hnsw_scratch_clean(s);

@@ -24,8 +24,11 @@ typedef struct protobuf_field {
 
 /* False after the last field, or when the message is broken. */
 bool protobuf_next(protobuf *message, protobuf_field *field);
+/* A field that has no bytes (of another wire) is an empty message. */
 static inline protobuf protobuf_inner(const protobuf_field *field) {
-  return (protobuf){.at = field->bytes, .end = field->bytes + field->length};
+  static const unsigned char none[1];
+  const unsigned char *bytes = field->bytes != NULL ? field->bytes : none;
+  return (protobuf){.at = bytes, .end = bytes + field->length};
 }
 
 #endif
