@@ -46,7 +46,7 @@ typedef struct medley_index_options {
   const char *rerank;   /* "f32" or "f16": full vectors besides, in the file only once it is saved, that the best of an
                            int8 or f16 search are compared with again. Default: none */
   size_t links;         /* hnsw: M, links of a node per layer, 2 … 128; default 16 */
-  size_t build_breadth; /* hnsw: efConstruction; default 200. More: better graph, slower build */
+  size_t build_breadth; /* hnsw: efConstruction; default 128. More: better graph, slower build */
   size_t search_breadth; /* hnsw: ef, default 64; ivfpq: lists looked at. More: better recall, slower search */
   size_t lists;          /* ivfpq: number of inverted lists; default 4 √vectors at training */
   size_t code_bytes;     /* ivfpq: bytes of a product code; default dim / 8 */

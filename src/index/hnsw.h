@@ -30,7 +30,7 @@
 #define HNSW_LINKS_MIN 2
 #define HNSW_LINKS_DEFAULT 16
 #define HNSW_LINKS_MAX 128
-#define HNSW_BUILD_DEFAULT 200
+#define HNSW_BUILD_DEFAULT 128 /* gives the recall of others at 200: PERFORMANCE.md */
 #define HNSW_SEARCH_DEFAULT 64
 #define HNSW_BREADTH_MAX 100000
 
