@@ -139,7 +139,7 @@ const command cmd_index = {
             {"rerank", 0, VALUE_CHOICE, "TYPE", "full vectors besides, to rank the best of int8 or f16 again",
              .choices = reranks},
             {"links", 0, VALUE_INTEGER, "N", "hnsw: links of a vector in each layer (16)", 2, 128},
-            {"build-breadth", 0, VALUE_INTEGER, "N", "hnsw: more makes a better graph, more slowly (200)", 1, 100000},
+            {"build-breadth", 0, VALUE_INTEGER, "N", "hnsw: more makes a better graph, more slowly (128)", 1, 100000},
             {"breadth", 0, VALUE_INTEGER, "N",
              "more finds more, more slowly: hnsw: candidates kept (64); ivfpq: lists looked at; search: for this once",
              1, 1000000},
