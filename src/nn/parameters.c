@@ -94,6 +94,19 @@ tensor *parameters_add(parameters *p, const char *prefix, const char *name, para
   return NULL;
 }
 
+size_t parameters_freeze(parameters *p, const char *prefix) {
+  assert(!p->sealed);
+  size_t length = prefix != NULL ? strlen(prefix) : 0, frozen = 0;
+  for (size_t i = 0; i < p->count; i++) {
+    const char *name = p->items[i]->name;
+    if (length > 0 && (strncmp(name, prefix, length) != 0 || (name[length] != '.' && name[length] != 0))) continue;
+    p->items[i]->role = PARAMETER_FROZEN;
+    p->items[i]->value.needs_gradient = false;
+    frozen++;
+  }
+  return frozen;
+}
+
 /* ---- sealing ---- */
 
 static size_t padded(size_t count) { return (count + 15) & ~(size_t)15; }

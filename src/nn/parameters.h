@@ -51,6 +51,9 @@ void parameters_free(parameters *p);
  * taken is a failure. Tables are [rows, dim]. */
 tensor *parameters_add(parameters *p, const char *prefix, const char *name, parameter_role role, initial start,
                        int rank, const size_t *shape);
+/* Before sealing: what is declared so far and called `prefix` or "<prefix>..." stays as it is in training (all, when
+ * prefix is NULL or ""). How many parameters that are. */
+size_t parameters_freeze(parameters *p, const char *prefix);
 /* Blocks and first values: the same for the same seed and order of declaration, whatever the number of threads. */
 medley_status parameters_seal(parameters *p, uint64_t seed, medley_error *err) MEDLEY_CHECK;
 

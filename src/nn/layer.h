@@ -1,0 +1,50 @@
+/* nn/layer.h: the parts that models are built of: parameters with names, and the ops that go over them.
+ *
+ * A layer is a plain struct of pointers to its parameters. `layer_<x>_init` declares them under "<prefix>.<name>", with
+ * PyTorch's names, shapes and first values, so that published weights and golden numbers fit as they are; a failure is
+ * remembered by the parameters and told by parameters_seal. `layer_<x>_forward` is an expression of ops: NULL in, NULL
+ * out, the tape remembers why. A layer owns nothing and is never freed; it lives as long as its parameters. A struct
+ * whose tensors point elsewhere (weights mapped from a file, f16, int8) goes forward just as well.
+ *
+ *     layer_linear inner, outer;
+ *     layer_linear_init(&inner, p, "inner", 384, 128, true);
+ *     layer_linear_init(&outer, p, "outer", 128, 10, true);
+ *     TRY(parameters_seal(p, seed, err));
+ *     ...
+ *     tensor *y = layer_linear_forward(t, &outer, op_relu(t, layer_linear_forward(t, &inner, x)));
+ *
+ * A layer that is made of others names them below its own prefix (layer_name). One file a layer: layer_<x>.c. What
+ * stays as it is while the rest learns: parameters_freeze, before sealing.
+ */
+#ifndef NN_LAYER_H
+#define NN_LAYER_H
+
+#include "nn/op.h"
+#include "nn/parameters.h"
+
+/* "<prefix>.<what the format says>" for a layer inside a layer; returns text. A prefix that is NULL or "" is none. */
+const char *layer_name(char text[SAFETENSORS_NAME_MAX], const char *prefix, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* ---- linear (layer_linear.c) ---- */
+typedef struct layer_linear {
+  tensor *weight; /* [out, in] */
+  tensor *bias;   /* [out]; NULL: none */
+} layer_linear;
+/* Both uniform within 1 / sqrt(in). */
+void layer_linear_init(layer_linear *l, parameters *p, const char *prefix, size_t in, size_t out, bool bias);
+/* x [..., in] → [..., out] */
+tensor *layer_linear_forward(tape *t, const layer_linear *l, tensor *x);
+
+/* ---- embedding (layer_embedding.c): a row for each number ---- */
+typedef struct layer_embedding {
+  tensor *weight; /* [rows, dim] */
+} layer_embedding;
+/* From N(0, deviation²); deviation 0: 1. as_table: its gradient and its optimiser know only the rows that a step
+ * touches (parameters.h); otherwise it is a weight like others, which is better where most rows are touched. */
+void layer_embedding_init(layer_embedding *l, parameters *p, const char *prefix, size_t rows, size_t dim,
+                          double deviation, bool as_table);
+/* indices [i...] → [i..., dim]; a negative index is a row of zeros. */
+tensor *layer_embedding_forward(tape *t, const layer_embedding *l, tensor *indices);
+
+#endif
