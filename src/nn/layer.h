@@ -47,4 +47,28 @@ void layer_embedding_init(layer_embedding *l, parameters *p, const char *prefix,
 /* indices [i...] → [i..., dim]; a negative index is a row of zeros. */
 tensor *layer_embedding_forward(tape *t, const layer_embedding *l, tensor *indices);
 
+/* ---- recurrent networks (layer_recurrent.c): layers of GRU or LSTM, perhaps in both directions ---- */
+#define LAYER_RECURRENT_MAX 8 /* layers on top of each other */
+typedef struct layer_recurrent {
+  bool lstm;
+  size_t layers, directions; /* directions: 1 or 2 */
+  double dropout;            /* between layers */
+  recurrent_weights weights[LAYER_RECURRENT_MAX][2];
+} layer_recurrent;
+typedef struct layer_recurrent_options {
+  size_t in, hidden;
+  size_t layers; /* 0: 1; at most LAYER_RECURRENT_MAX */
+  bool both_directions;
+  double dropout;
+} layer_recurrent_options;
+/* Names as PyTorch's: weight_ih_l0, ..., bias_hh_l1_reverse. All uniform within 1 / sqrt(hidden). */
+void layer_gru_init(layer_recurrent *l, parameters *p, const char *prefix, const layer_recurrent_options *options);
+void layer_lstm_init(layer_recurrent *l, parameters *p, const char *prefix, const layer_recurrent_options *options);
+/* x [batch, steps, in], lengths [batch] or NULL: whole rows → [batch, steps, directions * hidden], zero behind the
+ * ends; forward direction first. */
+tensor *layer_recurrent_forward(tape *t, const layer_recurrent *l, tensor *x, tensor *lengths);
+/* Of what forward made: the last state of each row and direction, [batch, directions * hidden]; zeros where a row has
+ * no steps. */
+tensor *layer_recurrent_last(tape *t, const layer_recurrent *l, tensor *y, tensor *lengths);
+
 #endif

@@ -33,6 +33,8 @@
   X(embedding) X(embedding_bag) X(scatter) X(pick) \
   /* op_sparse.c */ \
   X(sparse_matmul) \
+  /* op_recurrent.c */ \
+  X(gru) X(lstm) \
   /* op_loss.c */ \
   X(mse) X(bce) X(hinge) X(bpr) X(cross_entropy) \
   /* op_loss_ranking.c */ \
@@ -138,6 +140,26 @@ tensor *op_pick(tape *t, tensor *x, tensor *indices);
 /* a [rows, columns] times x [columns, dim]; a is a constant. transposed: aᵀ, which may be a itself when symmetric. Both
  * must stay until tape_backward is through. */
 tensor *op_sparse_matmul(tape *t, const sparse *a, const sparse *transposed, tensor *x);
+
+/* ---- recurrent networks (op_recurrent.c): whole sequences, x [batch, steps, in] → [batch, steps, hidden] ----
+ * Gates in PyTorch's order. Behind a sequence's end the result is 0 and x is not read. */
+typedef struct recurrent_weights {
+  tensor *input, *hidden;           /* [gates * hidden, in], [gates * hidden, hidden]; gates: GRU 3, LSTM 4 */
+  tensor *input_bias, *hidden_bias; /* [gates * hidden] or NULL */
+} recurrent_weights;
+typedef struct recurrent_options {
+  tensor *state;   /* [batch, hidden] before the first step; NULL: zeros */
+  tensor *cell;    /* the same, LSTM only */
+  tensor *lengths; /* [batch] steps of each row, 0 to steps; NULL: all. Must stay until tape_backward is through */
+  bool reverse;    /* from each row's last step to its first; results stand where their inputs do */
+  bool with_cell;  /* LSTM: the result is [batch, steps, 2 hidden], each state followed by its cell */
+} recurrent_options;
+tensor *op_gru(tape *t, tensor *x, const recurrent_weights *weights, const recurrent_options *options);
+tensor *op_lstm(tape *t, tensor *x, const recurrent_weights *weights, const recurrent_options *options);
+/* One step: x [batch, in]; state [batch, hidden], for LSTM [batch, 2 hidden], the state followed by the cell (NULL:
+ * zeros) → the next one. */
+tensor *op_gru_cell(tape *t, tensor *x, tensor *state, const recurrent_weights *weights);
+tensor *op_lstm_cell(tape *t, tensor *x, tensor *state, const recurrent_weights *weights);
 
 /* ---- losses (op_loss.c, op_loss_ranking.c): one number, the mean over elements or rows ---- */
 tensor *op_mse(tape *t, tensor *x, tensor *target);          /* (x - target)² */

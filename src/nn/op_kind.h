@@ -85,6 +85,8 @@ uint64_t tape_random_key(tape *t);
  * elements; inline otherwise. Deterministic for a number of threads. */
 typedef void op_range_body(void *context, size_t from, size_t to);
 void op_parallel(size_t count, size_t grain, op_range_body *body, void *context);
+/* sums [columns] (+)= the sums of the columns of x [rows, columns], whose rows begin `row` apart (op_matmul.c). */
+void op_column_sums(const real *x, size_t row, size_t rows, size_t columns, real *sums, bool add);
 #define OP_GRAIN 16384 /* elements of simple arithmetic that are worth another thread */
 
 #endif

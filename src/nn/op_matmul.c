@@ -203,7 +203,7 @@ tensor *op_matmul(tape *t, tensor *a, tensor *b) {
 /* ---- linear ---- */
 
 typedef struct bias_pass {
-  size_t rows, columns;
+  size_t rows, columns, row;
   const real *bias, *dy;
   real *y, *dbias;
   bool add;
@@ -219,7 +219,12 @@ static void bias_fill(void *context, size_t from, size_t to) {
 static void bias_sum(void *context, size_t from, size_t to) {
   const bias_pass *p = context;
   if (!p->add) memset(p->dbias + from, 0, (to - from) * sizeof(real));
-  for (size_t r = 0; r < p->rows; r++) row_add(p->dbias + from, p->dy + r * p->columns + from, to - from);
+  for (size_t r = 0; r < p->rows; r++) row_add(p->dbias + from, p->dy + r * p->row + from, to - from);
+}
+
+void op_column_sums(const real *x, size_t row, size_t rows, size_t columns, real *sums, bool add) {
+  bias_pass p = {.rows = rows, .columns = columns, .row = row, .dy = x, .dbias = sums, .add = add};
+  op_parallel(columns, rows * columns < 2 * OP_GRAIN ? columns + 1 : 64, bias_sum, &p);
 }
 
 static void half_panel(const uint16_t *half, size_t width, real *out) {
@@ -302,10 +307,7 @@ static void linear_backward(tape *t, op_node *n) {
     product(out, in, rows, 1, product_transpose(dy), (product_matrix){real_data(x), false, in}, add,
             (product_matrix){d, false, in});
   d = bias != NULL ? tape_gradient(t, bias, &add) : NULL;
-  if (d != NULL) {
-    bias_pass p = {.rows = rows, .columns = out, .dy = dy.data, .dbias = d, .add = add};
-    op_parallel(out, rows * out < 2 * OP_GRAIN ? out + 1 : 64, bias_sum, &p);
-  }
+  if (d != NULL) op_column_sums(dy.data, out, rows, out, d, add);
 }
 
 const op_kind op_kind_linear = {"linear", linear_forward, linear_backward, NULL};

@@ -73,6 +73,52 @@ def sampled_softmax(x, positive, negative, target, sampled, positive_q=None, neg
     return F.cross_entropy(torch.cat([own, others], 1), torch.zeros(len(x), dtype=torch.long))
 
 
+def recurrent(module, x, weights, biases, state, lengths=None, reverse=False):
+    """PyTorch's own module over each row by itself, cut to its length; reversed by hand. Returns outputs and cells."""
+    cell = module is torch.nn.LSTM
+    net = module(x.shape[-1], weights[1].shape[1], bias=bool(biases), batch_first=True).double()
+    names = ['weight_ih_l0', 'weight_hh_l0'] + (['bias_ih_l0', 'bias_hh_l0'] if biases else [])
+    values = dict(zip(names, [*weights, *biases]))
+    rows = []
+    for b in range(len(x)):
+        length = x.shape[1] if lengths is None else int(lengths[b])
+        row, h = x[b:b + 1, :length], [s[b:b + 1].unsqueeze(0) for s in state]
+        if reverse:
+            row = row.flip(1)
+        steps, cells = [], []
+        for i in range(length):  # a step at a time, for the cells
+            out, h = torch.func.functional_call(net, values, (row[:, i:i + 1], tuple(h) if cell else h[0]) if h else (row[:, i:i + 1],))
+            h = list(h) if cell else [h]
+            steps.append(out[0, 0])
+            cells.append(h[1][0, 0] if cell else out[0, 0])
+        both = torch.stack([torch.cat([s, c]) for s, c in zip(steps, cells)]) if steps else x.new_zeros(0, 2 * weights[1].shape[1])
+        if reverse:
+            both = both.flip(0)
+        rows.append(torch.cat([both, both.new_zeros(x.shape[1] - length, both.shape[1])]))
+    return torch.stack(rows)
+
+
+def gru(x, wi, wh, *rest, biases=True, lengths=None, reverse=False):
+    bias, state = (rest[:2], rest[2:3]) if biases else ((), rest[:1])
+    return recurrent(torch.nn.GRU, x, (wi, wh), bias, state, rest[3] if lengths else None, reverse)[..., :wh.shape[1]]
+
+
+def lstm(x, wi, wh, *rest, biases=True, lengths=None, reverse=False, cells=False):
+    bias, state = (rest[:2], rest[2:4]) if biases else ((), rest[:2])
+    y = recurrent(torch.nn.LSTM, x, (wi, wh), bias, state, rest[4] if lengths else None, reverse)
+    return y if cells else y[..., :wh.shape[1]]
+
+
+def lstm_cell(x, wi, wh, bi, bh, state):
+    half = state.shape[1] // 2
+    return lstm(x[:, None], wi, wh, bi, bh, state[:, :half], state[:, half:], cells=True)[:, 0]
+
+
+def gates(count, inputs, hidden, *more):
+    """Shapes: input weight, hidden weight, both biases."""
+    return [(count * hidden, inputs), (count * hidden, hidden), (count * hidden,), (count * hidden,), *more]
+
+
 A = (3, 4, 5)
 CASES = {
     'add': case([A, A], torch.add),
@@ -147,6 +193,20 @@ CASES = {
     'scatter': case([(9, 4), index(5, 9, negative=True)], scatter),
     'pick': case([(3, 4, 5), index(5, 3, 4, negative=True)], pick),
     'sparse_matmul': case([(4, 21)], lambda x: LINKS @ x),
+    'gru': case([(3, 5, 7), *gates(3, 7, 17)], gru, -1, 1),
+    'gru/plain': case([(3, 5, 7), *gates(3, 7, 4)[:2]], lambda *x: gru(*x, biases=False), -1, 1),
+    'gru/lengths': case([(4, 5, 7), *gates(3, 7, 17, (4, 17)), torch.tensor([2, 5, 0, 3], dtype=torch.int32)],
+                        lambda *x: gru(*x, lengths=True), -1, 1),
+    'gru/reverse': case([(4, 5, 7), *gates(3, 7, 17, (4, 17)), torch.tensor([2, 5, 0, 3], dtype=torch.int32)],
+                        lambda *x: gru(*x, lengths=True, reverse=True), -1, 1),
+    'gru/cell': case([(6, 7), *gates(3, 7, 17, (6, 17))], lambda x, *rest: gru(x[:, None], *rest)[:, 0], -1, 1),
+    'lstm': case([(3, 5, 7), *gates(4, 7, 17)], lstm, -1, 1),
+    'lstm/plain': case([(3, 5, 7), *gates(4, 7, 4)[:2]], lambda *x: lstm(*x, biases=False, cells=True), -1, 1),
+    'lstm/lengths': case([(4, 5, 7), *gates(4, 7, 17, (4, 17), (4, 17)), torch.tensor([2, 5, 0, 3], dtype=torch.int32)],
+                         lambda *x: lstm(*x, lengths=True), -1, 1),
+    'lstm/reverse': case([(4, 5, 7), *gates(4, 7, 17, (4, 17), (4, 17)), torch.tensor([2, 5, 0, 3], dtype=torch.int32)],
+                         lambda *x: lstm(*x, lengths=True, reverse=True, cells=True), -1, 1),
+    'lstm/cell': case([(6, 7), *gates(4, 7, 17, (6, 34))], lstm_cell, -1, 1),
     'mse': case([(3, 41), (3, 41)], F.mse_loss),
     'bce': case([(3, 41), (3, 41)], lambda x, y: F.binary_cross_entropy_with_logits(x, torch.sigmoid(y.detach()))),
     'hinge': case([(3, 41), (3, 41)], lambda x, y: F.relu(1 - x * y.detach()).mean()),

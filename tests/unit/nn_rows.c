@@ -91,6 +91,21 @@ static const sparse links_back = {4, 3, (uint64_t[]){0, 1, 3, 4, 5}, (uint32_t[]
                                   (float[]){2, 0.5, 0.25, 1, -1}};
 BUILD(sparse_matmul, op_sparse_matmul(t, &links, &links_back, x[0]))
 
+/* x, weights, biases, then what the case has. */
+#define WEIGHTS (&(recurrent_weights){x[1], x[2], x[3], x[4]})
+#define RUN(...) (&(recurrent_options){__VA_ARGS__})
+BUILD(gru, op_gru(t, x[0], WEIGHTS, NULL))
+BUILD(gru_plain, op_gru(t, x[0], &(recurrent_weights){x[1], x[2], NULL, NULL}, NULL))
+BUILD(gru_lengths, op_gru(t, x[0], WEIGHTS, RUN(.state = x[5], .lengths = x[6])))
+BUILD(gru_reverse, op_gru(t, x[0], WEIGHTS, RUN(.state = x[5], .lengths = x[6], .reverse = true)))
+BUILD(gru_cell, op_gru_cell(t, x[0], x[5], WEIGHTS))
+BUILD(lstm, op_lstm(t, x[0], WEIGHTS, NULL))
+BUILD(lstm_plain, op_lstm(t, x[0], &(recurrent_weights){x[1], x[2], NULL, NULL}, RUN(.with_cell = true)))
+BUILD(lstm_lengths, op_lstm(t, x[0], WEIGHTS, RUN(.state = x[5], .cell = x[6], .lengths = x[7])))
+BUILD(lstm_reverse,
+      op_lstm(t, x[0], WEIGHTS, RUN(.state = x[5], .cell = x[6], .lengths = x[7], .reverse = true, .with_cell = true)))
+BUILD(lstm_cell, op_lstm_cell(t, x[0], x[5], WEIGHTS))
+
 BUILD(mse, op_mse(t, x[0], x[1]))
 /* Targets are constants: a copy that is not on the tape. */
 static tensor *constant(tape *t, tensor *x) {
@@ -188,6 +203,17 @@ const nn_row nn_rows[] = {
     {"scatter", {"ab", "#-5:a"}, build_scatter},
     {"pick", {"abv", "#-v:ab"}, build_pick},
     {"sparse_matmul", {"4a"}, build_sparse_matmul},
+
+    {"gru", {"bti", "9i", "93", "9", "9"}, build_gru},
+    {"gru/plain", {"bti", "6i", "62"}, build_gru_plain},
+    {"gru/lengths", {"bti", "9i", "93", "9", "9", "b3", "#t:b"}, build_gru_lengths},
+    {"gru/reverse", {"bti", "9i", "93", "9", "9", "b3", "#t:b"}, build_gru_reverse},
+    {"gru/cell", {"bi", "9i", "93", "9", "9", "b3"}, build_gru_cell},
+    {"lstm", {"bti", "8i", "82", "8", "8"}, build_lstm},
+    {"lstm/plain", {"bti", "4i", "41"}, build_lstm_plain},
+    {"lstm/lengths", {"bti", "8i", "82", "8", "8", "b2", "b2", "#t:b"}, build_lstm_lengths},
+    {"lstm/reverse", {"bti", "8i", "82", "8", "8", "b2", "b2", "#t:b"}, build_lstm_reverse},
+    {"lstm/cell", {"bi", "8i", "82", "8", "8", "b4"}, build_lstm_cell},
 
     {"mse", {"ab", "ab"}, build_mse},
     {"bce", {"ab", "=ab"}, build_bce},

@@ -61,7 +61,8 @@ static void golden_run(tape *t, const safetensors *s, const nn_row *row) {
   size_t shape[TENSOR_RANK_MAX];
   const tensor_view *v;
   char field[8];
-  for (int i = 0; snprintf(field, sizeof field, "x%d", i), (v = part(s, row->name, field)) != NULL; i++)
+  for (int i = 0;
+       i < NN_ROW_INPUTS_MAX && (snprintf(field, sizeof field, "x%d", i), (v = part(s, row->name, field)) != NULL); i++)
     x[i] = v->dtype == DTYPE_I32 ? tape_indices(t, v->rank, sizes(v, shape), v->data)
                                  : tape_variable(t, v->rank, sizes(v, shape), (real *)(uintptr_t)v->data);
   const tensor_view *want = part(s, row->name, "y"), *dy = part(s, row->name, "dy");
@@ -75,7 +76,7 @@ static void golden_run(tape *t, const safetensors *s, const nn_row *row) {
   tensor *w = tape_input(t, 2, (size_t[]){y->count, 1}, dy->data);
   tensor *loss = op_matmul(t, op_reshape(t, y, 2, (size_t[]){1, y->count}), w);
   assert_ok(tape_backward(t, loss, &error));
-  for (int i = 0; x[i] != NULL; i++) {
+  for (int i = 0; i < NN_ROW_INPUTS_MAX && x[i] != NULL; i++) {
     snprintf(field, sizeof field, "d%d", i);
     v = part(s, row->name, field);
     if (v != NULL && x[i]->has_gradient) compare(row->name, field, x[i]->gradient, v);
@@ -335,6 +336,27 @@ static void test_refusals(void **state) {
           "no row has a target");
   REFUSED(op_cross_entropy(t, op_slice(t, a, 0, 0, 3), tape_indices(t, 1, &three, (int32_t[]){1, 1, 1}), 1),
           "smoothing by 1");
+  tensor *x3 = NULL;
+  recurrent_weights gates = {0};
+#define RECURRENT(call, words)                                                                       \
+  do {                                                                                               \
+    x3 = op_reshape(t, b, 3, (size_t[]){8, 64, 384});                                                \
+    gates = (recurrent_weights){op_slice(t, b, 0, 0, 12), tape_input(t, 2, (size_t[]){12, 4}, big)}; \
+    REFUSED(call, words);                                                                            \
+  } while (0)
+  RECURRENT(op_gru(t, a, &gates, NULL), "gru: input is [32, 384], not [batch, steps, numbers]");
+  RECURRENT(op_lstm(t, x3, &gates, NULL), "lstm: the hidden weight is [12, 4], it must be [16, 4]");
+  RECURRENT(op_gru(t, op_slice(t, x3, 2, 0, 380), &gates, NULL),
+            "gru: the input weight is [12, 384], it must be [12, 380]");
+  RECURRENT(op_gru(t, x3, &gates, &(recurrent_options){.state = a}), "the first state is [32, 384], it must be [8, 4]");
+  RECURRENT(op_gru(t, x3, &gates, &(recurrent_options){.with_cell = true}), "gru: there is no cell");
+  RECURRENT(op_gru(t, x3, &gates, &(recurrent_options){.lengths = tape_indices(t, 1, &three, index)}),
+            "lengths are [3], there must be one for each of 8 rows");
+  static const int32_t lengths[8] = {64, 0, 65};
+  RECURRENT(op_gru(t, x3, &gates, &(recurrent_options){.lengths = tape_indices(t, 1, (size_t[]){8}, lengths)}),
+            "gru: row 2 has length 65, the input has 64 steps");
+  RECURRENT(op_gru_cell(t, x3, NULL, &gates), "gru: one step takes [batch, numbers], not [8, 64, 384]");
+  RECURRENT(op_lstm_cell(t, a, tape_input(t, 2, (size_t[]){32, 3}, big), &gates), "not [batch, 2 hidden]");
   REFUSED(op_infonce(t, a, b, 1, false), "infonce: left is [32, 384], right is [512, 384]");
   REFUSED(op_infonce(t, a, a, 0, false), "a temperature of 0 is not above 0");
   REFUSED(op_triplet(t, a, a, b, 1), "triplet: anchor is [32, 384], positive is [32, 384], negative is [512, 384]");
