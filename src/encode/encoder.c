@@ -14,10 +14,22 @@ const encoder_kind *encoder_kind_find(const char *name) {
   return NULL;
 }
 
+const encoder_kind *encoder_kind_for(modality m, const char *name) {
+  for (size_t i = 0; encoder_kinds[i] != NULL; i++)
+    if (encoder_kinds[i]->modality == m && strcmp(encoder_kinds[i]->name, name) == 0) return encoder_kinds[i];
+  return NULL;
+}
+
 const encoder_kind *encoder_kind_default(modality m) {
   for (size_t i = 0; encoder_kinds[i] != NULL; i++)
     if (encoder_kinds[i]->modality == m) return encoder_kinds[i];
   return NULL;
+}
+
+media_request encoder_request(const encoder *e, const char *path) {
+  media_request request = {.kind = e->kind->modality, .path = path};
+  if (e->kind->wish != NULL) e->kind->wish(e, &request);
+  return request;
 }
 
 medley_status encoder_create_fixed(const encoder_kind *kind, size_t dim, encoder **out, medley_error *err) {

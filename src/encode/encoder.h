@@ -1,15 +1,20 @@
 /* encode/encoder.h: content → vector. One encoder a file, one row in the table.
  *
  * An encoder turns the samples of one modality into raw vectors of a fixed dimension. Some must be fitted on the
- * catalogue first (text.lsa), others work at once (image.descriptor). What comes out is raw: encode/normaliser.h brings
- * it to a common scale, fitted on the training split only. A missing modality is no vector at all, never zeros.
+ * catalogue first (text.lsa), others work at once (image.descriptor), others need a file that somebody trained
+ * elsewhere (mobilenet_v2) or that names a service (external). What comes out is raw: encode/normaliser.h brings it to
+ * a common scale, fitted on the training split only. A missing modality is no vector at all, never zeros.
+ *
+ * A kind of several modalities (clip) has a row for each, all of the same name.
  */
 #ifndef ENCODE_ENCODER_H
 #define ENCODE_ENCODER_H
 
 #include "base/error.h"
 #include "base/progress.h"
+#include "encode/golden.h"
 #include "media/sample.h"
+#include "media/worker.h"
 #include "nn/safetensors.h"
 
 typedef struct encoder encoder; /* each kind lays out its own, beginning with `const encoder_kind *kind` */
@@ -28,8 +33,17 @@ typedef struct encoder_kind {
   modality modality;
   uint32_t version; /* part of the key under which raw vectors are kept: raise it when the output changes */
   bool needs_fit;   /* its vectors depend on the catalogue and are made anew in every training run */
-  /* seed for what is drawn at random; dim 0: the kind's default, refused when the kind cannot give it. */
+  bool needs_file;  /* made by open from a file, never by create; saved by keeping the file */
+  /* NULL when needs_file. seed for what is drawn at random; dim 0: the kind's default, refused when the kind cannot
+   * give it. */
   medley_status (*create)(uint64_t seed, size_t dim, encoder **out, medley_error *err);
+  /* NULL unless needs_file. path: a checkpoint, or a folder as models are published (nn/checkpoint.h); it stays as it
+   * is for the encoder's life, so weights may remain mapped. The file is a stranger's: everything is checked before the
+   * first use, and what does not fit is MEDLEY_ERR_INPUT in a sentence that names the file. */
+  medley_status (*open)(const char *path, encoder **out, medley_error *err);
+  /* NULL: the usual media will do. Sets what the encoder asks of decoding: image_side, sound_rate_hz, frame_max. A
+   * picture's image_side is its longer one: for a square of 224 cut from the middle ask for more. */
+  void (*wish)(const encoder *e, media_request *request);
   /* NULL unless needs_fit. inputs [count]: the training split's items that have the modality. */
   medley_status (*fit)(encoder *e, const encoder_input *inputs, size_t count, progress_stage *progress,
                        medley_error *err);
@@ -37,6 +51,10 @@ typedef struct encoder_kind {
   /* out [count, dim]. Thread-safe for several calls on one encoder after fit. A text without any known word gives a
    * zero vector: the caller takes that for missing. */
   medley_status (*encode)(const encoder *e, const encoder_input *inputs, size_t count, float *out, medley_error *err);
+  /* NULL: there is nothing to compare. Runs the network on the inputs in the file, as they stand there (behind the
+   * preparation of pictures or sound, or before it), and hands each output that the file has to golden_compare. */
+  medley_status (*check)(const encoder *e, const safetensors *golden, golden_report *report, medley_error *err);
+  /* Both NULL when needs_file. */
   medley_status (*save)(const encoder *e, safetensors_writer *w, const char *prefix,
                         medley_error *err); /* tensors "<prefix>.<name>"; data borrowed until the writer saves */
   /* Copies what it needs: s may be closed afterwards. A file that does not fit together is MEDLEY_ERR_CORRUPT. */
@@ -48,9 +66,11 @@ struct encoder {
   const encoder_kind *kind;
 };
 
-/* Ended by NULL; the first of a modality is its default. */
+/* Ended by NULL; the first of a modality is its default and needs no file. */
 extern const encoder_kind *const encoder_kinds[];
+/* NULL when there is none. The first of that name; the one of that name for a modality. */
 const encoder_kind *encoder_kind_find(const char *name);
+const encoder_kind *encoder_kind_for(modality m, const char *name);
 /* The one used when nothing is configured. */
 const encoder_kind *encoder_kind_default(modality m);
 
@@ -59,6 +79,9 @@ extern const encoder_kind encoder_text_lsa;
 extern const encoder_kind encoder_image_descriptor;
 extern const encoder_kind encoder_audio_mfcc;
 extern const encoder_kind encoder_video_pooled;
+
+/* What decoding should make of the file for this encoder; path is borrowed. */
+media_request encoder_request(const encoder *e, const char *path);
 
 /* What encoders without fitted state share: an encoder that is only its kind. dim must be 0 or the kind's own. */
 medley_status encoder_create_fixed(const encoder_kind *kind, size_t dim, encoder **out, medley_error *err) MEDLEY_CHECK;

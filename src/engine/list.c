@@ -45,6 +45,7 @@ static void list_encoders(json_t *list) {
     json_t *member = member_make((*k)->name, (*k)->summary, NULL);
     json_object_set_new(member, "modality", json_string(modality_name((*k)->modality)));
     json_object_set_new(member, "default", json_boolean(encoder_kind_default((*k)->modality) == *k));
+    json_object_set_new(member, "needs_file", json_boolean((*k)->needs_file));
     member_add(list, member);
   }
 }

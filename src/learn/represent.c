@@ -469,8 +469,11 @@ static medley_status represent_modality(const catalogue *items, const store_kind
   double started = clock_now_s();
   const encoder_kind *encoder = encoder_kind_default(m);
   const char *name = setting_of(options, "encode", m, encoder ? encoder->name : "none");
-  encoder = encoder_kind_find(name);
-  if (encoder == NULL || encoder->modality != m)
+  encoder = encoder_kind_for(m, name);
+  if (encoder != NULL && encoder->needs_file)
+    FAIL(err, MEDLEY_ERR_INPUT, "medley.conf: encode.%s is '%s', which needs a file: use 'medley encoder add'",
+         modality_name(m), name);
+  if (encoder == NULL)
     FAIL(err, MEDLEY_ERR_INPUT, "medley.conf: encode.%s is '%s', which is no encoder for it (medley list encoder)",
          modality_name(m), name);
   snprintf(part->name, sizeof part->name, "%s", modality_name(m));

@@ -216,9 +216,13 @@ static void test_table(void **state) {
   assert_null(encoder_kind_find("none such"));
   for (size_t i = 0; encoder_kinds[i] != NULL; i++) {
     const encoder_kind *kind = encoder_kinds[i];
-    assert_ptr_equal(encoder_kind_find(kind->name), kind);
+    assert_ptr_equal(encoder_kind_for(kind->modality, kind->name), kind);
+    assert_non_null(encoder_kind_find(kind->name));
     assert_true(kind->needs_fit == (kind->fit != NULL));
-    if (kind->needs_fit) continue;
+    assert_true(kind->needs_file == (kind->open != NULL));
+    assert_true(kind->needs_file == (kind->create == NULL));
+    assert_true(kind->needs_file == (kind->save == NULL) && kind->needs_file == (kind->load == NULL));
+    if (kind->needs_fit || kind->needs_file) continue;
     encoder *e, *back;
     safetensors_writer w = {0};
     safetensors s = {0};
@@ -232,6 +236,50 @@ static void test_table(void **state) {
     kind->free(e);
     kind->free(back);
   }
+}
+
+/* ---- golden files ---- */
+
+static void test_golden(void **state) {
+  (void)state;
+  medley_error error = {0};
+  char folder[256], path[300];
+  const float out[6] = {1, -2, 3, -4, 0.5f, 0}, bad[2] = {1, NAN}, zero[2] = {0, 0};
+  float ours[6] = {1, -2, 3, -4.004f, 0.5f, 0}, *read;
+  uint64_t found[2];
+  safetensors_writer w = {0};
+  safetensors s = {0};
+  golden_report report = {0};
+  test_folder(folder);
+  snprintf(path, sizeof path, "%s/golden.safetensors", folder);
+  assert_ok(safetensors_add_f32(&w, "out", 2, 3, out, &error));
+  assert_ok(safetensors_add_f32(&w, "bad", 1, 2, bad, &error));
+  assert_ok(safetensors_add_f32(&w, "zero", 1, 2, zero, &error));
+  assert_ok(safetensors_save(&w, path, &error));
+  assert_ok(safetensors_open(&s, path, &error));
+  assert_true(isnan(golden_largest(&report))); /* nothing compared is no agreement */
+  assert_ok(golden_compare(&report, &s, "out", ours, 6, &error));
+  assert_near(report.outputs[0].difference, 0.001, 1e-6);
+  assert_ok(golden_compare(&report, &s, "zero", zero, 2, &error));
+  assert_near(golden_largest(&report), 0.001, 1e-6);
+  ours[5] = NAN;
+  assert_ok(golden_compare(&report, &s, "out", ours, 6, &error));
+  assert_true(isnan(golden_largest(&report)));
+  assert_int_equal(report.count, 3);
+  assert_refused(golden_compare(&report, &s, "out", ours, 5, &error), MEDLEY_ERR_INPUT,
+                 "has 6 values, the network gives 5");
+  assert_refused(golden_compare(&report, &s, "none", ours, 5, &error), MEDLEY_ERR_INPUT, "no tensor 'none'");
+  assert_refused(golden_compare(&report, &s, "bad", ours, 2, &error), MEDLEY_ERR_INPUT, "value 1 of 'bad'");
+  assert_ok(golden_read(&s, "out", 2, (const uint64_t[]){0, 3}, &read, found, &error));
+  assert_memory_equal(read, out, sizeof out);
+  assert_int_equal(found[0], 2);
+  mem_free(read);
+  assert_refused(golden_read(&s, "out", 2, (const uint64_t[]){0, 4}, &read, found, &error), MEDLEY_ERR_INPUT,
+                 "'out' is [2, 3]");
+  safetensors_close(&s);
+  safetensors_writer_deinit(&w);
+  unlink(path);
+  rmdir(folder);
 }
 
 /* Many rows over threads are the same as one by one. */
@@ -273,7 +321,8 @@ int main(void) {
       cmocka_unit_test(test_colour_by_hand), cmocka_unit_test(test_edges_by_hand),
       cmocka_unit_test(test_texture_twin),   cmocka_unit_test(test_picture_likeness),
       cmocka_unit_test(test_sound),          cmocka_unit_test(test_video),
-      cmocka_unit_test(test_table),          cmocka_unit_test(test_rows),
+      cmocka_unit_test(test_table),          cmocka_unit_test(test_golden),
+      cmocka_unit_test(test_rows),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
