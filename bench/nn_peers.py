@@ -1,0 +1,238 @@
+#!/usr/bin/env python3
+"""bench/nn_peers.py: our networks beside PyTorch and ONNX Runtime: the same work, two threads each, one run.
+
+    PYTHON bench/nn_peers.py [--ours build-bench/bench/bench_nn] [--works gru,lstm] [--rounds 7]
+
+PYTHON has numpy and torch, and onnxruntime for the works that are compared with it. A work is a line in WORKS and a function a peer
+that makes it ready and gives back its step; bench/bench_nn.c holds the same table in C.
+
+How: each side is a process of its own, warm and waiting. Timings go round, one after the other, beginning with another one each
+round; ratios are taken inside a round, peer / ours, and the table shows their median with the least and the most. The peer is the fastest
+of a work's peers in that round. Memory is the most that a process held (VmHWM): all of it, and what is left when what it held before the work,
+the libraries, is taken away. The limit is measured in the same run: the BLAS's best product, and the best rate of copying; said is what
+share of it our step reaches, counting only what cannot be avoided.
+"""
+import argparse, json, os, pathlib, statistics, subprocess, sys, time
+
+HERE = pathlib.Path(__file__).resolve().parent
+
+
+# ---- works: what the peers do ----
+
+def torch_recurrent(kind):
+    import torch
+    torch.manual_seed(1)
+    net, x = getattr(torch.nn, kind)(256, 256, batch_first=True), torch.randn(64, 50, 256)
+    optimiser = torch.optim.Adam(net.parameters())
+
+    def step():
+        y, _ = net(x)
+        loss = y.square().mean()
+        loss.backward()
+        optimiser.step()
+        optimiser.zero_grad()
+        return loss.item()
+    return step
+
+
+def bags_loss(left, right):
+    import torch.nn.functional as F
+    import torch
+    scores, own = F.normalize(left) @ F.normalize(right).T / 0.1, torch.arange(len(left))
+    return (F.cross_entropy(scores, own) + F.cross_entropy(scores.T, own)) / 2
+
+
+def torch_bags():
+    """EmbeddingBag with sparse gradients and SparseAdam: what the manual says."""
+    import torch
+    torch.manual_seed(1)
+    table = torch.nn.EmbeddingBag(1000000, 128, mode='mean', sparse=True)
+    torch.nn.init.normal_(table.weight, std=0.1)
+    optimiser = torch.optim.SparseAdam(table.parameters())
+
+    def step():
+        loss = bags_loss(*(table(torch.randint(1000000, (1024, 20))) for _ in range(2)))
+        loss.backward()
+        optimiser.step()
+        optimiser.zero_grad()
+        return loss.item()
+    return step
+
+
+def torch_bags_rows():
+    """By hand: the touched rows as a small dense parameter, Adam's moments gathered and put back."""
+    import torch
+    torch.manual_seed(1)
+    table, first, second = (torch.zeros(1000000, 128) for _ in range(3))
+    table.normal_(std=0.1)
+    count = 0
+
+    def step():
+        nonlocal count
+        count += 1
+        rows, place = torch.unique(torch.randint(1000000, (2, 1024, 20)), return_inverse=True)
+        own = table[rows].requires_grad_()
+        loss = bags_loss(*(torch.nn.functional.embedding_bag(p, own, mode='mean') for p in place))
+        loss.backward()
+        with torch.no_grad():
+            m = first[rows].lerp_(own.grad, 0.1)
+            v = second[rows].mul_(0.999).addcmul_(own.grad, own.grad, value=0.001)
+            own.addcdiv_(m, v.sqrt().div_((1 - 0.999 ** count) ** 0.5).add_(1e-8), value=-1e-3 / (1 - 0.9 ** count))
+            for to, value in ((table, own), (first, m), (second, v)):
+                to.index_copy_(0, rows, value)
+        return loss.item()
+    return step
+
+
+# name: steps before anything counts, the bar (peer / ours), peers by name. One line a work.
+WORKS = {
+    'gru': (5, 1.0, {'torch': lambda: torch_recurrent('GRU')}),
+    'lstm': (5, 1.0, {'torch': lambda: torch_recurrent('LSTM')}),
+    'bags': (150, 3.0, {'torch': torch_bags, 'torch-rows': torch_bags_rows}),
+}
+
+
+# ---- processes ----
+
+def status_bytes(field):
+    for line in open('/proc/self/status'):
+        if line.startswith(field + ':'):
+            return int(line.split()[1]) * 1024
+    return 0
+
+
+def worker(work, peer, threads):
+    """A peer's side of the pipe; bench_nn --worker speaks the same."""
+    import numpy  # noqa: F401
+    version = ''
+    if peer.startswith('torch'):
+        import torch
+        torch.set_num_threads(threads)
+        torch.set_num_interop_threads(1)
+        torch.randn(64, 64, requires_grad=True).matmul(torch.randn(64, 64)).sum().backward()   # what loads late
+        version = 'torch ' + torch.__version__
+    else:
+        import onnxruntime
+        version = 'onnxruntime ' + onnxruntime.__version__
+    before = status_bytes('VmRSS')
+    try:
+        pathlib.Path('/proc/self/clear_refs').write_text('5')
+    except OSError:
+        before = status_bytes('VmHWM')
+    warm, _, peers = WORKS[work]
+    step = peers[peer]()
+    values = [step() for _ in range(warm)]
+    print(json.dumps({'ready': [values[0], values[-1]], 'version': version}), flush=True)
+    for line in sys.stdin:
+        word, _, rest = line.strip().partition(' ')
+        if word == 'time':
+            begin, steps, passed = time.perf_counter(), 0, 0
+            while steps < 3 or passed < float(rest):
+                step()
+                steps += 1
+                passed = time.perf_counter() - begin
+            print(json.dumps({'each': passed / steps}), flush=True)
+        else:
+            print(json.dumps({'peak': status_bytes('VmHWM'), 'before': before}), flush=True)
+
+
+class Side:
+    def __init__(self, options, work, peer):
+        environment = dict(os.environ, OMP_NUM_THREADS=str(options.threads), OPENBLAS_NUM_THREADS=str(options.threads))
+        command = [str(options.ours), '--worker', work] if peer == 'ours' else [
+            options.python, __file__, '--worker', f'{work}:{peer}', '--threads', str(options.threads)]
+        self.name = peer
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
+        self.hello = self.read()
+
+    def read(self):
+        line = self.process.stdout.readline()
+        if not line:
+            raise SystemExit(f'{self.name}: the process has ended')
+        return json.loads(line)
+
+    def ask(self, text):
+        print(text, file=self.process.stdin, flush=True)
+        return self.read()
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait()
+
+
+def spread(values, form='{:.2f}'):
+    return f'{form.format(statistics.median(values))} ({form.format(min(values))}-{form.format(max(values))})'
+
+
+def roof_measure(options):
+    """What the machine can do, {'flops', 'bytes'} a second. Anything else that runs lowers it, so the best of several counts."""
+    environment = dict(os.environ, OMP_NUM_THREADS=str(options.threads))
+    return json.loads(subprocess.run([str(options.ours), '--worker', 'roof'], check=True, capture_output=True, text=True, env=environment).stdout)
+
+
+def measure(options, work):
+    _, bar, peers = WORKS[work]
+    sides = []
+    try:
+        for peer in ['ours', *peers]:   # one after the other, so that none warms up beside another
+            sides.append(Side(options, work, peer))
+        times = {side.name: [] for side in sides}
+        for turn in range(options.rounds):
+            for k in range(len(sides)):
+                side = sides[(turn + k) % len(sides)]
+                time.sleep(0.25)   # the threads of the one before stop spinning
+                times[side.name].append(side.ask(f'time {options.seconds}')['each'])
+        memory = {side.name: side.ask('peak') for side in sides}
+        hello = sides[0].hello
+    finally:
+        for side in sides:
+            side.close()
+    ours = times['ours']
+    best = [min(times[p][k] for p in peers) for k in range(options.rounds)]
+    ratios = [b / o for b, o in zip(best, ours)]
+    name = min(peers, key=lambda p: statistics.median(times[p]))
+    middle = statistics.median(ours)
+    whole = {p: m['peak'] / 1e6 for p, m in memory.items()}
+    own = {p: (m['peak'] - m['before']) / 1e6 for p, m in memory.items()}
+    return {'work': work, 'bar': bar, 'ratio': ratios, 'ours_ms': [1e3 * t for t in ours], 'peer': name,
+            'peer_ms': [1e3 * t for t in times[name]], 'memory': [own['ours'], own[name], whole['ours'], whole[name]],
+            'flops': hello['flops'] / middle, 'bytes': hello['bytes'] / middle,
+            'values': {s.name: s.hello['ready'] for s in sides}, 'versions': [s.hello['version'] for s in sides[1:]]}
+
+
+def table(rows, roof):
+    print(f"\nThe machine: products {roof['flops'] / 1e9:.0f} GFLOP/s, copies {roof['bytes'] / 1e9:.1f} GB/s. Peers: "
+          + ', '.join(sorted({v for row in rows for v in row['versions']})) + '.\n')
+    print('| work | ms, ours | ms, peer | peer | ratio | bar | memory MB, ours / peer (with libraries) | of the flops | of the bytes |')
+    print('|---|---|---|---|---|---|---|---|---|')
+    for r in rows:
+        m = r['memory']
+        print(f"| {r['work']} | {spread(r['ours_ms'])} | {spread(r['peer_ms'])} | {r['peer']} | {spread(r['ratio'])}x | "
+              f"{r['bar']:.1f}x {'holds' if statistics.median(r['ratio']) >= r['bar'] else 'MISSED'} | "
+              f"{m[0]:.0f} / {m[1]:.0f} ({m[2]:.0f} / {m[3]:.0f}) | {r['flops'] / roof['flops']:.0%} | {r['bytes'] / roof['bytes']:.0%} |")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--ours', type=pathlib.Path, default=HERE.parent / 'build-bench/bench/bench_nn')
+    parser.add_argument('--python', default=sys.executable)
+    parser.add_argument('--works', default=','.join(WORKS))
+    parser.add_argument('--rounds', type=int, default=7)
+    parser.add_argument('--seconds', type=float, default=0.5, help='of a timing, at least')
+    parser.add_argument('--threads', type=int, default=2)
+    parser.add_argument('--worker', help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.worker:
+        return worker(*options.worker.split(':'), options.threads)
+    rows, roofs = [], []
+    for work in options.works.split(','):
+        if work not in WORKS:
+            raise SystemExit(f'there is no work {work}; there are {", ".join(WORKS)}')
+        roofs.append(roof_measure(options))
+        rows.append(measure(options, work))
+        print(json.dumps(rows[-1]), file=sys.stderr, flush=True)
+    table(rows, {key: max(roof[key] for roof in roofs) for key in ('flops', 'bytes')})
+
+
+if __name__ == '__main__':
+    main()
