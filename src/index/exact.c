@@ -3,15 +3,17 @@
  * It is the truth that approximate kinds are measured against, what they fall back to when few rows are allowed, and
  * the fastest choice up to some hundred thousand rows, because a scan is one sequential read.
  *
- * Rows are taken a tile at a time, small enough to stay in the second cache while all queries of a pass meet it, and
- * tiles are dealt to threads as they come free. A few queries go through the row kernels; many become one matrix
- * product a tile, over the rows as they lie when nearly all are to be compared and over a packed copy otherwise. int8
- * rows always take the kernels, whose integer products are faster than float ones after decoding, and which round a
- * query as single searches do. A matrix product of L2 loses digits where distances are small beside lengths, so some
- * more than k are kept, scored again by the kernel, and cut: a batch answers what its queries would one by one.
+ * A pass walks all rows for up to PASS_QUERIES queries, a tile at a time; tiles are dealt to threads as they come free,
+ * and each thread keeps its own best. Scores come from the row kernels. Where many queries meet a tile, a matrix
+ * product goes before them as a sieve: only what it says may reach the best so far, give or take the most that its
+ * rounding can be wrong by, is scored by the kernel. So a batch answers exactly what its queries would one by one, even
+ * for L2 far from the origin, where products alone know distances to few digits (and where the sieve holds little back,
+ * and all becomes as slow as the kernels). int8 rows do without: integer products are faster than floats after
+ * decoding.
  *
  * There is nothing to build or keep: which rows are there is asked from the rows' own bits while the search runs.
  */
+#include <float.h>
 #include <math.h>
 #include <omp.h>
 #include <string.h>
@@ -22,13 +24,13 @@
 #include "index/row_kernels.h"
 #include "math/linear.h"
 
-#define TILE_ROWS_MIN 64 /* a word of `alive` */
-#define TILE_ROWS_MAX 1024
-#define TILE_BYTES ((size_t)256 << 10)
 #define PASS_QUERIES 256
 #define PASS_BYTES ((size_t)64 << 20) /* of kept answers, all threads together */
-#define MATRIX_QUERIES 16             /* so many queries and more become a matrix product */
-#define SPARE_ANSWERS 16              /* kept beyond k by the matrix product of L2 */
+#define SIEVE_QUERIES 32              /* so many queries and more are worth a matrix product */
+#define TILE_ROWS_MIN 64              /* a word of `alive` */
+#define TILE_ROWS_MAX 512
+#define TILE_SCORES ((size_t)64 << 10) /* queries * rows, which lie in the second cache until they are offered */
+#define BLOCK_BYTES ((size_t)16 << 10) /* of rows, which stay in the first cache while all queries meet them */
 /* Below so many multiplications the start of a thread team costs more than it saves (measured on two cores). */
 #define PARALLEL_WORK ((size_t)1 << 20)
 
@@ -36,14 +38,14 @@
 typedef struct tile {
   uint32_t slot[TILE_ROWS_MAX];
   const void *row[TILE_ROWS_MAX];
-  size_t count;
+  size_t count, span; /* span: slots from the first to the last */
 } tile;
 
-/* A thread's own memory. rows and dots are there for matrix products only. */
+/* A thread's own memory. */
 typedef struct worker {
   nearest *best; /* [queries of the pass] */
-  float *rows;   /* [tile_rows, dim] decoded or packed */
-  float *dots;   /* [queries of the pass, tile_rows] */
+  float *scores; /* [queries of the pass, tile_rows] */
+  float *rows;   /* [tile_rows, dim] decoded or packed, for the sieve */
   size_t distances;
 } worker;
 
@@ -55,7 +57,9 @@ typedef struct pass {
   size_t tile_rows;
   const row_query *queries;
   size_t count;
-  float *matrix; /* [count, dim] the queries, or NULL: the kernels do it */
+  float *matrix; /* [count, dim] the queries for the sieve, or NULL */
+  float *length; /* [count] of the queries, for the sieve */
+  bool sieve;    /* false: all by the kernels */
   size_t threads;
   worker *workers; /* [threads] */
 } pass;
@@ -74,59 +78,145 @@ static uint64_t slots_wanted(const pass *p, uint32_t slot) {
   return slot < p->allow->slots ? wanted & p->allow->words[slot >> 6] & low_bits(p->allow->slots - slot) : 0;
 }
 
+/* The wanted ones of the 64 slots from `first` on, whose rows lie in one chunk. */
+static void tile_add(tile *t, const rows *r, uint32_t first, uint64_t wanted) {
+  const unsigned char *rows = rows_at(r, first);
+  size_t count = t->count, stride = r->stride_bytes;
+  if (wanted == UINT64_MAX) {
+    for (uint32_t i = 0; i < 64; i++) t->slot[count + i] = first + i;
+    for (uint32_t i = 0; i < 64; i++) t->row[count + i] = rows + i * stride;
+    t->count += 64;
+    return;
+  }
+  for (; wanted != 0; wanted &= wanted - 1, count++) {
+    uint32_t i = (uint32_t)__builtin_ctzll(wanted);
+    t->slot[count] = first + i;
+    t->row[count] = rows + i * stride;
+  }
+  t->count = count;
+}
+
 static void tile_fill(tile *t, const pass *p, uint32_t first, uint32_t end) {
   t->count = 0;
-  for (uint32_t base = first; base < end; base += 64)
-    for (uint64_t wanted = slots_wanted(p, base); wanted != 0; wanted &= wanted - 1)
-      t->slot[t->count++] = base + (uint32_t)__builtin_ctzll(wanted);
-  for (size_t i = 0; i < t->count; i++) t->row[i] = rows_at(p->rows, t->slot[i]);
+  for (uint32_t slot = first; slot < end; slot += 64) tile_add(t, p->rows, slot, slots_wanted(p, slot));
+  t->span = t->count > 0 ? t->slot[t->count - 1] - t->slot[0] + 1 : 0;
 }
 
+/* ---- by the kernels ---- */
+
+/* Rows side by side in memory are read one after the other: the processor sees a stream and fetches ahead. Four at a
+ * time are four streams in one page, which it does not follow (a third of the bandwidth), unless they are short. */
+#define STREAM_BYTES_MIN 192
+
+static bool tile_is_stream(const tile *t, const rows *r) {
+  return r->stride_bytes >= STREAM_BYTES_MIN && t->count > t->span / 2;
+}
+
+static void score_stream(const tile *t, const rows *r, const row_query *q, size_t first, size_t end, float *scores) {
+  for (size_t i = first; i < end; i++) scores[i] = r->score_stream(q, t->row[i], r->dim);
+}
+
+static void score_fours(const tile *t, const rows *r, const row_query *q, size_t first, size_t end, float *scores) {
+  size_t i = first;
+  for (; i + 4 <= end; i += 4) r->score4(q, t->row + i, r->dim, scores + i);
+  for (; i < end; i++) scores[i] = r->score(q, t->row[i], r->dim);
+}
+
+/* Once k are kept, few scores reach the worst of them, so it is compared with registers of scores at once. */
 static void offer(const float *scores, const tile *t, nearest *best) {
-  for (size_t i = 0; i < t->count; i++)
-    if (best->count < best->k || scores[i] >= best->entries[0].score)
-      nearest_push(best, (scored){scores[i], t->slot[i]});
-}
-
-/* ---- a tile by the kernels ---- */
-
-static void tile_score(const tile *t, const rows *r, const row_query *q, float *scores) {
-  size_t i = 0;
-  for (; i + 4 <= t->count; i += 4) r->score4(q, t->row + i, r->dim, scores + i);
-  for (; i < t->count; i++) scores[i] = r->score(q, t->row[i], r->dim);
-}
-
-static void tile_by_kernels(const tile *t, const pass *p, worker *w) {
-  float scores[TILE_ROWS_MAX];
-  for (size_t q = 0; q < p->count; q++) {
-    tile_score(t, p->rows, &p->queries[q], scores);
-    offer(scores, t, &w->best[q]);
+  for (size_t i = 0;; i++) {
+    float bar = best->count < best->k ? -INFINITY : best->entries[0].score;
+    if ((i = vector_find(scores, i, t->count, bar)) == t->count) return;
+    nearest_push(best, (scored){scores[i], t->slot[i]});
   }
 }
 
-/* ---- a tile by a matrix product ---- */
+/* The first query brings a block of rows into the cache, the others find it there. */
+static void tile_by_kernels(const tile *t, const pass *p, worker *w) {
+  size_t block = p->count == 1 ? t->count : (BLOCK_BYTES / p->rows->stride_bytes + 4) / 4 * 4;
+  for (size_t first = 0; first < t->count; first += block) {
+    size_t end = first + block < t->count ? first + block : t->count;
+    for (size_t q = 0; q < p->count; q++)
+      (q == 0 && tile_is_stream(t, p->rows) ? score_stream : score_fours)(t, p->rows, &p->queries[q], first, end,
+                                                                          w->scores + q * p->tile_rows);
+  }
+  for (size_t q = 0; q < p->count; q++) offer(w->scores + q * p->tile_rows, t, &w->best[q]);
+}
 
-/* The tile's rows as a matrix with *stride floats from row to row. */
-static const float *tile_matrix(const tile *t, const rows *r, float *packed, size_t *stride) {
-  *stride = r->stride_bytes / sizeof(float);
-  if (r->storage == ROW_F32 && t->slot[t->count - 1] - t->slot[0] == t->count - 1) return t->row[0];
-  *stride = r->dim;
-  for (size_t i = 0; i < t->count; i++) row_decode(r->storage, t->row[i], r->dim, packed + i * r->dim);
-  return packed;
+/* ---- by a matrix product first ---- */
+
+#define SIEVE_LENGTH_MAX 1e18f /* beyond it products may not be finite, and a sieve of them knows nothing */
+
+/* The rows that are multiplied: all of the tile's span where they lie, or a packed copy of those wanted. */
+typedef struct sieve {
+  const float *matrix; /* [count, stride] */
+  size_t count, stride;
+  bool in_place;
+  float square[TILE_ROWS_MAX]; /* |row|² / 2, for L2 */
+  float length;                /* of the longest row */
+  uint32_t gap[TILE_ROWS_MAX]; /* columns in between that are not wanted */
+  size_t gaps;
+} sieve;
+
+/* Multiplying a few unwanted rows costs less than copying the wanted ones. */
+static void sieve_rows(sieve *x, const tile *t, const rows *r, float *packed) {
+  x->in_place = r->storage == ROW_F32 && t->count >= t->span - t->span / 4;
+  x->matrix = x->in_place ? t->row[0] : packed;
+  x->count = x->in_place ? t->span : t->count;
+  x->stride = x->in_place ? r->stride_bytes / sizeof(float) : r->dim;
+  x->gaps = 0;
+  for (size_t i = 0; i < t->count && !x->in_place; i++) row_decode(r->storage, t->row[i], r->dim, packed + i * r->dim);
+  for (size_t i = 1; i < t->count && x->in_place && t->count < t->span; i++)
+    for (uint32_t slot = t->slot[i - 1] + 1; slot < t->slot[i]; slot++) x->gap[x->gaps++] = slot - t->slot[0];
+}
+
+static void sieve_lengths(sieve *x, const rows *r) {
+  float greatest = 0;
+  x->length = 1.01f;
+  if (r->distance == INDEX_COSINE) return;
+  for (size_t i = 0; i < x->count; i++) {
+    float square = vector_dot(x->matrix + i * x->stride, x->matrix + i * x->stride, r->dim);
+    greatest = fmaxf(greatest, square);
+    x->square[i] = square / 2;
+  }
+  x->length = sqrtf(greatest);
+}
+
+/* What a product must reach for its row to be scored when the worst kept score is `worst`: that score as the product
+ * shows it, less the most that sums of dim float32 terms can be off on both sides, by whatever order they were added
+ * (Higham 2002, section 3.1: dim u |q| |x|; twice u for good measure). L2: (|q|² - distance) / 2 is the dot product
+ * less |x|² / 2. */
+static float sieve_bar(const sieve *x, const rows *r, float query_length, float worst) {
+  double unit = ((double)r->dim + 16) * FLT_EPSILON, q = query_length, sum = q + x->length;
+  if (r->distance == INDEX_L2) return (float)((q * q + worst) / 2 - unit * sum * sum);
+  return (float)(worst - unit * q * x->length);
+}
+
+static void sieve_offer(const sieve *x, const tile *t, const pass *p, size_t q, const float *products, nearest *best) {
+  const rows *r = p->rows;
+  for (size_t i = 0;; i++) {
+    float bar = best->count < best->k ? -INFINITY : sieve_bar(x, r, p->length[q], best->entries[0].score);
+    if ((i = vector_find(products, i, x->count, bar)) == x->count) return;
+    const void *row = x->in_place ? (const unsigned char *)t->row[0] + i * r->stride_bytes : t->row[i];
+    float score = r->score(&p->queries[q], row, r->dim);
+    nearest_push(best, (scored){score, x->in_place ? t->slot[0] + (uint32_t)i : t->slot[i]});
+  }
 }
 
 static void tile_by_product(const tile *t, const pass *p, worker *w) {
-  size_t stride, dim = p->rows->dim;
-  float square[TILE_ROWS_MAX];
-  const float *matrix = tile_matrix(t, p->rows, w->rows, &stride);
-  matrix_multiply_rows(p->count, t->count, dim, p->matrix, matrix, stride, w->dots);
-  if (p->rows->distance == INDEX_L2)
-    for (size_t i = 0; i < t->count; i++) square[i] = vector_dot(matrix + i * stride, matrix + i * stride, dim) / 2;
+  sieve x;
+  sieve_rows(&x, t, p->rows, w->rows);
+  sieve_lengths(&x, p->rows);
+  if (!(x.length < SIEVE_LENGTH_MAX)) {
+    tile_by_kernels(t, p, w);
+    return;
+  }
+  matrix_multiply_rows(p->count, x.count, p->rows->dim, p->matrix, x.matrix, x.stride, w->scores);
   for (size_t q = 0; q < p->count; q++) {
-    float *scores = w->dots + q * t->count;
-    /* (|q|² − distance) / 2 ranks as the distance does. */
-    if (p->rows->distance == INDEX_L2) vector_add_scaled(scores, -1, square, t->count);
-    offer(scores, t, &w->best[q]);
+    float *products = w->scores + q * x.count;
+    if (p->rows->distance == INDEX_L2) vector_add_scaled(products, -1, x.square, x.count);
+    for (size_t i = 0; i < x.gaps; i++) products[x.gap[i]] = NAN; /* reaches no bar */
+    sieve_offer(&x, t, p, q, products, &w->best[q]);
   }
 }
 
@@ -138,16 +228,17 @@ static void pass_tile(const pass *p, size_t part, worker *w) {
   tile_fill(&t, p, (uint32_t)first, end < p->slots ? (uint32_t)end : p->slots);
   if (t.count == 0) return;
   w->distances += t.count * p->count;
-  if (p->matrix != NULL)
+  if (p->sieve)
     tile_by_product(&t, p, w);
   else
     tile_by_kernels(&t, p, w);
 }
 
-/* The order in which tiles are offered does not matter because ranking is total. */
+/* Answers to best of worker 0. The order in which rows are met does not matter because ranking is total. */
 static void pass_run(const pass *p) {
   size_t parts = (p->slots + p->tile_rows - 1) / p->tile_rows;
-#pragma omp parallel for schedule(dynamic) num_threads((int)p->threads) if (p->threads > 1)
+#pragma omp parallel for schedule(dynamic, TILE_ROWS_MAX / (int)p->tile_rows) \
+    num_threads((int)p->threads) if (p->threads > 1)
   for (size_t part = 0; part < parts; part++)
     pass_tile(p, part, &p->workers[p->threads > 1 ? omp_get_thread_num() : 0]);
   for (size_t t = 1; t < p->threads; t++)
@@ -156,34 +247,22 @@ static void pass_run(const pass *p) {
         nearest_push(&p->workers[0].best[q], p->workers[t].best[q].entries[i]);
 }
 
-/* Hands out the answers of query q, scored by the kernel when that has not been done. */
-static size_t pass_answer(const pass *p, size_t q, size_t k, scored *out) {
-  const nearest *all = &p->workers[0].best[q];
-  nearest best = {out, 0, k};
-  for (size_t i = 0; i < all->count; i++) {
-    scored entry = all->entries[i];
-    if (p->matrix != NULL) entry.score = p->rows->score(&p->queries[q], rows_at(p->rows, entry.index), p->rows->dim);
-    nearest_push(&best, entry);
-  }
-  return nearest_finish(&best);
-}
-
 static void pass_deinit(pass *p) {
   for (size_t t = 0; p->workers != NULL && t < p->threads; t++) {
     mem_free(p->workers[t].best);
+    mem_free(p->workers[t].scores);
     mem_free(p->workers[t].rows);
-    mem_free(p->workers[t].dots);
   }
   mem_free(p->workers);
   mem_free(p->matrix);
+  mem_free(p->length);
 }
 
 static medley_status worker_init(worker *w, const pass *p, size_t queries, medley_error *err) {
   medley_status status = MEDLEY_OK;
   TRY_NEW(w->best, queries, "search results");
-  if (p->matrix == NULL) goto done;
-  TRY_NEW(w->dots, queries * p->tile_rows, "search scores");
-  TRY_NEW(w->rows, p->tile_rows * p->rows->dim, "search rows");
+  TRY_NEW(w->scores, queries * p->tile_rows, "search scores");
+  if (p->matrix != NULL) TRY_NEW(w->rows, p->tile_rows * p->rows->dim, "search rows");
 done:
   return status;
 }
@@ -193,61 +272,74 @@ static size_t threads_for(const pass *p, size_t queries) {
   return (size_t)omp_get_max_threads();
 }
 
-static size_t tile_rows_for(const rows *r) {
+/* For one query small tiles, so that memory is not left idle while the next one is listed. */
+static size_t tile_rows_for(const rows *r, size_t queries) {
   size_t rows = TILE_ROWS_MIN;
-  while (rows < TILE_ROWS_MAX && rows < (size_t)1 << r->chunk_shift && 2 * rows * r->stride_bytes <= TILE_BYTES)
-    rows *= 2;
+  if (queries == 1) return rows;
+  while (rows < TILE_ROWS_MAX && rows < (size_t)1 << r->chunk_shift && 2 * rows * queries <= TILE_SCORES) rows *= 2;
   return rows;
 }
 
-/* queries: the most that a pass will have. */
-static medley_status pass_init(pass *p, const rows *r, const index_allow *allow, size_t queries, medley_error *err) {
+/* most: queries that a pass will have at most. */
+static medley_status pass_init(pass *p, const rows *r, const index_allow *allow, size_t most, medley_error *err) {
   medley_status status = MEDLEY_OK;
-  *p = (pass){.rows = r, .allow = allow, .slots = rows_count(r), .tile_rows = tile_rows_for(r)};
-  p->threads = threads_for(p, queries);
-  if (queries >= MATRIX_QUERIES && r->storage != ROW_INT8) TRY_NEW(p->matrix, queries * r->dim, "search queries");
+  *p = (pass){.rows = r, .allow = allow, .slots = rows_count(r), .tile_rows = tile_rows_for(r, most)};
+  p->threads = threads_for(p, most);
+  if (most >= SIEVE_QUERIES && r->storage != ROW_INT8) {
+    TRY_NEW(p->matrix, most * r->dim, "search queries");
+    TRY_NEW(p->length, most, "search queries");
+  }
   TRY_NEW(p->workers, p->threads, "search threads");
-  for (size_t t = 0; t < p->threads; t++) TRY(worker_init(&p->workers[t], p, queries, err));
+  for (size_t t = 0; t < p->threads; t++) TRY(worker_init(&p->workers[t], p, most, err));
 done:
   return status;
 }
 
-/* Queries [count] of one pass; kept: [threads, queries the pass was made for, keep]. */
-static void pass_begin(pass *p, const row_query *queries, size_t count, scored *kept, size_t keep) {
+/* heaps: [threads - 1, count, k] for the further threads; the first one's are the answers themselves. */
+static void pass_begin(pass *p, const row_query *queries, size_t count, size_t k, size_t out_stride, scored *out,
+                       scored *heaps) {
+  size_t dim = p->rows->dim;
   p->queries = queries;
   p->count = count;
-  for (size_t q = 0; q < count; q++) {
-    if (p->matrix != NULL) memcpy(p->matrix + q * p->rows->dim, queries[q].code, p->rows->dim * sizeof(float));
-    for (size_t t = 0; t < p->threads; t++) p->workers[t].best[q] = (nearest){kept + (t * count + q) * keep, 0, keep};
+  p->sieve = p->matrix != NULL;
+  for (size_t q = 0; q < count && p->matrix != NULL; q++) {
+    memcpy(p->matrix + q * dim, queries[q].code, dim * sizeof(float));
+    p->length[q] = vector_norm(queries[q].code, dim);
+    if (!(p->length[q] < SIEVE_LENGTH_MAX)) p->sieve = false;
   }
+  for (size_t q = 0; q < count; q++) {
+    p->workers[0].best[q] = (nearest){out + q * out_stride, 0, k};
+    for (size_t t = 1; t < p->threads; t++) p->workers[t].best[q] = (nearest){heaps + ((t - 1) * count + q) * k, 0, k};
+  }
+}
+
+static size_t pass_queries(size_t count, size_t k) {
+  size_t most = count < PASS_QUERIES ? count : PASS_QUERIES;
+  while (most > 1 && most * k * (size_t)omp_get_max_threads() * sizeof(scored) > PASS_BYTES) most /= 2;
+  return most;
 }
 
 static medley_status exact_search_batch(const index_structure *s, const index_query *q, const row_query *queries,
                                         size_t count, scored *out, size_t *found, index_effort *effort,
                                         medley_error *err) {
   medley_status status = MEDLEY_OK;
-  size_t there = rows_count(s->rows), k = q->k < there ? q->k : there;
-  size_t most = count < PASS_QUERIES ? count : PASS_QUERIES, keep = k;
-  scored *kept = NULL;
+  size_t there = rows_count(s->rows), k = q->k < there ? q->k : there, most = pass_queries(count, k);
+  scored *heaps = NULL;
   pass p = {0};
   *effort = (index_effort){.exact = true};
   for (size_t i = 0; i < count; i++) found[i] = 0;
   if (k == 0 || count == 0) goto done;
-  while (most > MATRIX_QUERIES &&
-         most * (k + SPARE_ANSWERS) * (size_t)omp_get_max_threads() * sizeof *kept > PASS_BYTES)
-    most /= 2;
   TRY(pass_init(&p, s->rows, q->allow, most, err));
-  if (p.matrix != NULL && s->rows->distance == INDEX_L2) keep += SPARE_ANSWERS;
-  TRY_NEW(kept, p.threads * most * keep, "search results");
+  if (p.threads > 1) TRY_NEW(heaps, (p.threads - 1) * most * k, "search results");
   for (size_t first = 0; first < count; first += most) {
-    pass_begin(&p, queries + first, count - first < most ? count - first : most, kept, keep);
+    pass_begin(&p, queries + first, count - first < most ? count - first : most, k, q->k, out + first * q->k, heaps);
     pass_run(&p);
-    for (size_t i = 0; i < p.count; i++) found[first + i] = pass_answer(&p, i, k, out + (first + i) * q->k);
+    for (size_t i = 0; i < p.count; i++) found[first + i] = nearest_finish(&p.workers[0].best[i]);
   }
   for (size_t t = 0; t < p.threads; t++) effort->distances += p.workers[t].distances;
 done:
   pass_deinit(&p);
-  mem_free(kept);
+  mem_free(heaps);
   return status;
 }
 

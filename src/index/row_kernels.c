@@ -122,13 +122,18 @@ void row_query_encode_row(row_query *q, row_storage storage, const void *row, si
   FLOAT_SCORE(storage##_l2, half, true)
 #define FLOAT_SCORE(name, half, l2)                                                                       \
   KERNEL_TARGET static float KERNEL(name)(const row_query *q, const void *row, size_t dim) {              \
-    float product = KERNEL(row_product)(q->code, row, dim, half, l2);                                     \
+    float product = KERNEL(row_product)(q->code, row, dim, half, l2, false);                              \
     return (l2) ? -product : product;                                                                     \
   }                                                                                                       \
   KERNEL_TARGET static void KERNEL(name##_four)(const row_query *q, const void *const row[4], size_t dim, \
                                                 float out[4]) {                                           \
     KERNEL(row_products)(q->code, row, dim, half, l2, out);                                               \
     for (int r = 0; (l2) && r < 4; r++) out[r] = -out[r];                                                 \
+  }
+#define STREAM_SCORE(name, l2)                                                                        \
+  KERNEL_TARGET static float KERNEL(name##_stream)(const row_query *q, const void *row, size_t dim) { \
+    float product = KERNEL(row_product)(q->code, row, dim, false, l2, true);                          \
+    return (l2) ? -product : product;                                                                 \
   }
 #define INT8_SCORES           \
   INT8_SCORE(int8_dot, false) \
@@ -144,9 +149,17 @@ void row_query_encode_row(row_query *q, row_storage storage, const void *row, si
     KERNEL_UNROLL for (int r = 0; r < 4; r++) out[r] =                                                    \
         int8_score(q, row[r], dim, product[r], KERNEL(int8_excess), l2);                                  \
   }
-#define SCORES(name, level)                                                                      \
-  {                                                                                              \
-    {name##_dot_##level, name##_dot_four_##level}, { name##_l2_##level, name##_l2_four_##level } \
+#define SCORES(name, level)                                              \
+  {                                                                      \
+    {name##_dot_##level, name##_dot_four_##level, name##_dot_##level}, { \
+      name##_l2_##level, name##_l2_four_##level, name##_l2_##level       \
+    }                                                                    \
+  }
+#define SCORES_STREAMED(name, level)                                            \
+  {                                                                             \
+    {name##_dot_##level, name##_dot_four_##level, name##_dot_stream_##level}, { \
+      name##_l2_##level, name##_l2_four_##level, name##_l2_stream_##level       \
+    }                                                                           \
   }
 
 /* excess: by how often the row's sum the product is too great. */
@@ -207,6 +220,8 @@ INT8_SCORES
 #include "math/lanes.h"
 #include "math/row_products.h"
 FLOAT_SCORES(f32, false)
+STREAM_SCORE(f32_dot, false)
+STREAM_SCORE(f32_l2, true)
 #undef KERNEL
 #undef KERNEL_TARGET
 #undef KERNEL_LANES
@@ -230,7 +245,7 @@ static const row_kernels table[ROW_LEVEL_COUNT][ROW_STORAGE_COUNT][2] = {
         {[ROW_F32] = SCORES(f32, baseline), [ROW_F16] = SCORES(f16, baseline), [ROW_INT8] = SCORES(int8, baseline)},
 #if defined(__x86_64__)
     [ROW_AVX2] = {[ROW_F32] = SCORES(f32, avx2), [ROW_F16] = SCORES(f16, avx2), [ROW_INT8] = SCORES(int8, avx2)},
-    [ROW_AVX512] = {[ROW_F32] = SCORES(f32, avx512)},
+    [ROW_AVX512] = {[ROW_F32] = SCORES_STREAMED(f32, avx512)},
     [ROW_VNNI] = {[ROW_INT8] = SCORES(int8, vnni)},
 #endif
 };

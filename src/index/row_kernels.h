@@ -28,10 +28,11 @@ void row_query_encode(row_query *q, row_storage storage, size_t dim, bool unit, 
 /* The same for the query that a stored row is; a row of floats is borrowed. q->vector has room for f16 rows. */
 void row_query_encode_row(row_query *q, row_storage storage, const void *row, size_t dim, void *code_space);
 
-/* A row has the very same score from both at one level. */
+/* A row has the very same score from each at one level. */
 typedef struct row_kernels {
   row_score one;
   row_score4 four;
+  row_score stream;
 } row_kernels;
 
 typedef enum row_level { ROW_BASELINE, ROW_AVX2, ROW_AVX512, ROW_VNNI, ROW_LEVEL_COUNT } row_level;

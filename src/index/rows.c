@@ -32,6 +32,7 @@ medley_status rows_init(rows *r, size_t dim, index_distance distance, row_storag
   const row_kernels *kernels = row_kernels_choose(storage, distance == INDEX_L2);
   r->score = kernels->one;
   r->score4 = kernels->four;
+  r->score_stream = kernels->stream;
   while (chunk_rows(r) < CHUNK_ROWS_MIN || chunk_bytes(r) < CHUNK_BYTES) r->chunk_shift++;
   r->chunk_max = (limit + chunk_rows(r) - 1) >> r->chunk_shift;
   r->chunk = mem_zalloc(r->chunk_max, sizeof *r->chunk);

@@ -52,6 +52,7 @@ typedef struct rows {
   row_storage storage;
   row_score score;
   row_score4 score4;
+  row_score score_stream;             /* one row of many that are read from memory side by side, one after the other */
   unsigned chunk_shift;               /* rows per chunk = 1 << chunk_shift, at least 64 */
   size_t chunk_max;                   /* entries in the tables of chunks */
   _Atomic(unsigned char *) *chunk;    /* [chunk_max] rows; NULL: not there yet */

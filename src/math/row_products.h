@@ -21,16 +21,22 @@ KERNEL_TARGET static inline VECTOR_INLINE KERNEL(lanes)
   return l2 ? KERNEL(lanes_multiply_add)(sum, gap, gap) : KERNEL(lanes_multiply_add)(sum, query, row);
 }
 
+/* stream: the row is one of many side by side, read once (lanes_stream). */
+KERNEL_TARGET static inline VECTOR_INLINE KERNEL(lanes)
+    KERNEL(row_load_one)(const void *row, size_t at, bool half, bool stream) {
+  return stream ? KERNEL(lanes_stream)((const float *)row + at) : KERNEL(row_load)(row, at, half);
+}
 KERNEL_TARGET static inline VECTOR_INLINE float KERNEL(row_product)(const float *query, const void *row, size_t dim,
-                                                                    bool half, bool l2) {
+                                                                    bool half, bool l2, bool stream) {
   KERNEL(lanes) even = {0}, odd = {0};
   size_t i = 0;
   for (; i + 2 * KERNEL_LANES <= dim; i += 2 * KERNEL_LANES) {
-    even = KERNEL(row_add)(even, LANES(query + i), KERNEL(row_load)(row, i, half), l2);
-    odd = KERNEL(row_add)(odd, LANES(query + i + KERNEL_LANES), KERNEL(row_load)(row, i + KERNEL_LANES, half), l2);
+    even = KERNEL(row_add)(even, LANES(query + i), KERNEL(row_load_one)(row, i, half, stream), l2);
+    odd = KERNEL(row_add)(odd, LANES(query + i + KERNEL_LANES),
+                          KERNEL(row_load_one)(row, i + KERNEL_LANES, half, stream), l2);
   }
   if (i + KERNEL_LANES <= dim) {
-    even = KERNEL(row_add)(even, LANES(query + i), KERNEL(row_load)(row, i, half), l2);
+    even = KERNEL(row_add)(even, LANES(query + i), KERNEL(row_load_one)(row, i, half, stream), l2);
     i += KERNEL_LANES;
   }
   if (i < dim) {

@@ -57,6 +57,10 @@ void vector_weighted_rows(const float *x, size_t dim, const uint32_t *row, const
   levels[vector_level_get()]->weighted_rows(x, dim, row, weight, count, y);
 }
 
+size_t vector_find(const float *x, size_t from, size_t count, float bar) {
+  return levels[vector_level_get()]->find(x, from, count, bar);
+}
+
 /* Squares of ordinary numbers fit in float32; those of 1e20 or 1e-25 do not, and go the slow way. */
 float vector_norm(const float *a, size_t dim) {
   float square = vector_dot(a, a, dim);

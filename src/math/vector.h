@@ -23,6 +23,9 @@ void vector_moments(const float *a, size_t dim, double *mean, double *deviation)
  */
 void vector_weighted_rows(const float *x, size_t dim, const uint32_t *row, const float *weight, size_t count, float *y);
 
+/* The first index >= from with x[index] >= bar, count when there is none; NaN is passed over. Made for few hits. */
+size_t vector_find(const float *x, size_t from, size_t count, float bar);
+
 /* The versions of the kernels above, for tests; NULL when this machine lacks the level (math/clones.h). */
 typedef struct vector_kernels {
   float (*dot)(const float *a, const float *b, size_t dim);
@@ -31,6 +34,7 @@ typedef struct vector_kernels {
   void (*add_scaled)(float *y, float alpha, const float *x, size_t dim);
   void (*scale)(float *x, float alpha, size_t dim);
   void (*weighted_rows)(const float *x, size_t dim, const uint32_t *row, const float *weight, size_t count, float *y);
+  size_t (*find)(const float *x, size_t from, size_t count, float bar);
 } vector_kernels;
 const vector_kernels *vector_kernels_at(int level);
 

@@ -93,6 +93,13 @@ KERNEL_TARGET static void KERNEL(weighted_rows)(const float *x, size_t dim, cons
   }
 }
 
+KERNEL_TARGET static size_t KERNEL(find)(const float *x, size_t from, size_t count, float bar) {
+  size_t i = from;
+  while (i + 4 * KERNEL_LANES <= count && !KERNEL(lanes_reach)(x + i, bar)) i += 4 * KERNEL_LANES;
+  while (i < count && !(x[i] >= bar)) i++;
+  return i;
+}
+
 static const vector_kernels KERNEL(kernels) = {
     .dot = KERNEL(dot),
     .squared_distance = KERNEL(squared_distance),
@@ -100,6 +107,7 @@ static const vector_kernels KERNEL(kernels) = {
     .add_scaled = KERNEL(add_scaled),
     .scale = KERNEL(scale),
     .weighted_rows = KERNEL(weighted_rows),
+    .find = KERNEL(find),
 };
 
 #undef KERNEL

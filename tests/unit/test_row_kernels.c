@@ -66,6 +66,7 @@ static void check_level(const sample *s, const row_kernels *k) {
   for (int i = 0; i < 4; i++) {
     assert_near(four[i], slow_score(s, i), 1e-6 * (double)s->dim + 1e-5);
     assert_true(k->one(&s->query, s->row[i], s->dim) == four[i]);
+    assert_true(k->stream(&s->query, s->row[i], s->dim) == four[i]);
   }
 }
 

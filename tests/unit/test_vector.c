@@ -60,6 +60,24 @@ static void test_weighted_rows(void **state) {
   for (int d = 0; d < 5; d++) assert_true(y[d] == 0);
 }
 
+static void test_find(void **state) {
+  (void)state;
+  float x[200];
+  for (int level = 0; level < VECTOR_LEVEL_COUNT; level++)
+    for (size_t at = 0; vector_kernels_at(level) && at < 200; at++) {
+      const vector_kernels *k = vector_kernels_at(level);
+      for (size_t i = 0; i < 200; i++) x[i] = i % 3 == 0 ? NAN : 1;
+      x[at] = 2;
+      assert_int_equal(k->find(x, 0, 200, 2), at);
+      assert_int_equal(k->find(x, at / 2, 200, 1.5f), at);
+      assert_int_equal(k->find(x, at + 1, 200, 1.5f), 200);
+      assert_int_equal(k->find(x, 0, at, 1.5f), at);
+      assert_int_equal(k->find(x, 0, 200, 3), 200);
+    }
+  assert_int_equal(vector_find(x, 0, 0, 0), 0);
+  assert_int_equal(vector_find(x, 0, 200, -INFINITY), 1);
+}
+
 static void test_norm(void **state) {
   (void)state;
   float huge[2] = {3e30f, 4e30f}, tiny[2] = {3e-30f, 4e-30f}, smallest[2] = {3e-42f, 4e-42f}, zero[3] = {0},
@@ -181,8 +199,8 @@ static void test_top_k(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_kernels), cmocka_unit_test(test_weighted_rows), cmocka_unit_test(test_norm),
-      cmocka_unit_test(test_half),    cmocka_unit_test(test_top_k),
+      cmocka_unit_test(test_kernels), cmocka_unit_test(test_weighted_rows), cmocka_unit_test(test_find),
+      cmocka_unit_test(test_norm),    cmocka_unit_test(test_half),          cmocka_unit_test(test_top_k),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
