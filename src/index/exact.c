@@ -3,13 +3,13 @@
  * It is the truth that approximate kinds are measured against, what they fall back to when few rows are allowed, and
  * the fastest choice up to some hundred thousand rows, because a scan is one sequential read.
  *
- * A pass walks all rows for up to PASS_QUERIES queries, a tile at a time; tiles are dealt to threads as they come free,
- * and each thread keeps its own best. Scores come from the row kernels. Where many queries meet a tile, a matrix
- * product goes before them as a sieve: only what it says may reach the best so far, give or take the most that its
- * rounding can be wrong by, is scored by the kernel. So a batch answers exactly what its queries would one by one, even
- * for L2 far from the origin, where products alone know distances to few digits (and where the sieve holds little back,
- * and all becomes as slow as the kernels). int8 rows do without: integer products are faster than floats after
- * decoding.
+ * A pass walks all rows for up to PASS_QUERIES queries, a tile at a time; parts of the slots are dealt to
+ * threads as they come free, and each thread keeps its own best. Scores come from the row kernels. Where many queries
+ * meet a tile, a matrix product goes before them as a sieve: only what it says may reach the best so far, give or take
+ * the most that its rounding can be wrong by, is scored by the kernel. So a batch answers exactly what its queries
+ * would one by one, even for L2 far from the origin, where products alone know distances to few digits (and where the
+ * sieve holds little back, and all becomes as slow as the kernels). int8 rows do without: integer products are faster
+ * than floats after decoding.
  *
  * There is nothing to build or keep: which rows are there is asked from the rows' own bits while the search runs.
  */
@@ -29,6 +29,9 @@
 #define SIEVE_QUERIES 32              /* so many queries and more are worth a matrix product */
 #define TILE_ROWS_MIN 64              /* a word of `alive` */
 #define TILE_ROWS_MAX 512
+#define TILE_ROOM(rows) ((rows) + TILE_ROWS_MIN - 1) /* a word begun is taken to its end */
+#define TILE_ROOM_MAX TILE_ROOM(TILE_ROWS_MAX)
+#define PART_SLOTS_MAX 65536
 #define TILE_SCORES ((size_t)64 << 10) /* queries * rows, which lie in the second cache until they are offered */
 #define BLOCK_BYTES ((size_t)16 << 10) /* of rows, which stay in the first cache while all queries meet them */
 /* Below so many multiplications the start of a thread team costs more than it saves (measured on two cores). */
@@ -36,16 +39,19 @@
 
 /* The rows of a stretch of slots that are to be compared. */
 typedef struct tile {
-  uint32_t slot[TILE_ROWS_MAX];
-  const void *row[TILE_ROWS_MAX];
-  size_t count, span; /* span: slots from the first to the last */
+  uint32_t slot[TILE_ROOM_MAX];
+  const void *row[TILE_ROOM_MAX];
+  size_t count;
 } tile;
+
+/* Slots from the first to the last. */
+static size_t tile_span(const tile *t) { return t->slot[t->count - 1] - t->slot[0] + 1; }
 
 /* A thread's own memory. */
 typedef struct worker {
   nearest *best; /* [queries of the pass] */
-  float *scores; /* [queries of the pass, tile_rows] */
-  float *rows;   /* [tile_rows, dim] decoded or packed, for the sieve */
+  float *scores; /* [queries of the pass, TILE_ROOM] */
+  float *rows;   /* [TILE_ROOM, dim] decoded or packed, for the sieve */
   size_t distances;
 } worker;
 
@@ -55,6 +61,7 @@ typedef struct pass {
   const index_allow *allow;
   uint32_t slots; /* as the search began */
   size_t tile_rows;
+  size_t part_slots; /* that a thread takes at a time */
   const row_query *queries;
   size_t count;
   float *matrix; /* [count, dim] the queries for the sieve, or NULL */
@@ -70,12 +77,16 @@ static uint64_t low_bits(size_t count) { return count < 64 ? ((uint64_t)1 << cou
 
 /* A bit for each of the 64 slots from `slot` on that may be answered. */
 static uint64_t slots_wanted(const pass *p, uint32_t slot) {
+  uint64_t wanted = low_bits(p->slots - slot);
+  if (p->allow != NULL) {
+    if (slot >= p->allow->slots) return 0;
+    wanted &= p->allow->words[slot >> 6] & low_bits(p->allow->slots - slot);
+    if (wanted == 0) return 0;
+  }
   const _Atomic uint64_t *alive =
       atomic_load_explicit(&p->rows->alive[slot >> p->rows->chunk_shift], memory_order_acquire);
   uint32_t in_chunk = slot & ((1u << p->rows->chunk_shift) - 1);
-  uint64_t wanted = atomic_load_explicit(&alive[in_chunk >> 6], memory_order_acquire) & low_bits(p->slots - slot);
-  if (p->allow == NULL) return wanted;
-  return slot < p->allow->slots ? wanted & p->allow->words[slot >> 6] & low_bits(p->allow->slots - slot) : 0;
+  return wanted & atomic_load_explicit(&alive[in_chunk >> 6], memory_order_acquire);
 }
 
 /* The wanted ones of the 64 slots from `first` on, whose rows lie in one chunk. */
@@ -96,10 +107,10 @@ static void tile_add(tile *t, const rows *r, uint32_t first, uint64_t wanted) {
   t->count = count;
 }
 
-static void tile_fill(tile *t, const pass *p, uint32_t first, uint32_t end) {
-  t->count = 0;
-  for (uint32_t slot = first; slot < end; slot += 64) tile_add(t, p->rows, slot, slots_wanted(p, slot));
-  t->span = t->count > 0 ? t->slot[t->count - 1] - t->slot[0] + 1 : 0;
+/* A tile is a stretch of slots where half of them and more are wanted, and gathers rows from far where fewer are. */
+static bool tile_is_full(const tile *t, size_t rows, uint32_t end) {
+  size_t walked = end - (t->slot[0] & ~63u);
+  return t->count >= rows || (walked >= rows && t->count > walked / 2);
 }
 
 /* ---- by the kernels ---- */
@@ -109,7 +120,7 @@ static void tile_fill(tile *t, const pass *p, uint32_t first, uint32_t end) {
 #define STREAM_BYTES_MIN 192
 
 static bool tile_is_stream(const tile *t, const rows *r) {
-  return r->stride_bytes >= STREAM_BYTES_MIN && t->count > t->span / 2;
+  return r->stride_bytes >= STREAM_BYTES_MIN && t->count > tile_span(t) / 2;
 }
 
 static void score_stream(const tile *t, const rows *r, const row_query *q, size_t first, size_t end, float *scores) {
@@ -138,9 +149,9 @@ static void tile_by_kernels(const tile *t, const pass *p, worker *w) {
     size_t end = first + block < t->count ? first + block : t->count;
     for (size_t q = 0; q < p->count; q++)
       (q == 0 && tile_is_stream(t, p->rows) ? score_stream : score_fours)(t, p->rows, &p->queries[q], first, end,
-                                                                          w->scores + q * p->tile_rows);
+                                                                          w->scores + q * TILE_ROOM(p->tile_rows));
   }
-  for (size_t q = 0; q < p->count; q++) offer(w->scores + q * p->tile_rows, t, &w->best[q]);
+  for (size_t q = 0; q < p->count; q++) offer(w->scores + q * TILE_ROOM(p->tile_rows), t, &w->best[q]);
 }
 
 /* ---- by a matrix product first ---- */
@@ -152,21 +163,29 @@ typedef struct sieve {
   const float *matrix; /* [count, stride] */
   size_t count, stride;
   bool in_place;
-  float square[TILE_ROWS_MAX]; /* |row|² / 2, for L2 */
+  float square[TILE_ROOM_MAX]; /* |row|² / 2, for L2 */
   float length;                /* of the longest row */
-  uint32_t gap[TILE_ROWS_MAX]; /* columns in between that are not wanted */
+  uint32_t gap[TILE_ROOM_MAX]; /* columns in between that are not wanted */
   size_t gaps;
 } sieve;
 
 /* Multiplying a few unwanted rows costs less than copying the wanted ones. */
-static void sieve_rows(sieve *x, const tile *t, const rows *r, float *packed) {
-  x->in_place = r->storage == ROW_F32 && t->count >= t->span - t->span / 4;
+static bool sieve_fits_in_place(const tile *t, const pass *p) {
+  const rows *r = p->rows;
+  bool one_chunk = t->slot[0] >> r->chunk_shift == t->slot[t->count - 1] >> r->chunk_shift;
+  size_t span = tile_span(t);
+  return r->storage == ROW_F32 && one_chunk && span <= TILE_ROOM(p->tile_rows) && t->count >= span - span / 4;
+}
+
+static void sieve_rows(sieve *x, const tile *t, const pass *p, float *packed) {
+  const rows *r = p->rows;
+  x->in_place = sieve_fits_in_place(t, p);
   x->matrix = x->in_place ? t->row[0] : packed;
-  x->count = x->in_place ? t->span : t->count;
+  x->count = x->in_place ? tile_span(t) : t->count;
   x->stride = x->in_place ? r->stride_bytes / sizeof(float) : r->dim;
   x->gaps = 0;
   for (size_t i = 0; i < t->count && !x->in_place; i++) row_decode(r->storage, t->row[i], r->dim, packed + i * r->dim);
-  for (size_t i = 1; i < t->count && x->in_place && t->count < t->span; i++)
+  for (size_t i = 1; i < t->count && x->gaps + t->count < x->count; i++)
     for (uint32_t slot = t->slot[i - 1] + 1; slot < t->slot[i]; slot++) x->gap[x->gaps++] = slot - t->slot[0];
 }
 
@@ -205,7 +224,7 @@ static void sieve_offer(const sieve *x, const tile *t, const pass *p, size_t q, 
 
 static void tile_by_product(const tile *t, const pass *p, worker *w) {
   sieve x;
-  sieve_rows(&x, t, p->rows, w->rows);
+  sieve_rows(&x, t, p, w->rows);
   sieve_lengths(&x, p->rows);
   if (!(x.length < SIEVE_LENGTH_MAX)) {
     tile_by_kernels(t, p, w);
@@ -222,25 +241,35 @@ static void tile_by_product(const tile *t, const pass *p, worker *w) {
 
 /* ---- a pass ---- */
 
-static void pass_tile(const pass *p, size_t part, worker *w) {
-  tile t;
-  size_t first = part * p->tile_rows, end = first + p->tile_rows;
-  tile_fill(&t, p, (uint32_t)first, end < p->slots ? (uint32_t)end : p->slots);
-  if (t.count == 0) return;
-  w->distances += t.count * p->count;
+static void pass_tile(const pass *p, tile *t, worker *w) {
+  if (t->count == 0) return;
+  w->distances += t->count * p->count;
   if (p->sieve)
-    tile_by_product(&t, p, w);
+    tile_by_product(t, p, w);
   else
-    tile_by_kernels(&t, p, w);
+    tile_by_kernels(t, p, w);
+  t->count = 0;
+}
+
+static void pass_part(const pass *p, size_t part, worker *w) {
+  tile t;
+  size_t first = part * p->part_slots, end = first + p->part_slots < p->slots ? first + p->part_slots : p->slots;
+  t.count = 0;
+  for (size_t slot = first; slot < end; slot += 64) {
+    uint64_t wanted = slots_wanted(p, (uint32_t)slot);
+    if (wanted == 0) continue;
+    tile_add(&t, p->rows, (uint32_t)slot, wanted);
+    if (tile_is_full(&t, p->tile_rows, (uint32_t)slot + 64)) pass_tile(p, &t, w);
+  }
+  pass_tile(p, &t, w);
 }
 
 /* Answers to best of worker 0. The order in which rows are met does not matter because ranking is total. */
 static void pass_run(const pass *p) {
-  size_t parts = (p->slots + p->tile_rows - 1) / p->tile_rows;
-#pragma omp parallel for schedule(dynamic, TILE_ROWS_MAX / (int)p->tile_rows) \
-    num_threads((int)p->threads) if (p->threads > 1)
+  size_t parts = (p->slots + p->part_slots - 1) / p->part_slots;
+#pragma omp parallel for schedule(dynamic) num_threads((int)p->threads) if (p->threads > 1)
   for (size_t part = 0; part < parts; part++)
-    pass_tile(p, part, &p->workers[p->threads > 1 ? omp_get_thread_num() : 0]);
+    pass_part(p, part, &p->workers[p->threads > 1 ? omp_get_thread_num() : 0]);
   for (size_t t = 1; t < p->threads; t++)
     for (size_t q = 0; q < p->count; q++)
       for (size_t i = 0; i < p->workers[t].best[q].count; i++)
@@ -261,14 +290,15 @@ static void pass_deinit(pass *p) {
 static medley_status worker_init(worker *w, const pass *p, size_t queries, medley_error *err) {
   medley_status status = MEDLEY_OK;
   TRY_NEW(w->best, queries, "search results");
-  TRY_NEW(w->scores, queries * p->tile_rows, "search scores");
-  if (p->matrix != NULL) TRY_NEW(w->rows, p->tile_rows * p->rows->dim, "search rows");
+  TRY_NEW(w->scores, queries * TILE_ROOM(p->tile_rows), "search scores");
+  if (p->matrix != NULL) TRY_NEW(w->rows, TILE_ROOM(p->tile_rows) * p->rows->dim, "search rows");
 done:
   return status;
 }
 
 static size_t threads_for(const pass *p, size_t queries) {
-  if (p->slots * p->rows->dim * queries < PARALLEL_WORK || omp_in_parallel()) return 1;
+  size_t rows = p->allow != NULL && p->allow->count < p->slots ? p->allow->count : p->slots;
+  if (rows * p->rows->dim * queries < PARALLEL_WORK || omp_in_parallel()) return 1;
   return (size_t)omp_get_max_threads();
 }
 
@@ -280,10 +310,19 @@ static size_t tile_rows_for(const rows *r, size_t queries) {
   return rows;
 }
 
+/* Slots that are likely to fill a tile, and some hundred at least. */
+static size_t part_slots_for(const pass *p) {
+  size_t slots = p->tile_rows < TILE_ROWS_MAX ? TILE_ROWS_MAX : p->tile_rows;
+  size_t allowed = p->allow != NULL ? p->allow->count : p->slots;
+  while (slots < PART_SLOTS_MAX && allowed < p->slots / (2 * slots / p->tile_rows)) slots *= 2;
+  return slots;
+}
+
 /* most: queries that a pass will have at most. */
 static medley_status pass_init(pass *p, const rows *r, const index_allow *allow, size_t most, medley_error *err) {
   medley_status status = MEDLEY_OK;
   *p = (pass){.rows = r, .allow = allow, .slots = rows_count(r), .tile_rows = tile_rows_for(r, most)};
+  p->part_slots = part_slots_for(p);
   p->threads = threads_for(p, most);
   if (most >= SIEVE_QUERIES && r->storage != ROW_INT8) {
     TRY_NEW(p->matrix, most * r->dim, "search queries");

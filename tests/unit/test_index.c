@@ -132,8 +132,9 @@ static void test_twin(void **state) {
   (void)state;
   static const struct {
     size_t count, dim, k, queries;
-  } table[] = {{0, 3, 5, 2},     {1, 1, 1, 1},      {7, 5, 10, 3},   {1500, 17, 20, 70}, {300, 9, 5, 300},
-               {2049, 64, 1, 5}, {5000, 32, 50, 3}, {100, 16, 0, 2}, {64, 100, 64, 64},  {130, 16500, 3, 65}};
+  } table[] = {{0, 3, 5, 2},     {1, 1, 1, 1},      {7, 5, 10, 3},     {1500, 17, 20, 40},
+               {150, 9, 5, 300}, {2049, 64, 1, 5},  {5000, 32, 50, 3}, {100, 16, 0, 2},
+               {20000, 4, 7, 2}, {64, 100, 64, 33}, {70, 16500, 3, 33}};
   rng r;
   rng_seed(&r, 7);
   for (size_t t = 0; t < sizeof table / sizeof *table; t++)
@@ -145,6 +146,8 @@ static void test_twin(void **state) {
         world_allow(&w, &r, 2);
         ask(&w, &w.allow, table[t].k);
         world_allow(&w, &r, 40);
+        ask(&w, &w.allow, table[t].k);
+        world_allow(&w, &r, 1000);
         ask(&w, &w.allow, table[t].k);
         world_deinit(&w);
       }
