@@ -31,10 +31,10 @@ typedef struct matrix {
 typedef struct bench {
   matrix base, query;
   const char *metric;
-  bool bytes; /* int8 rows, ranked again with full vectors */
-  medley_index *index;
-  size_t masks;       /* attributes named so far: "m1", "m2" … */
-  json_t *mask_names; /* path → filter */
+  bool bytes;                  /* int8 rows, ranked again with full vectors */
+  medley_index *index, *exact; /* exact: made when it is first asked for */
+  size_t masks;                /* attributes named so far: "m1", "m2" … */
+  json_t *mask_names;          /* path → filter */
 } bench;
 
 static void *must(void *block) {
@@ -86,12 +86,14 @@ static double anonymous_bytes(void) {
   return kib * 1024;
 }
 
-static medley_status index_build(const bench *b, size_t rows, size_t links, size_t breadth, medley_index **out,
+static medley_status index_build(const bench *b, const char *kind, size_t links, size_t breadth, medley_index **out,
                                  medley_error *err) {
   medley_status status = MEDLEY_OK;
+  size_t rows = b->base.rows;
   uint64_t *ids = must(mem_alloc(rows, sizeof *ids));
   for (size_t i = 0; i < rows; i++) ids[i] = i;
   medley_index_options o = {.dim = b->base.dim,
+                            .kind = kind,
                             .distance = strcmp(b->metric, "l2") == 0 ? "l2" : "cosine",
                             .storage = b->bytes ? "int8" : "f32",
                             .rerank = b->bytes ? "f32" : NULL,
@@ -114,6 +116,8 @@ static size_t number_of(const json_t *ask, const char *key, size_t fallback) {
 }
 
 static json_t *do_data(bench *b, const json_t *ask, medley_error *err) {
+  medley_index_close(b->exact);
+  b->exact = NULL;
   mem_free(b->base.values);
   mem_free(b->query.values);
   b->base = matrix_read(text_of(ask, "base"), number_of(ask, "rows", 0), err);
@@ -133,7 +137,7 @@ static json_t *do_build(bench *b, const json_t *ask, medley_error *err) {
   medley_index_close(b->index);
   b->index = NULL;
   double memory = anonymous_bytes(), start = clock_now_s(), cpu = cpu_s();
-  TRY(index_build(b, b->base.rows, number_of(ask, "m", 16), number_of(ask, "efc", 200), &b->index, err));
+  TRY(index_build(b, "hnsw", number_of(ask, "m", 16), number_of(ask, "efc", 200), &b->index, err));
   double seconds = clock_now_s() - start, cpu_seconds = cpu_s() - cpu, file_bytes = 0;
   memory = anonymous_bytes() - memory;
   if (save != NULL) {
@@ -203,16 +207,17 @@ typedef struct pass {
 
 static medley_status pass_run(const bench *b, const pass *p, medley_error *err) {
   medley_status status = MEDLEY_OK;
+  const medley_index *index = p->query.exact ? b->exact : b->index;
   size_t dim = b->base.dim, k = p->query.k;
   for (size_t i = 0; i < p->count; i += p->batch) {
     size_t count = p->count - i < p->batch ? p->count - i : p->batch;
     if (p->batch > 1) {
-      TRY(medley_index_search_batch(b->index, &p->query, b->query.values + i * dim, count, p->hits + i * k,
-                                    p->found + i, NULL, err));
+      TRY(medley_index_search_batch(index, &p->query, b->query.values + i * dim, count, p->hits + i * k, p->found + i,
+                                    NULL, err));
     } else {
       medley_index_query q = p->query;
       q.vector = b->query.values + i * dim;
-      TRY(medley_index_search(b->index, &q, p->hits + i * k, p->found + i, NULL, err));
+      TRY(medley_index_search(index, &q, p->hits + i * k, p->found + i, NULL, err));
     }
   }
 done:
@@ -241,6 +246,7 @@ static json_t *do_search(bench *b, const json_t *ask, bool exact, medley_error *
   p.hits = must(mem_alloc(p.count * k, sizeof *p.hits));
   p.found = must(mem_alloc(p.count, sizeof *p.found));
   omp_set_num_threads((int)threads);
+  if (exact && b->exact == NULL) TRY(index_build(b, "exact", 0, 0, &b->exact, err));
   p.batch = exact ? number_of(ask, "batch", 1) : threads > 1 ? p.count : 1;
   if (text_of(ask, "mask") != NULL) {
     TRY(mask_name(b, text_of(ask, "mask"), filter, err));
@@ -286,6 +292,7 @@ static int worker(const char *name) {
   }
   free(line);
   medley_index_close(b.index);
+  medley_index_close(b.exact);
   mem_free(b.base.values);
   mem_free(b.query.values);
   json_decref(b.mask_names);
@@ -316,7 +323,7 @@ static medley_status look(bench *b, medley_error *err) {
   static const size_t breadths[] = {16, 32, 64, 128, 256};
   size_t queries = b->query.rows < 500 ? b->query.rows : 500;
   double start = clock_now_s();
-  TRY(index_build(b, b->base.rows, 0, 0, &b->index, err));
+  TRY(index_build(b, "hnsw", 0, 0, &b->index, err));
   double built = clock_now_s() - start;
   medley_index_info info;
   medley_index_get_info(b->index, &info);
@@ -433,7 +440,7 @@ static medley_status mix_bench(bench *b, double seconds, medley_error *err) {
   uint64_t *ids = must(mem_alloc(b->base.rows, sizeof *ids));
   float *left = must(mem_alloc(b->base.rows * b->base.dim, sizeof *left));
   mix_gone = must(mem_zalloc(b->base.rows, 1));
-  TRY(index_build(b, b->base.rows, 0, 0, &b->index, err));
+  TRY(index_build(b, "hnsw", 0, 0, &b->index, err));
   TRY(medley_index_measure(b->index, b->query.values, queries, K, 0, &before, err));
   omp_set_num_threads(1);
   printf("| | searches/s | changes/s | p50 ms | p99 ms | p99.9 ms | worst ms |\n|---|---|---|---|---|---|---|\n");

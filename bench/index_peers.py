@@ -17,7 +17,8 @@ What is measured (--measures, all of them when nothing is said):
           target are timed, and queries/s read off between them (log q/s over log of what is missing to 1)
   filter  recall and queries/s where 10 %, 1 %, 0.1 % and 0.01 % of the rows may be answered, drawn at random and as the
           rows nearest to one row ("near": the queries are elsewhere, so what passes lies off every path)
-  exact   queries/s looking at everything, one query and 256 at a time; `roof` is the bare matrix product of BLAS
+  exact   queries/s looking at everything, one query and 256 at a time; `roof` is what
+          memory gives (one query: the rows are read, no more) and BLAS (256: the bare matrix product)
 
 How: each peer is a process of its own that holds its index and waits (index_worker.py has the protocol, which
 bench_index --worker speaks too). Timings go round: one peer after the other, --reps rounds, beginning with another one
@@ -512,7 +513,7 @@ def print_tables(lines):
     rows_of(lines, 'filter', 'Filtered: queries/s, recall@10 behind it',
             lambda line: f'{line["kind"]} {line["selectivity"]:.2%} ({line["passing"]}), ef {line["ef"]}',
             lambda line: f'{line["median"]:,.0f} @ {line["recall"]:.3f}')
-    rows_of(lines, 'exact', 'Exact: queries/s, share of the bare matrix product',
+    rows_of(lines, 'exact', 'Exact: queries/s, share of the roof',
             lambda line: f'batch {line["batch"]}, threads {line["threads"]}',
             lambda line: figure(line) + (f', {line["of_roof"]:.2f}' if line['of_roof'] else ''))
 
