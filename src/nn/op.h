@@ -27,6 +27,10 @@
   X(softmax) X(log_softmax) \
   /* op_norm.c */ \
   X(layer_norm) X(rms_norm) X(group_norm) X(batch_norm) X(unit) \
+  /* op_conv.c */ \
+  X(conv) \
+  /* op_pool.c */ \
+  X(max_pool) X(average_pool) \
   /* op_dropout.c */ \
   X(dropout) \
   /* op_gather.c */ \
@@ -118,6 +122,38 @@ typedef struct batch_norm_options {
 tensor *op_batch_norm(tape *t, tensor *x, const batch_norm_options *options);
 /* Each row [..., width] divided by its length (at least 1e-12). */
 tensor *op_unit(tape *t, tensor *x);
+
+/* ---- convolution (op_conv.c) and pooling (op_pool.c) ---- */
+typedef enum window_padding {
+  PADDING_EXPLICIT, /* `pad` zeros at both ends */
+  PADDING_SAME,     /* PyTorch's "same": as many outputs as inputs, the odd zero behind; goes with a stride of 1 */
+  PADDING_SAME_TF   /* TensorFlow's "same": ceil(inputs / stride) outputs, the odd zero behind */
+} window_padding;
+/* [0] is the height, or the only dimension; [1] the width. 0 means 1 (pad: none). */
+typedef struct conv_options {
+  size_t stride[2], dilation[2], pad[2];
+  window_padding padding;
+  size_t groups; /* of channels, each convolved by itself; as many as channels: depthwise */
+} conv_options;
+/* x [n, channels, length], weight [outs, channels / groups, kernel], bias [outs] or NULL → [n, outs, outputs]. options
+ * NULL: all zero. */
+tensor *op_conv1d(tape *t, tensor *x, tensor *weight, tensor *bias, const conv_options *options);
+/* x [n, channels, height, width], weight [outs, channels / groups, high, wide] → [n, outs, ...]. */
+tensor *op_conv2d(tape *t, tensor *x, tensor *weight, tensor *bias, const conv_options *options);
+
+typedef struct pool_options {
+  size_t kernel[2], stride[2], pad[2]; /* stride 0: the kernel; pad: at most half of the kernel */
+  window_padding padding;
+  bool count_padding; /* the mean: zeros of the padding count (PyTorch does so unless told, TensorFlow never) */
+} pool_options;
+/* x [n, channels, length] or [n, channels, height, width]; what is padded is never the greatest. */
+tensor *op_max_pool1d(tape *t, tensor *x, const pool_options *options);
+tensor *op_max_pool2d(tape *t, tensor *x, const pool_options *options);
+tensor *op_average_pool1d(tape *t, tensor *x, const pool_options *options);
+tensor *op_average_pool2d(tape *t, tensor *x, const pool_options *options);
+/* x [n, channels, ...] → [n, channels] */
+tensor *op_global_max_pool(tape *t, tensor *x);
+tensor *op_global_average_pool(tape *t, tensor *x);
 
 /* ---- dropout (op_dropout.c): x itself outside of training ---- */
 /* A share p of the elements becomes 0, the rest is divided by 1 - p. */

@@ -72,6 +72,29 @@ static tensor *build_batch_norm_as(tape *t, tensor **x, bool frozen) {
 }
 BUILD(batch_norm, build_batch_norm_as(t, x, false))
 BUILD(batch_norm_frozen, build_batch_norm_as(t, x, true))
+
+#define CONV(...) (&(conv_options){__VA_ARGS__})
+BUILD(conv1d, op_conv1d(t, x[0], x[1], x[2], NULL))
+BUILD(conv1d_same, op_conv1d(t, x[0], x[1], NULL, CONV(.padding = PADDING_SAME, .dilation = {2})))
+BUILD(conv1d_strided, op_conv1d(t, x[0], x[1], x[2], CONV(.stride = {2}, .pad = {1})))
+BUILD(conv2d, op_conv2d(t, x[0], x[1], x[2], NULL))
+BUILD(conv2d_padded,
+      op_conv2d(t, x[0], x[1], x[2], CONV(.stride = {2, 1}, .dilation = {1, 2}, .pad = {1, 2}, .groups = 2)))
+BUILD(conv2d_same_tf, op_conv2d(t, x[0], x[1], NULL, CONV(.stride = {2, 3}, .padding = PADDING_SAME_TF)))
+BUILD(conv2d_one, op_conv2d(t, x[0], x[1], x[2], NULL))
+BUILD(conv2d_depthwise, op_conv2d(t, x[0], x[1], x[2], CONV(.padding = PADDING_SAME, .groups = x[0]->shape[1])))
+BUILD(conv2d_depthwise_strided,
+      op_conv2d(t, x[0], x[1], x[2], CONV(.stride = {2, 2}, .padding = PADDING_SAME_TF, .groups = x[0]->shape[1])))
+#define POOL(...) (&(pool_options){__VA_ARGS__})
+BUILD(max_pool1d, op_max_pool1d(t, x[0], POOL(.kernel = {3}, .stride = {2}, .pad = {1})))
+BUILD(max_pool2d, op_max_pool2d(t, x[0], POOL(.kernel = {2, 3}, .stride = {1, 2}, .pad = {1, 0})))
+BUILD(max_pool_all, op_global_max_pool(t, x[0]))
+BUILD(average_pool1d, op_average_pool1d(t, x[0], POOL(.kernel = {2})))
+BUILD(average_pool2d,
+      op_average_pool2d(t, x[0], POOL(.kernel = {3, 2}, .stride = {2, 1}, .pad = {1, 1}, .count_padding = true)))
+BUILD(average_pool_same,
+      op_average_pool2d(t, x[0], POOL(.kernel = {3, 3}, .stride = {2, 2}, .padding = PADDING_SAME_TF)))
+BUILD(average_pool_all, op_global_average_pool(t, x[0]))
 BUILD(dropout, op_dropout(t, x[0], 0.4))
 BUILD(dropout_none, op_dropout(t, x[0], 0))
 
@@ -192,6 +215,22 @@ const nn_row nn_rows[] = {
     {"batch_norm/rows", {"6b", "b", "b"}, build_batch_norm},
     {"batch_norm/frozen", {"abc", "b", "b"}, build_batch_norm_frozen},
     {"unit", {"ab5"}, build_unit},
+    {"conv/1d", {"ab7", "cb3", "c"}, build_conv1d},
+    {"conv/1d_same", {"ab8", "cb4"}, build_conv1d_same},
+    {"conv/1d_strided", {"ab8", "cb3", "c"}, build_conv1d_strided},
+    {"conv", {"ab56", "cb32", "c"}, build_conv2d},
+    {"conv/padded", {"a456", "6232", "6"}, build_conv2d_padded},
+    {"conv/same_tf", {"ab67", "cb33"}, build_conv2d_same_tf},
+    {"conv/one", {"abcd", "eb11", "e"}, build_conv2d_one},
+    {"conv/depthwise", {"ab54", "b133", "b"}, build_conv2d_depthwise},
+    {"conv/depthwise_strided", {"a256", "4133", "4"}, build_conv2d_depthwise_strided},
+    {"max_pool/1d", {"ab8"}, build_max_pool1d},
+    {"max_pool", {"ab56"}, build_max_pool2d},
+    {"max_pool/all", {"abcd"}, build_max_pool_all},
+    {"average_pool/1d", {"ab7"}, build_average_pool1d},
+    {"average_pool", {"ab56"}, build_average_pool2d},
+    {"average_pool/same", {"ab67"}, build_average_pool_same},
+    {"average_pool/all", {"abcd"}, build_average_pool_all},
     {"dropout", {"abcd"}, build_dropout, .training_only = true},
     {"dropout/none", {"ab"}, build_dropout_none},
 

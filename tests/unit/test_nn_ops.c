@@ -309,6 +309,35 @@ static void test_refusals(void **state) {
                         &(batch_norm_options){.running_mean = tape_input(t, 1, &three, big),
                                               .running_variance = tape_input(t, 1, &three, big)}),
           "batch_norm: input is [32, 384], the running mean is [3], which must be [384]");
+#define PICTURE(x) op_reshape(t, x, 4, (size_t[]){2, 4, 32, 48})
+#define KERNEL(...) tape_input(t, 4, (size_t[]){__VA_ARGS__}, big)
+#define CONV(...) (&(conv_options){__VA_ARGS__})
+#define POOL(...) (&(pool_options){__VA_ARGS__})
+  REFUSED(op_conv2d(t, a, KERNEL(4, 4, 3, 3), NULL, NULL),
+          "conv2d: input is [32, 384], weight is [4, 4, 3, 3]: both have 4 dim");
+  REFUSED(op_conv1d(t, a, KERNEL(4, 4, 3, 3), NULL, NULL), "both have 3 dimensions, [n, channels, length]");
+  REFUSED(op_conv2d(t, PICTURE(a), KERNEL(4, 3, 3, 3), NULL, NULL),
+          "conv2d: input is [2, 4, 32, 48], weight is [4, 3, 3, 3]: 4 channels in 1 groups are 4 each, not 3");
+  REFUSED(op_conv2d(t, PICTURE(a), KERNEL(5, 2, 3, 3), NULL, CONV(.groups = 2)),
+          "its 5 outputs are not divided by 2 groups");
+  REFUSED(op_conv2d(t, PICTURE(a), KERNEL(4, 4, 3, 3), a, NULL), "bias is [32, 384], which must be [4]");
+  REFUSED(op_conv2d(t, PICTURE(a), KERNEL(0, 4, 3, 3), NULL, NULL), "nothing to do");
+  REFUSED(op_conv2d(t, PICTURE(a), KERNEL(4, 4, 33, 3), NULL, NULL),
+          "conv2d: the window spans 33, the height of the input is 32 with padding");
+  REFUSED(op_conv2d(t, PICTURE(a), KERNEL(4, 4, 3, 3), NULL, CONV(.dilation = {1, 24})),
+          "conv2d: the window spans 49, the width of the input is 48 with padding");
+  REFUSED(op_conv2d(t, PICTURE(a), KERNEL(4, 4, 3, 3), NULL, CONV(.stride = {2}, .padding = PADDING_SAME)),
+          "\"same\" padding goes with a stride of 1, not 2");
+  REFUSED(op_conv2d(t, PICTURE(a), KERNEL(4, 4, 3, 3), NULL, CONV(.pad = {2}, .padding = PADDING_SAME_TF)),
+          "padding by 2 and \"same\" padding exclude each other");
+  REFUSED(op_conv2d(t, PICTURE(a), KERNEL(4, 4, 3, 3), NULL, CONV(.stride = {SIZE_MAX})),
+          "cannot move along a height of 32");
+  REFUSED(op_max_pool2d(t, PICTURE(a), POOL(.pad = {1})), "max_pool2d: a window of 0");
+  REFUSED(op_max_pool2d(t, PICTURE(a), POOL(.kernel = {2, 3}, .pad = {1, 2})),
+          "max_pool2d: padding by 2 is more than half of the window's width of 3");
+  REFUSED(op_average_pool1d(t, PICTURE(a), POOL(.kernel = {2})),
+          "average_pool1d: input is [2, 4, 32, 48], which must be");
+  REFUSED(op_global_average_pool(t, a), "global_average_pool: input is [32, 384], which must be [n, channels, ...]");
   REFUSED(op_dropout(t, a, 1), "a share of 1 cannot fall");
   REFUSED(op_embedding(t, a, tape_indices(t, 1, &three, (int32_t[]){1, 0, 32})),
           "embedding: index 32 at 2 is not below 32");
