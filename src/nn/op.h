@@ -33,6 +33,8 @@
   X(max_pool) X(average_pool) \
   /* op_dropout.c */ \
   X(dropout) \
+  /* op_attention.c, op_rotary.c */ \
+  X(attention) X(rotary) \
   /* op_gather.c */ \
   X(embedding) X(embedding_bag) X(scatter) X(pick) \
   /* op_sparse.c */ \
@@ -154,6 +156,33 @@ tensor *op_average_pool2d(tape *t, tensor *x, const pool_options *options);
 /* x [n, channels, ...] → [n, channels] */
 tensor *op_global_max_pool(tape *t, tensor *x);
 tensor *op_global_average_pool(tape *t, tensor *x);
+
+/* ---- attention (op_attention.c), memory linear in length ---- */
+typedef struct attention_options {
+  tensor *mask;    /* added to the scores: [queries, keys], [heads, queries, keys] or [samples, heads, queries, keys],
+                      1 where it is repeated; -INFINITY hides. A constant. NULL: none */
+  tensor *lengths; /* [samples] indices: keys of each sample, those behind are padding. NULL: all */
+  tensor *starts;  /* packed samples: [samples + 1] first row of each, then the number of rows. NULL: not packed */
+  tensor *key_starts; /* of k and v, where they differ from q's */
+  double scale;       /* of the scores; 0: 1 / sqrt(dim) */
+  bool causal;        /* query i of m sees no key behind keys - m + i: both end at the same place */
+} attention_options;
+/* q [samples, queries, heads, dim], k [samples, keys, shared, dim], v [samples, keys, shared, value dim] →
+ * [samples, queries, heads, value dim]: softmax(q kᵀ scale + mask) v for each head. `heads` is a multiple of `shared`:
+ * query head h looks at head h / (heads / shared) of k and v (grouped queries, Ainslie et al. 2023). Packed: all
+ * without the first dimension, samples one behind the other. A query that sees nothing gets zeros. options NULL: all
+ * zero. */
+tensor *op_attention(tape *t, tensor *q, tensor *k, tensor *v, const attention_options *options);
+
+typedef struct rotary_options {
+  double base;               /* 0: 10000 */
+  size_t dims;               /* the first so many numbers of a head are turned; 0: all */
+  bool interleaved;          /* pairs are neighbours (GPT-J) rather than a half apart (Llama, NeoX) */
+  const double *frequencies; /* [dims / 2] instead of base^(-2i / dims); must stay until tape_backward is through */
+} rotary_options;
+/* x [..., length, heads, dim] turned pair by pair by position * frequency; positions [..., length] indices, NULL: 0, 1,
+ * ... along the length (Su et al. 2021). */
+tensor *op_rotary(tape *t, tensor *x, tensor *positions, const rotary_options *options);
 
 /* ---- dropout (op_dropout.c): x itself outside of training ---- */
 /* A share p of the elements becomes 0, the rest is divided by 1 - p. */

@@ -51,6 +51,11 @@ static inline int32_t real_to_bits(float value) {
   return bits;
 }
 
+/* Exponents that are none come of NaN, whose power is multiplied by a NaN: shifted as unsigned, they are harmless. */
+static inline float real_power_of_two(int32_t exponent) {
+  return real_from_bits((int32_t)((uint32_t)(exponent + 127) << 23));
+}
+
 /* e^x = 2^n e^r with |r| <= ln 2 / 2. Adding and taking away 1.5 * 2^23 rounds
  * to the nearest whole number without the instruction that the baseline lacks.
  * 2^n in two halves reaches the subnormal and the last octave. */
@@ -67,7 +72,7 @@ static inline float real_exp(float x) {
   p = p * r + 5.0000001201e-1f;
   p = p * r * r + r + 1;
   int32_t whole = (int32_t)n, half = whole >> 1;
-  return p * real_from_bits((half + 127) << 23) * real_from_bits((whole - half + 127) << 23);
+  return p * real_power_of_two(half) * real_power_of_two(whole - half);
 }
 
 /* x = m 2^e with m in [sqrt(1/2), sqrt(2)). Subnormal numbers are taken for the

@@ -119,7 +119,36 @@ def gates(count, inputs, hidden, *more):
     return [(count * hidden, inputs), (count * hidden, hidden), (count * hidden,), (count * hidden,), *more]
 
 
+def attention(q, k, v, mask=None, causal=False, scale=None):
+    """Heads in dimension 2; both ends of a causal mask at the same place."""
+    q, k, v = (x.transpose(1, 2) for x in (q, k, v))
+    if causal:
+        mask = torch.ones(q.shape[2], k.shape[2]).tril(k.shape[2] - q.shape[2]).bool()
+    y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=scale, enable_gqa=q.shape[1] != k.shape[1])
+    return y.transpose(1, 2)
+
+
+def attention_lengths(q, k, v, lengths):
+    return torch.stack([attention(q[i:i + 1], k[i:i + 1, :n], v[i:i + 1, :n])[0] if n else torch.zeros_like(q[i]) for i, n in enumerate(lengths)])
+
+
+def attention_packed(q, k, v):
+    starts, keys = [0, 2, 2, 5], [0, 1, 2, 7]
+    return torch.cat([attention(q[None, starts[i]:starts[i + 1]], k[None, keys[i]:keys[i + 1]], v[None, keys[i]:keys[i + 1]])[0] for i in range(3)])
+
+
+def rotary(x, positions, base, dims, interleaved):
+    """Pairs as complex numbers, turned."""
+    angle = positions[..., None].double() * base ** (-2 * torch.arange(dims // 2).double() / dims)
+    turn = torch.polar(torch.ones_like(angle), angle).unsqueeze(-2)
+    head, rest = x[..., :dims], x[..., dims:]
+    pairs = head.unflatten(-1, (-1, 2)) if interleaved else torch.stack(head.chunk(2, -1), -1)
+    turned = torch.view_as_real(torch.view_as_complex(pairs.contiguous()) * turn)
+    return torch.cat([turned.flatten(-2) if interleaved else torch.cat(turned.unbind(-1), -1), rest], -1)
+
+
 A = (3, 4, 5)
+QKV = [(2, 9, 3, 8), (2, 11, 3, 8), (2, 11, 3, 8)]
 CASES = {
     'add': case([A, A], torch.add),
     'add/bias': case([A, (5,)], torch.add),
@@ -202,6 +231,15 @@ CASES = {
     'average_pool': case([(2, 3, 9, 20)], lambda x: F.avg_pool2d(x, (3, 2), (2, 1), (1, 1))),
     'average_pool/same': case([(2, 3, 9, 19)], lambda x: F.avg_pool2d(x, 3, 2, 1, count_include_pad=False)),
     'average_pool/all': case([(2, 3, 9, 20)], lambda x: x.mean((2, 3))),
+    'attention': case([(2, 9, 3, 8), (2, 11, 3, 8), (2, 11, 3, 5)], attention),
+    'attention/causal': case(QKV, lambda q, k, v: attention(q, k, v, causal=True)),
+    'attention/groups': case([(2, 9, 4, 8), (2, 11, 2, 8), (2, 11, 2, 8)], attention),
+    'attention/mask': case(QKV + [(3, 1, 11)], lambda q, k, v, mask: attention(q, k, v, mask.detach(), scale=0.25)),
+    'attention/lengths': case([(3, 9, 3, 8), (3, 11, 3, 8), (3, 11, 3, 8), torch.tensor([4, 0, 11], dtype=torch.int32)], attention_lengths),
+    'attention/packed': case([(5, 2, 8), (7, 2, 8), (7, 2, 8)], attention_packed),
+    'attention/slices': case([(2, 9, 3, 4, 6)], lambda x: attention(*x.unbind(2), causal=True)),
+    'rotary': case([(2, 9, 3, 8)], lambda x: rotary(x, torch.arange(9).expand(2, 9), 10000.0, 8, False)),
+    'rotary/positions': case([(2, 9, 3, 8), index(500, 2, 9)], lambda x, at: rotary(x, at, 100.0, 4, True)),
     'dropout/none': case([(3, 4)], lambda x: F.dropout(x, 0.0)),
     'embedding': case([(7, 5), index(7, 3, 4, negative=True)], embedding),
     'embedding/blocks': case([(7, 2, 3), index(7, 9)], embedding),

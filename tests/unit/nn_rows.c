@@ -95,6 +95,28 @@ BUILD(average_pool2d,
 BUILD(average_pool_same,
       op_average_pool2d(t, x[0], POOL(.kernel = {3, 3}, .stride = {2, 2}, .padding = PADDING_SAME_TF)))
 BUILD(average_pool_all, op_global_average_pool(t, x[0]))
+BUILD(attention, op_attention(t, x[0], x[1], x[2], NULL))
+BUILD(attention_causal, op_attention(t, x[0], x[1], x[2], &(attention_options){.causal = true}))
+BUILD(attention_mask, op_attention(t, x[0], x[1], x[2], &(attention_options){.mask = x[3], .scale = 0.25}))
+BUILD(attention_lengths, op_attention(t, x[0], x[1], x[2], &(attention_options){.lengths = x[3]}))
+static const int32_t packed_starts[] = {0, 2, 2, 5}, packed_keys[] = {0, 1, 2, 7};
+#define PACKED(data) tape_indices(t, 1, (const size_t[]){4}, data)
+BUILD(attention_packed,
+      op_attention(t, x[0], x[1], x[2],
+                   &(attention_options){.starts = PACKED(packed_starts), .key_starts = PACKED(packed_keys)}))
+/* q, k and v side by side, as one product makes them. */
+static tensor *build_attention_slices(tape *t, tensor **x) {
+  tensor *part[3];
+  for (size_t i = 0; i < 3; i++) {
+    tensor *slice = op_slice(t, x[0], 2, i, 1);
+    part[i] =
+        slice ? op_reshape(t, slice, 4, (size_t[]){slice->shape[0], slice->shape[1], slice->shape[3], slice->shape[4]})
+              : NULL;
+  }
+  return op_attention(t, part[0], part[1], part[2], &(attention_options){.causal = true});
+}
+BUILD(rotary, op_rotary(t, x[0], NULL, NULL))
+BUILD(rotary_positions, op_rotary(t, x[0], x[1], &(rotary_options){.interleaved = true, .base = 100, .dims = 4}))
 BUILD(dropout, op_dropout(t, x[0], 0.4))
 BUILD(dropout_none, op_dropout(t, x[0], 0))
 
@@ -231,6 +253,15 @@ const nn_row nn_rows[] = {
     {"average_pool", {"ab56"}, build_average_pool2d},
     {"average_pool/same", {"ab67"}, build_average_pool_same},
     {"average_pool/all", {"abcd"}, build_average_pool_all},
+    {"attention", {"abcd", "aecd", "aecf"}, build_attention},
+    {"attention/causal", {"abcd", "aecd", "aecd"}, build_attention_causal},
+    {"attention/groups", {"ab4d", "ae2d", "ae2d"}, build_attention},
+    {"attention/mask", {"abcd", "aecd", "aecd", "=c1e"}, build_attention_mask},
+    {"attention/lengths", {"abcd", "aecd", "aecd", "#e:a"}, build_attention_lengths},
+    {"attention/packed", {"5cd", "7cd", "7cd"}, build_attention_packed},
+    {"attention/slices", {"ab3cd"}, build_attention_slices},
+    {"rotary", {"abc6"}, build_rotary},
+    {"rotary/positions", {"abc6", "#9:ab"}, build_rotary_positions},
     {"dropout", {"abcd"}, build_dropout, .training_only = true},
     {"dropout/none", {"ab"}, build_dropout_none},
 
