@@ -23,20 +23,24 @@ typedef struct scatter {
   const real *from;       /* [.., dim] */
   real *to;               /* [.., dim] */
   const uint32_t *slot;   /* to's row of index k is slot[k] - 1; NULL: k */
+  size_t written;         /* of a table's touched rows: those from here on hold nothing yet, the first to come is set */
 } scatter;
 
 static void scatter_range(void *context, size_t from, size_t to) {
   const scatter *s = context;
+  size_t written = s->slot ? s->written : SIZE_MAX; /* touched rows are numbered in order of first touch */
   for (size_t i = 0; i < s->count; i++) {
     if (s->index[i] < 0) continue;
     size_t place = s->slot ? s->slot[s->index[i]] - 1 : (size_t)s->index[i];
+    bool first = place == written;
+    written += first;
     if (place < from || place >= to) continue;
     const real *row = s->from + (s->source ? s->source[i] : i) * s->dim;
-    row_add_scaled(s->to + place * s->dim, s->weight ? s->weight[i] : 1, row, s->dim);
+    (first ? row_set_scaled : row_add_scaled)(s->to + place * s->dim, s->weight ? s->weight[i] : 1, row, s->dim);
   }
 }
 
-/* Places for the numbers that have none yet; their sums begin at 0. */
+/* Places for the numbers that have none yet. */
 static bool rows_touch(tape *t, tensor_rows *rows, const scatter *s) {
   for (size_t i = 0; i < s->count; i++) {
     if (s->index[i] < 0 || rows->slot[s->index[i]] != 0) continue;
@@ -49,7 +53,6 @@ static bool rows_touch(tape *t, tensor_rows *rows, const scatter *s) {
       op_fail_memory(t, "the gradient of a table");
       return false;
     }
-    memset(rows->value + rows->count * s->dim, 0, s->dim * sizeof(real));
     rows->row[rows->count++] = (uint32_t)s->index[i];
     rows->slot[s->index[i]] = (uint32_t)rows->count;
   }
@@ -61,6 +64,7 @@ static void scatter_gradient(tape *t, tensor *x, scatter *s) {
   if (!x->needs_gradient) return;
   size_t places = x->shape[0];
   if (x->rows != NULL) {
+    s->written = x->rows->count;
     if (!rows_touch(t, x->rows, s)) return;
     s->to = x->rows->value, s->slot = x->rows->slot;
     places = x->rows->count;
@@ -100,11 +104,14 @@ typedef struct gather_pass {
 
 static void embedding_range(void *context, size_t from, size_t to) {
   const gather_pass *p = context;
-  for (size_t i = from; i < to; i++)
+  for (size_t i = from; i < to; i++) {
+    if (i + ROWS_AHEAD < to && p->index[i + ROWS_AHEAD] >= 0)
+      row_prefetch(p->x + (size_t)p->index[i + ROWS_AHEAD] * p->dim, p->dim);
     if (p->index[i] < 0)
       memset(p->y + i * p->dim, 0, p->dim * sizeof(real));
     else
       memcpy(p->y + i * p->dim, p->x + (size_t)p->index[i] * p->dim, p->dim * sizeof(real));
+  }
 }
 
 static size_t row_size(const tensor *x) { return x->shape[0] ? x->count / x->shape[0] : 0; }
@@ -156,11 +163,15 @@ typedef struct bag_pass {
 
 static void bag_range(void *context, size_t from, size_t to) {
   const bag_pass *p = context;
+  int32_t last = p->start[to];
   for (size_t b = from; b < to; b++) {
     real *y = p->y + b * p->dim;
     memset(y, 0, p->dim * sizeof(real));
-    for (int32_t i = p->start[b]; i < p->start[b + 1]; i++)
+    for (int32_t i = p->start[b]; i < p->start[b + 1]; i++) {
+      if (i + ROWS_AHEAD < last && p->index[i + ROWS_AHEAD] >= 0)
+        row_prefetch(p->x + (size_t)p->index[i + ROWS_AHEAD] * p->dim, p->dim);
       if (p->index[i] >= 0) row_add_scaled(y, p->weight[i], p->x + (size_t)p->index[i] * p->dim, p->dim);
+    }
   }
 }
 

@@ -56,14 +56,14 @@ UPDATE(adam, {
   g += s.decay * x;
   first[i] = s.beta1 * first[i] + (1 - s.beta1) * g;
   second[i] = s.beta2 * second[i] + (1 - s.beta2) * g * g;
-  x -= s.rate / s.correction1 * first[i] / (real_sqrt(second[i]) / s.correction2 + s.epsilon);
+  x -= s.rate / s.correction1 * first[i] / (real_sqrt(second[i]) * (1 / s.correction2) + s.epsilon);
 })
 
 UPDATE(adamw, {
   x -= s.rate * s.decay * x;
   first[i] = s.beta1 * first[i] + (1 - s.beta1) * g;
   second[i] = s.beta2 * second[i] + (1 - s.beta2) * g * g;
-  x -= s.rate / s.correction1 * first[i] / (real_sqrt(second[i]) / s.correction2 + s.epsilon);
+  x -= s.rate / s.correction1 * first[i] / (real_sqrt(second[i]) * (1 / s.correction2) + s.epsilon);
 })
 
 const optimiser_kind optimiser_kinds[] = {
@@ -114,6 +114,10 @@ static medley_status options_check(optimiser_options *o, const optimiser_kind *k
   return MEDLEY_OK;
 }
 
+static size_t state_bytes(parameters *p, size_t parameter) {
+  return parameters_at(p, parameter)->value.count * sizeof(real);
+}
+
 medley_status optimiser_create(const optimiser_kind *kind, parameters *p, const optimiser_options *options,
                                optimiser **out, medley_error *err) {
   medley_status status = MEDLEY_OK;
@@ -124,7 +128,8 @@ medley_status optimiser_create(const optimiser_kind *kind, parameters *p, const 
   TRY_NEW(o->states, parameters_count(p) * OPTIMISER_STATES_MAX, "an optimiser");
   for (size_t i = 0; i < parameters_count(p); i++)
     for (int k = 0; k < kind->states && parameters_at(p, i)->role != PARAMETER_FROZEN; k++) {
-      real *state = mem_zalloc(parameters_at(p, i)->value.count, sizeof(real)); /* pages not touched cost nothing */
+      real *state =
+          mem_map(state_bytes(p, i), false); /* pages not touched cost nothing, and rows begin on cache lines */
       if (state == NULL) {
         status = error_memory(err, "the state of an optimiser");
         goto done;
@@ -141,7 +146,7 @@ done:
 void optimiser_free(optimiser *o) {
   if (o == NULL) return;
   for (size_t i = 0; o->states != NULL && i < parameters_count(o->over) * OPTIMISER_STATES_MAX; i++)
-    mem_free(o->states[i]);
+    mem_unmap(o->states[i], state_bytes(o->over, i / OPTIMISER_STATES_MAX));
   mem_free(o->states);
   mem_free(o);
 }
@@ -232,7 +237,9 @@ static void update_rows(void *context, size_t from, size_t to) {
   const tensor_rows *rows = u->x->rows;
   size_t dim = u->x->shape[1];
   for (size_t k = from; k < to; k++) {
-    size_t place = rows->row[k] * dim;
+    size_t place = rows->row[k] * dim, ahead = k + ROWS_AHEAD < to ? rows->row[k + ROWS_AHEAD] * dim : place;
+    row_prefetch(real_data(u->x) + ahead, dim);
+    for (int s = 0; s < OPTIMISER_STATES_MAX && u->states[s] != NULL; s++) row_prefetch(u->states[s] + ahead, dim);
     u->kind->update(u->numbers, real_data(u->x) + place, rows->value + k * dim, at(u->states[0], place),
                     at(u->states[1], place), dim);
   }

@@ -28,7 +28,7 @@ static void table_free(tensor *x) {
   mem_free(x->rows->row);
   mem_free(x->rows->value);
   mem_free(x->rows);
-  mem_free(x->data);
+  mem_unmap(x->data, x->count * sizeof(real));
 }
 
 void parameters_free(parameters *p) {
@@ -149,12 +149,13 @@ static void parameter_start(parameter *item, uint64_t seed, size_t number) {
 }
 
 /* Zeroed lazily by the system: a page of a table's slots or of its optimiser's state that no batch touches costs
- * nothing. */
+ * nothing. The table itself is written whole at once, so it may lie in huge pages: its rows are found anywhere. */
+enum { TABLE_HUGE_BYTES = 64 << 20 };
 static medley_status table_create(tensor *x, medley_error *err) {
   x->rows = mem_zalloc(1, sizeof *x->rows);
   if (x->rows == NULL) return error_memory(err, "a table");
   x->rows->slot = mem_zalloc(x->shape[0], sizeof *x->rows->slot);
-  x->data = mem_alloc(x->count, sizeof(real));
+  x->data = mem_map(x->count * sizeof(real), x->count * sizeof(real) >= TABLE_HUGE_BYTES);
   return x->rows->slot == NULL || x->data == NULL ? error_memory(err, "a table") : MEDLEY_OK;
 }
 

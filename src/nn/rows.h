@@ -29,4 +29,10 @@ void row_add_scaled(real *y, real factor, const real *x, size_t count);    /* y 
 void row_set_scaled(real *y, real factor, const real *x, size_t count);    /* y = factor * x */
 void row_add_product(real *y, const real *a, const real *b, size_t count); /* y += a * b, element by element */
 
+/* Rows that lie anywhere in memory: asks for one before its turn comes, so that several are on their way at once. */
+#define ROWS_AHEAD 3
+static inline void row_prefetch(const real *x, size_t count) {
+  for (size_t i = 0; i < count; i += 64 / sizeof(real)) __builtin_prefetch(x + i);
+}
+
 #endif
