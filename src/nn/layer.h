@@ -28,13 +28,26 @@ const char *layer_name(char text[SAFETENSORS_NAME_MAX], const char *prefix, cons
 
 /* ---- linear (layer_linear.c) ---- */
 typedef struct layer_linear {
-  tensor *weight; /* [out, in] */
-  tensor *bias;   /* [out]; NULL: none */
+  tensor *weight;          /* [out, in] */
+  tensor *bias;            /* [out]; NULL: none */
+  tensor *lora_a, *lora_b; /* [rank, in], [out, rank]; NULL: none (layer_lora.c) */
+  double lora_scale;
+  bool lora_merged;
 } layer_linear;
 /* Both uniform within 1 / sqrt(in). */
 void layer_linear_init(layer_linear *l, parameters *p, const char *prefix, size_t in, size_t out, bool bias);
 /* x [..., in] → [..., out] */
 tensor *layer_linear_forward(tape *t, const layer_linear *l, tensor *x);
+
+/* ---- LoRA (layer_lora.c; Hu et al. 2021): a linear layer learns a difference of low rank beside its weight ---- */
+/* weight and bias of l stay as they are from now on; what learns is "<prefix>.lora_A", uniform within 1 / sqrt(in), and
+ * "<prefix>.lora_B", zero, so that the layer says at first what it said before. alpha / rank is the difference's scale.
+ * Before sealing; p may be other parameters than those that hold the weight, which may be of any type. */
+void layer_lora_init(layer_linear *l, parameters *p, const char *prefix, size_t rank, double alpha);
+/* The difference goes into the weight (float32) and forward costs what it did without; and out again, which brings the
+ * weight back to rounding. Doing what is done already does nothing. */
+void layer_lora_merge(layer_linear *l);
+void layer_lora_unmerge(layer_linear *l);
 
 /* ---- embedding (layer_embedding.c): a row for each number ---- */
 typedef struct layer_embedding {
@@ -70,5 +83,35 @@ tensor *layer_recurrent_forward(tape *t, const layer_recurrent *l, tensor *x, te
 /* Of what forward made: the last state of each row and direction, [batch, directions * hidden]; zeros where a row has
  * no steps. */
 tensor *layer_recurrent_last(tape *t, const layer_recurrent *l, tensor *y, tensor *lengths);
+
+/* ---- text CNN (layer_text_cnn.c; Kim 2014): what a text says best to each of many filters ---- */
+#define LAYER_TEXT_CNN_WIDEST 4 /* filters see 2, 3 and 4 words at a time */
+typedef struct layer_text_cnn {
+  layer_embedding words;
+  layer_linear filters[LAYER_TEXT_CNN_WIDEST - 1]; /* [filters, width * dim] */
+} layer_text_cnn;
+void layer_text_cnn_init(layer_text_cnn *l, parameters *p, const char *prefix, size_t words, size_t dim,
+                         size_t filters);
+/* ids [batch, length], negative behind a text's end → [batch, 3 filters], 0 or more. What stands behind the end has no
+ * say, so a text says the same in every batch. */
+tensor *layer_text_cnn_forward(tape *t, const layer_text_cnn *l, tensor *ids);
+
+/* ---- autoencoders (layer_autoencoder.c): a row of numbers through a narrow code and back ---- */
+#define LAYER_AUTOENCODER_MAX 6
+typedef struct layer_autoencoder {
+  size_t count;     /* linear layers each way */
+  bool variational; /* the code is drawn: the last layer inward says mean and log of the variance */
+  layer_linear inward[LAYER_AUTOENCODER_MAX], outward[LAYER_AUTOENCODER_MAX];
+} layer_autoencoder;
+/* widths [count + 1]: the row, what lies between, the code. Gelu between layers. variational: Kingma & Welling 2014. */
+void layer_autoencoder_init(layer_autoencoder *l, parameters *p, const char *prefix, const size_t *widths, size_t count,
+                            bool variational);
+/* x [..., row] → [..., code]; variational: its mean, and in training a draw around it. *divergence (NULL: not wanted;
+ * variational only): the mean over rows of KL(code, N(0, 1)). */
+tensor *layer_autoencoder_encode(tape *t, const layer_autoencoder *l, tensor *x, tensor **divergence);
+tensor *layer_autoencoder_decode(tape *t, const layer_autoencoder *l, tensor *code);
+/* Mean squared error of x through both against `target` (x itself, or what x was before noise), per row; variational:
+ * plus weight times the divergence. */
+tensor *layer_autoencoder_loss(tape *t, const layer_autoencoder *l, tensor *x, tensor *target, double weight);
 
 #endif
