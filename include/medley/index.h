@@ -175,6 +175,7 @@ typedef struct medley_index_info {
   size_t vectors;                              /* that can be answered */
   size_t removed;                              /* whose links are not mended yet */
   size_t links, build_breadth, search_breadth; /* 0 where the kind has none */
+  size_t lists, code_bytes;                    /* likewise; also before there were enough vectors to train them */
   uint64_t vector_bytes;                       /* own memory of vectors */
   uint64_t structure_bytes;                    /* own memory beside them: links, ids, attributes */
   uint64_t mapped_bytes; /* of the file, read when touched, dropped by the system when it needs the room */

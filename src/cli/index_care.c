@@ -33,13 +33,14 @@ void index_recall_append(strbuf *b, const json_t *recall) {
 }
 
 json_t *index_info_json(const medley_index_info *i) {
-  return json_pack("{s:s, s:s, s:s, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "kind", i->kind,
-                   "distance", i->distance, "storage", i->storage, "rerank",
+  return json_pack("{s:s, s:s, s:s, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "kind",
+                   i->kind, "distance", i->distance, "storage", i->storage, "rerank",
                    i->rerank && *i->rerank ? json_string(i->rerank) : json_null(), "dim", (json_int_t)i->dim, "vectors",
                    (json_int_t)i->vectors, "removed", (json_int_t)i->removed, "links", (json_int_t)i->links,
-                   "build_breadth", (json_int_t)i->build_breadth, "breadth", (json_int_t)i->search_breadth,
-                   "vector_bytes", (json_int_t)i->vector_bytes, "structure_bytes", (json_int_t)i->structure_bytes,
-                   "mapped_bytes", (json_int_t)i->mapped_bytes, "journal_bytes", (json_int_t)i->journal_bytes, "recall",
+                   "build_breadth", (json_int_t)i->build_breadth, "lists", (json_int_t)i->lists, "code_bytes",
+                   (json_int_t)i->code_bytes, "breadth", (json_int_t)i->search_breadth, "vector_bytes",
+                   (json_int_t)i->vector_bytes, "structure_bytes", (json_int_t)i->structure_bytes, "mapped_bytes",
+                   (json_int_t)i->mapped_bytes, "journal_bytes", (json_int_t)i->journal_bytes, "recall",
                    i->recall < 0 ? json_null() : json_real(i->recall));
 }
 
@@ -82,6 +83,9 @@ static void kind_facts(table *t, const json_t *info) {
   if (json_member_integer(info, "links", 0) > 0)
     strbuf_printf(&text, ", %lld links, build breadth %lld", json_member_integer(info, "links", 0),
                   json_member_integer(info, "build_breadth", 0));
+  if (json_member_integer(info, "lists", 0) > 0)
+    strbuf_printf(&text, ", %lld lists, %lld bytes a code", json_member_integer(info, "lists", 0),
+                  json_member_integer(info, "code_bytes", 0));
   if (json_member_integer(info, "breadth", 0) > 0)
     strbuf_printf(&text, ", search breadth %lld", json_member_integer(info, "breadth", 0));
   fact_add(t, "kind", &text);
@@ -179,10 +183,11 @@ done:
 static void health_show(console *c, const json_t *h) {
   bool good = json_is_true(json_object_get(h, "ok"));
   long long reachable = json_member_integer(h, "reachable", 0), vectors = json_member_integer(h, "vectors", 0);
+  bool lists = strcmp(json_member_string(h, "kind", ""), "ivfpq") == 0;
   if (json_object_get(h, "vectors") != NULL)
-    console_line(c, STYLE_PLAIN, "%lld vectors, %lld reachable; %.1f links each on average, from %lld to %lld", vectors,
-                 reachable, json_member_number(h, "degree_mean", 0), json_member_integer(h, "degree_min", 0),
-                 json_member_integer(h, "degree_max", 0));
+    console_line(c, STYLE_PLAIN, "%lld vectors, %lld reachable; %.1f %s on average, from %lld to %lld", vectors,
+                 reachable, json_member_number(h, "degree_mean", 0), lists ? "in a list" : "links each",
+                 json_member_integer(h, "degree_min", 0), json_member_integer(h, "degree_max", 0));
   if (json_member_integer(h, "dead_links", 0) > 0)
     console_line(c, STYLE_PLAIN, "%lld links lead to removed vectors: medley index repair mends them",
                  json_member_integer(h, "dead_links", 0));
@@ -195,10 +200,10 @@ static void health_show(console *c, const json_t *h) {
     console_line(c, STYLE_BAD, "%s", json_member_string(h, "fault", ""));
 }
 
-static json_t *health_json(const char *path, const medley_index_health *h, const char *fault) {
+static json_t *health_json(const char *path, const char *kind, const medley_index_health *h, const char *fault) {
   if (fault != NULL && h->vectors == 0) return json_pack("{s:s, s:b, s:s}", "file", path, "ok", 0, "fault", fault);
-  return json_pack("{s:s, s:b, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f}", "file", path, "ok", fault == NULL,
-                   "fault", fault ? fault : "", "vectors", (json_int_t)h->vectors, "reachable",
+  return json_pack("{s:s, s:s, s:b, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f}", "file", path, "kind", kind, "ok",
+                   fault == NULL, "fault", fault ? fault : "", "vectors", (json_int_t)h->vectors, "reachable",
                    (json_int_t)h->reachable, "one_way_links", (json_int_t)h->one_way_links, "dead_links",
                    (json_int_t)h->dead_links, "broken", (json_int_t)h->broken, "degree_min", (json_int_t)h->degree_min,
                    "degree_max", (json_int_t)h->degree_max, "degree_mean", h->degree_mean);
@@ -210,6 +215,7 @@ medley_status index_check_run(const arguments *a, console *c, medley_error *err)
   const char *path = arguments_text(a, "file");
   medley_index *index = NULL;
   medley_index_health health = {0};
+  medley_index_info info = {0};
   medley_error fault = {0};
   medley_progress progress = console_progress(c);
   status = medley_index_open(path, MEDLEY_INDEX_READ_ONLY, &index, &fault);
@@ -217,7 +223,8 @@ medley_status index_check_run(const arguments *a, console *c, medley_error *err)
   bool broken = status == MEDLEY_ERR_CORRUPT;
   if (status == MEDLEY_OK || broken) {
     c->exit_status = broken ? 1 : 0;
-    status = index_report(c, health_json(path, &health, broken ? fault.text : NULL), health_show, err);
+    if (index != NULL) medley_index_get_info(index, &info);
+    status = index_report(c, health_json(path, info.kind, &health, broken ? fault.text : NULL), health_show, err);
   } else {
     *err = fault;
   }

@@ -83,9 +83,9 @@ size_t hnsw_bytes(const index_structure *s) {
   return h->bytes + h->dead_capacity * sizeof *h->dead;
 }
 
-void hnsw_describe(const index_structure *s, size_t *links, size_t *build_breadth) {
-  *links = ((const hnsw *)s)->links;
-  *build_breadth = ((const hnsw *)s)->build_breadth;
+void hnsw_describe(const index_structure *s, index_options *out) {
+  out->links = ((const hnsw *)s)->links;
+  out->build_breadth = ((const hnsw *)s)->build_breadth;
 }
 
 /* One chunk of a table, unless it is there; filled with HNSW_NOBODY. */

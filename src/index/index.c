@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-const index_kind *const index_kinds[] = {&index_exact, &index_hnsw, NULL};
+const index_kind *const index_kinds[] = {&index_exact, &index_hnsw, &index_ivfpq, NULL};
 
 const index_kind *index_kind_find(const char *name) {
   for (size_t i = 0; index_kinds[i] != NULL; i++)

@@ -83,8 +83,8 @@ struct index_kind {
   /* queries [count]; query i's answers in out [i * k ..]. NULL: the set asks one after the other, over threads. */
   medley_status (*search_batch)(const index_structure *s, const index_query *q, const row_query *queries, size_t count,
                                 scored *out, size_t *found, index_effort *effort, medley_error *err);
-  /* The options in use that a user may ask about. NULL: it has none. */
-  void (*describe)(const index_structure *s, size_t *links, size_t *build_breadth);
+  /* Fills those of the options that the kind uses, as they are now. NULL: it has none. */
+  void (*describe)(const index_structure *s, index_options *out);
   size_t (*bytes)(const index_structure *s); /* own memory beside the rows */
   medley_status (*check)(const index_structure *s, index_check *out, medley_error *err); /* NULL: nothing to check */
   /* Sections of the file, and back: every number is checked before it is trusted. A mapped section may be used in place
@@ -101,6 +101,7 @@ const index_kind *index_kind_find(const char *name);
 /* The kinds. */
 extern const index_kind index_exact;
 extern const index_kind index_hnsw;
+extern const index_kind index_ivfpq;
 
 static inline bool index_allows(const index_allow *a, uint32_t slot) {
   return a == NULL || (slot < a->slots && a->words[slot >> 6] >> (slot & 63) & 1);

@@ -49,10 +49,8 @@ done:
 
 static medley_status ask(const measurement *m, size_t i, bool exact, medley_index_hit *hits, size_t *found,
                          double *seconds, medley_error *err) {
-  medley_index_query query = {.vector = m->vectors + i * m->set->rows.dim,
-                              .k = m->k + 1,
-                              .breadth = m->breadth > m->k ? m->breadth : m->k + 1,
-                              .exact = exact};
+  medley_index_query query = {
+      .vector = m->vectors + i * m->set->rows.dim, .k = m->k + 1, .breadth = m->breadth, .exact = exact};
   double before = clock_now_s();
   medley_status status = set_search_unnoticed(m->set, &query, hits, found, err);
   *seconds += clock_now_s() - before;
@@ -146,7 +144,12 @@ void medley_index_get_info(const medley_index *set, medley_index_info *out) {
                              .journal_bytes = set->journal && !set->read_only ? journal_bytes(set->journal) : 0,
                              .recall = set->kind->exact && set->full.dim == 0 ? 1 : (double)set->recall,
                              .read_only = set->read_only};
-  if (set->kind->describe != NULL) set->kind->describe(set->structure, &out->links, &out->build_breadth);
+  index_options in_use = {0};
+  if (set->kind->describe != NULL) set->kind->describe(set->structure, &in_use);
+  out->links = in_use.links;
+  out->build_breadth = in_use.build_breadth;
+  out->lists = in_use.lists;
+  out->code_bytes = in_use.code_bytes;
 }
 
 medley_status medley_index_check(const medley_index *set, const medley_progress *progress, medley_index_health *out,

@@ -258,6 +258,30 @@ def bench_measures():
     check(sorted(os.listdir('.')) == ['q.npy', 'v.npy'], 'bench left something behind')
 
 
+def lists_of_codes():
+    rows, queries = cloud(1500), cloud(15, seed=2)
+    npy('v.npy', rows)
+    npy('q.npy', queries)
+    medley('index', 'build', 'v.npy', '-o', 'a.index', '--kind', 'ivfpq', '--lists', 25, '--code-bytes', 4, '--breadth', 12,
+           says=['ivfpq', 'recall@10'])
+    medley('index', 'show', 'a.index', says=['25 lists, 4 bytes a code', 'search breadth 12', 'recall ≈'])
+    info = medley('index', 'show', 'a.index', '--json').json()['index']
+    equal((info['lists'], info['code_bytes'], info['breadth']), (25, 4, 12), 'options')
+    truth = [nearest(rows, q, 10, 'cosine') for q in queries]
+    report = medley('index', 'search', 'a.index', '--vectors', 'q.npy', '--json').json()
+    recall = sum(len(set(t) & set(g)) for t, g in zip(truth, ids_of(report))) / 150
+    check(recall >= 0.9 and not report['exact'] and report['recall'] > 0.8, f'recall {recall}, {report["recall"]} said')
+    npy('more.npy', cloud(200, seed=5))
+    medley('index', 'add', 'a.index', '--vectors', 'more.npy', '--first-id', 9000)
+    medley('index', 'remove', 'a.index', '--id', '0,1,2,3,4')
+    medley('index', 'check', 'a.index', says=['1695 vectors, 1695 reachable', 'in a list on average', 'sound'])
+    equal(ids_of(medley('index', 'search', 'a.index', '--vectors', 'more.npy', '--row', 7, '-k', 1, '--json').json()), [[9007]], 'a new one')
+    equal(medley('index', 'check', 'a.index', '--json').json()['kind'], 'ivfpq', 'check')
+    medley('index', 'build', 'q.npy', '-o', 'few.index', '--kind', 'ivfpq', says='recall@10 1.000')
+    runs = medley('index', 'bench', 'v.npy', '--kind', 'ivfpq', '--rounds', 1, '--breadths', '1,30', '--count', 50, '--json').json()['runs']
+    check(runs[0]['recall'] < runs[1]['recall'] and runs[1]['recall'] > 0.9, str(runs))
+
+
 def bad_input_is_refused_with_a_sentence():
     name = small()
     good = npy('v.npy', cloud(300))
@@ -349,6 +373,6 @@ def bad_input_is_refused_with_a_sentence():
 
 
 if __name__ == '__main__':
-    sys.exit(run_tests([search_finds_what_a_scan_finds, every_kind_of_number_is_read, filters, changes, a_long_journal_is_folded_into_the_file,
+    sys.exit(run_tests([search_finds_what_a_scan_finds, lists_of_codes, every_kind_of_number_is_read, filters, changes, a_long_journal_is_folded_into_the_file,
                         a_kill_loses_nothing_that_was_acknowledged, a_stopped_build_leaves_nothing, damage_is_found, bench_measures,
                         bad_input_is_refused_with_a_sentence]))

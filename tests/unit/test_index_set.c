@@ -10,7 +10,7 @@
 #include "test.h"
 
 #define DIM 8
-#define IDS 400
+#define IDS 1500
 #define K 10
 
 typedef struct model {
@@ -138,12 +138,28 @@ static void change(medley_index *index, model *m, rng *r) {
 static const struct {
   medley_index_options options;
   double tolerance;
+  size_t begin; /* vectors that are there from the start: lists are trained from a thousand on */
 } kinds[] = {
     {{.dim = DIM, .kind = "exact"}, 1e-5},
     {{.dim = DIM, .links = 8, .build_breadth = 40}, 1e-5},
     {{.dim = DIM, .kind = "hnsw", .storage = "f16", .links = 8, .build_breadth = 40}, 2e-3},
     {{.dim = DIM, .kind = "hnsw", .storage = "int8", .rerank = "f32", .links = 8, .build_breadth = 40}, 1e-5},
+    {{.dim = DIM, .kind = "ivfpq", .lists = 20, .code_bytes = 4}, 1e-5, 1200},
+    {{.dim = DIM, .kind = "ivfpq", .storage = "int8", .rerank = "f16"}, 2e-3, 990},
 };
+
+static void begin(medley_index *index, model *m, rng *r, size_t count) {
+  medley_error error = {0};
+  uint64_t ids[IDS];
+  for (size_t i = 0; i < count; i++) {
+    ids[i] = id_of(i);
+    draw(r, m->vectors[i]);
+    m->there[i] = true;
+    m->price[i] = -1;
+  }
+  m->count = count;
+  if (count > 0) assert_ok(medley_index_add(index, ids, m->vectors[0], count, NULL, &error));
+}
 
 /* Changes, saves, copies and reopens in any order. */
 static void test_model(void **state) {
@@ -158,6 +174,7 @@ static void test_model(void **state) {
     test_folder(folder);
     snprintf(path, sizeof path, "%s/index", folder);
     assert_ok(medley_index_create(path, &kinds[t].options, &index, &error));
+    begin(index, m, &r, kinds[t].begin);
     for (int step = 0; step < 260; step++) {
       change(index, m, &r);
       uint64_t what = rng_below(&r, 40);
@@ -272,18 +289,19 @@ static void test_batch(void **state) {
   medley_error error = {0};
   for (size_t t = 0; t < sizeof kinds / sizeof *kinds; t++) {
     medley_index *index;
-    float vectors[300 * DIM];
-    uint64_t ids[300];
+    static float vectors[1200 * DIM];
+    uint64_t ids[1200];
+    size_t count = kinds[t].begin > 300 ? 1200 : 300;
     medley_index_hit one[K], many[20 * K];
     size_t found, all[20];
     rng r;
     rng_seed(&r, 3);
-    for (size_t i = 0; i < 300; i++) {
+    for (size_t i = 0; i < count; i++) {
       ids[i] = 3 * i;
       draw(&r, vectors + i * DIM);
     }
     assert_ok(medley_index_create(NULL, &kinds[t].options, &index, &error));
-    assert_ok(medley_index_add(index, ids, vectors, 300, NULL, &error));
+    assert_ok(medley_index_add(index, ids, vectors, count, NULL, &error));
     for (int exact = 0; exact < 2; exact++) {
       medley_index_query query = {.k = K, .exact = exact, .breadth = 50};
       assert_ok(medley_index_search_batch(index, &query, vectors, 20, many, all, NULL, &error));
