@@ -4,6 +4,7 @@
 
 #include <medley/answer.h>
 #include <medley/content.h>
+#include <medley/encoder.h>
 #include <medley/error.h>
 #include <medley/index.h>
 #include <medley/model.h>

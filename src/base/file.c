@@ -90,6 +90,48 @@ medley_status file_writer_open(file_writer *w, const char *path, medley_error *e
   return MEDLEY_OK;
 }
 
+/* ---- copying ---- */
+
+#define COPY_BYTES ((size_t)1 << 20)
+
+/* By reading and writing: from a file system that knows nothing better, or between two of them. */
+static medley_status copy_by_blocks(int from, FILE *to, const char *path, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  char *block = mem_alloc(COPY_BYTES, 1);
+  uint64_t offset = 0;
+  ssize_t got;
+  if (block == NULL) return error_memory(err, "a copy of a file");
+  while ((got = file_read_at(from, block, COPY_BYTES, offset)) > 0) {
+    offset += (uint64_t)got;
+    if (fwrite(block, 1, (size_t)got, to) != (size_t)got) break; /* commit says why */
+  }
+  if (got < 0) status = error_set_errno(err, MEDLEY_ERR_IO, errno, "cannot read '%s'", path);
+  mem_free(block);
+  return status;
+}
+
+medley_status file_copy(const char *from, const char *to, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  file_writer w = {0};
+  ssize_t sent, total = 0;
+  int fd = open(from, O_RDONLY | O_CLOEXEC);
+  if (fd < 0)
+    return error_set_errno(err, errno == ENOENT ? MEDLEY_ERR_NOT_FOUND : MEDLEY_ERR_IO, errno, "cannot open '%s'",
+                           from);
+  TRY(file_writer_open(&w, to, err));
+  while ((sent = copy_file_range(fd, NULL, fileno(w.stream), NULL, (size_t)1 << 30, 0)) > 0) total += sent;
+  if (total == 0) TRY(copy_by_blocks(fd, w.stream, from, err));
+  if (total > 0 && sent < 0) {
+    status = error_set_errno(err, MEDLEY_ERR_IO, errno, "cannot copy '%s' to '%s'", from, to);
+    goto done;
+  }
+  TRY(file_writer_commit(&w, err));
+done:
+  file_writer_abort(&w);
+  close(fd);
+  return status;
+}
+
 /* The folder that a file is in; mem_free. */
 static char *path_folder(const char *path) {
   const char *name = path_name(path);

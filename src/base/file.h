@@ -35,6 +35,10 @@ void file_writer_abort(file_writer *w);                                         
 /* Removes what killed writers of this path left beside it. Only where nobody else can be writing it: under a lock. */
 void file_writer_sweep(const char *path);
 
+/* A copy of a file, whole or not there, like file_write. Where the file system can, the two share their blocks until
+ * one is changed. */
+medley_status file_copy(const char *from, const char *to, medley_error *err) MEDLEY_CHECK;
+
 /* Read-only memory map. An empty file maps to bytes = NULL, length = 0. */
 typedef struct file_map {
   const unsigned char *bytes;

@@ -11,6 +11,7 @@
 #define ENCODE_ENCODER_H
 
 #include "base/error.h"
+#include "base/json.h"
 #include "base/progress.h"
 #include "encode/golden.h"
 #include "media/sample.h"
@@ -41,6 +42,9 @@ typedef struct encoder_kind {
    * is for the encoder's life, so weights may remain mapped. The file is a stranger's: everything is checked before the
    * first use, and what does not fit is MEDLEY_ERR_INPUT in a sentence that names the file. */
   medley_status (*open)(const char *path, encoder **out, medley_error *err);
+  /* NULL: the user's file is kept as it is. Otherwise writes the file that open reads to path, from what the user named
+   * (an address, a file of settings) and from settings, an object, or NULL; may ask the service for its dimensions. */
+  medley_status (*adopt)(const char *source, const json_t *settings, const char *path, medley_error *err);
   /* NULL: the usual media will do. Sets what the encoder asks of decoding: image_side, sound_rate_hz, frame_max. A
    * picture's image_side is its longer one: for a square of 224 cut from the middle ask for more. */
   void (*wish)(const encoder *e, media_request *request);

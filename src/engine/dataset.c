@@ -1,6 +1,8 @@
 /* engine/dataset.c: see engine/dataset.h. */
 #include "engine/dataset.h"
 
+#include "engine/encoders.h"
+
 medley_status dataset_load(medley_workspace *w, const medley_progress *progress, dataset *out, medley_error *err) {
   medley_status status = MEDLEY_OK;
   *out = (dataset){0};
@@ -21,11 +23,16 @@ done:
 
 medley_status dataset_represent(medley_workspace *w, dataset *data, const uint8_t *fit_items, uint64_t seed, bool fresh,
                                 const medley_progress *progress, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  encoder_choice added[MODALITY_COUNT];
   represent_options options = {
-      .fit_items = fit_items, .seed = seed, .fresh = fresh, .config = &w->config, .root = w->path};
+      .fit_items = fit_items, .seed = seed, .fresh = fresh, .config = &w->config, .added = added, .root = w->path};
+  TRY(encoders_chosen(w, added, err));
   representation_free(data->content);
   data->content = NULL;
-  return represent_catalogue(&data->items, w->kind, w->store, &options, progress, &data->content, err);
+  TRY(represent_catalogue(&data->items, w->kind, w->store, &options, progress, &data->content, err));
+done:
+  return status;
 }
 
 medley_status dataset_settings(const medley_workspace *w, uint64_t *seed, int *threads, medley_error *err) {

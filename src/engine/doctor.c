@@ -14,6 +14,7 @@
 #include "base/file.h"
 #include "encode/encoder.h"
 #include "encode/normaliser.h"
+#include "engine/encoders.h"
 #include "engine/workspace.h"
 
 #define MEDIA_LOOKED_AT 500
@@ -200,6 +201,21 @@ static void generations_check(doctor *d, const char *path) {
 
 /* ---- the folder ---- */
 
+/* All bytes of the encoders that were added, against what they were. */
+static void encoders_check(doctor *d, medley_workspace *w) {
+  medley_error error = {0};
+  encoder_choice chosen[MODALITY_COUNT];
+  size_t before = json_array_size(d->findings), added = 0;
+  if (encoders_chosen(w, chosen, &error) != MEDLEY_OK) doctor_find(d, "encoders", false, "%s", error.text);
+  for (int m = 0; m < MODALITY_COUNT && json_array_size(d->findings) == before; m++) {
+    if (chosen[m].kind == NULL) continue;
+    added++;
+    if (kept_model_check(w->path, chosen[m].model, true, &error) != MEDLEY_OK)
+      doctor_find(d, "encoders", false, "%s: %s", modality_name((modality)m), error.text);
+  }
+  if (json_array_size(d->findings) == before) doctor_find(d, "encoders", true, "%zu added, unchanged", added);
+}
+
 static void disk_check(doctor *d, const char *path) {
   struct statvfs disk;
   if (statvfs(path, &disk) != 0) return;
@@ -228,6 +244,7 @@ void doctor_workspace(doctor *d, const char *path) {
   settings_check(d, &w->config);
   database_check(d, w);
   media_check(d, w);
+  encoders_check(d, w);
   medley_workspace_close(w);
 }
 

@@ -1,8 +1,9 @@
 /* engine/export.c: medley_export and medley_restore: a workspace as one encrypted file (privacy/archive.h), and back.
  *
  * What the archive holds: a snapshot of the database, medley.conf, the number of the serving generation, the kept
- * generations, and media/ when the workspace has copies. The number is read before the generations are listed: training
- * may publish another meanwhile, and the number must never point to one that is not in the archive. */
+ * generations, the encoders that were added, and media/ when the workspace has copies. The number is read before the
+ * generations are listed: training may publish another meanwhile, and the number must never point to one that is not in
+ * the archive. */
 #include <medley/workspace.h>
 #include <stdio.h>
 #include <string.h>
@@ -112,6 +113,7 @@ medley_status medley_export(medley_workspace *workspace, const char *file, const
   progress_end(&stage, 1);
   TRY(conf_put(&e, err));
   TRY(folder_put(&e, "models", 0, err));
+  TRY(folder_put(&e, KEPT_MODEL_FOLDER, 0, err));
   TRY(folder_put(&e, "media", 0, err));
   TRY(archive_write(file, passphrase, e.sources, e.count, NULL, progress, err));
 done:

@@ -266,8 +266,8 @@ static medley_status parts_fit_together(const generation *g, medley_error *err) 
   return MEDLEY_OK;
 }
 
-static medley_status generation_read(generation *g, const char *folder, const store_kind *kind, store *s,
-                                     medley_error *err) {
+static medley_status generation_read(generation *g, const char *workspace, const char *folder, const store_kind *kind,
+                                     store *s, medley_error *err) {
   medley_status status = MEDLEY_OK;
   features list[FEATURES_MAX];
   TRY(manifest_load(g, folder, err));
@@ -276,7 +276,7 @@ static medley_status generation_read(generation *g, const char *folder, const st
   TRY(catalogue_load(kind, s, NULL, &g->items, err));
   TRY(items_join(g, err));
   TRY(weights_load(g, err));
-  TRY(representation_load(&g->content_file, g->manifest, &g->content, err));
+  TRY(representation_load(&g->content_file, g->manifest, workspace, &g->content, err));
   if (g->content->count == 0) g->content->item_count = g->item_count;
   TRY(space_load(&g->content_file, g->manifest, g->content, &g->space, err));
   recommender_data data = {.features = list};
@@ -297,7 +297,7 @@ medley_status generation_load(const char *workspace, int64_t number, const store
   if (folder == NULL) return error_memory(err, "a file name");
   TRY_NEW(g, 1, "a generation");
   g->number = number;
-  TRY(generation_read(g, folder, kind, s, err));
+  TRY(generation_read(g, workspace, folder, kind, s, err));
   *out = g;
   g = NULL;
 done:

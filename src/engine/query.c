@@ -165,7 +165,7 @@ done:
 static medley_status encoder_find(const query *q, modality m, uint32_t *out, medley_error *err) {
   for (uint32_t p = 0; p < q->g->content->count; p++) {
     const representation_part *part = part_at(q, p);
-    if (part->source != PART_MEDIA || part->modality != m || part->encoder == NULL) continue;
+    if (part->source != PART_MEDIA || part->modality != m || part->kind == NULL) continue;
     *out = p;
     return MEDLEY_OK;
   }
@@ -179,11 +179,15 @@ static medley_status content_encode(query *q, uint32_t index, const encoder_inpu
                                     medley_error *err) {
   medley_status status = MEDLEY_OK;
   const representation_part *part = part_at(q, index);
-  size_t dim = part->encoder->kind->dim(part->encoder);
+  const encoder *e;
+  TRY(representation_encoder(q->g->content, index, &e, err));
+  size_t dim = e->kind->dim(e);
   float *raw = arena_alloc(q->memory, dim, sizeof *raw);
   *vector = arena_alloc(q->memory, part->normaliser.out_dim, sizeof **vector);
   if (raw == NULL || *vector == NULL) return error_memory(err, "a query");
-  TRY(part->encoder->kind->encode(part->encoder, input, 1, raw, err));
+  TRY(e->kind->encode(e, input, 1, raw, err));
+  for (size_t i = 0; i < dim; i++)
+    if (!isfinite(raw[i])) FAIL(err, MEDLEY_ERR_INPUT, "%s gave no finite numbers for the query", e->kind->name);
   *known = vector_norm(raw, dim) > 0;
   normaliser_apply(&part->normaliser, raw, 1, *vector);
   if (*known) *known = vector_normalise(*vector, part->normaliser.out_dim) > 0;
@@ -258,11 +262,14 @@ static medley_status query_add_file(query *q, modality m, const char *path, floa
   medley_status status = MEDLEY_OK;
   decoded d = {0};
   media_pool *pool;
-  media_request request = {.kind = m, .path = path};
+  media_request request;
+  const encoder *e;
   uint32_t from;
   float *vector;
   bool known;
   TRY(encoder_find(q, m, &from, err));
+  TRY(representation_encoder(q->g->content, from, &e, err));
+  request = encoder_request(e, path);
   TRY(workspace_pool(q->w, &pool, err));
   TRY(media_pool_run(pool, &request, 1, decoded_take, &d, NULL, err));
   if (!d.arrived) FAIL(err, MEDLEY_ERR_INPUT, "cannot search with %s '%s': %s", modality_name(m), path, d.reason);

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "engine/dataset.h"
+#include "engine/encoders.h"
 #include "engine/workspace.h"
 
 /* The words of every item into the full-text index, so that BM25 stands beside the vectors. Only items whose text
@@ -90,10 +91,10 @@ static medley_status report_make(const medley_workspace *w, const dataset *data,
   json_t *parts = json_array();
   for (size_t i = 0; i < data->content->count; i++) {
     const representation_part *p = &data->content->parts[i];
-    json_array_append_new(parts, json_pack("{s:s, s:s, s:I, s:I, s:I, s:f}", "name", p->name, "encoder",
-                                           p->encoder ? p->encoder->kind->name : "", "dim", (json_int_t)p->features.dim,
-                                           "items", (json_int_t)features_present_count(&p->features), "unreadable",
-                                           (json_int_t)p->unreadable, "seconds", p->seconds));
+    json_array_append_new(
+        parts, json_pack("{s:s, s:s, s:I, s:I, s:I, s:f}", "name", p->name, "encoder", p->kind ? p->kind->name : "",
+                         "dim", (json_int_t)p->features.dim, "items", (json_int_t)features_present_count(&p->features),
+                         "unreadable", (json_int_t)p->unreadable, "seconds", p->seconds));
   }
   *out = json_pack("{s:o, s:o, s:f, s:I}", "content", parts, "fit", fit_result_to_json(fit), "seconds", seconds,
                    "peak_memory_bytes", (json_int_t)peak);
@@ -129,6 +130,7 @@ static medley_status train_run(medley_workspace *w, const medley_train_options *
                             .fit = &fit,
                             .report = *report};
   TRY(generation_publish(w->path, &parts, number, err));
+  encoders_tidy(w);
 done:
   space_free(shared);
   fit_result_deinit(&fit);

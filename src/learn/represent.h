@@ -2,9 +2,10 @@
  * outside.
  *
  * Media go through the worker pool and an encoder; raw vectors of encoders that need no fitting are kept in the store
- * beside a signature of the file (path, size, modification time) and of the encoder, so that only what changed is
- * decoded again. Encoders and normalisers are fitted on the items of fit_items only; then every item gets its vector. A
- * missing modality stays missing.
+ * beside a signature of the content (for a file its path, size and modification time) and of the encoder with its
+ * weights, so that only what changed is encoded again. They are kept as they come, so a run that was interrupted goes
+ * on where it was. Encoders and normalisers are fitted on the items of fit_items only; then every item gets its vector.
+ * A missing modality stays missing.
  */
 #ifndef LEARN_REPRESENT_H
 #define LEARN_REPRESENT_H
@@ -13,6 +14,7 @@
 #include "data/catalogue.h"
 #include "encode/encoder.h"
 #include "encode/features.h"
+#include "encode/kept_model.h"
 #include "encode/normaliser.h"
 
 typedef enum part_source { PART_MEDIA, PART_TAGS, PART_YEAR, PART_VECTORS } part_source;
@@ -20,8 +22,10 @@ typedef enum part_source { PART_MEDIA, PART_TAGS, PART_YEAR, PART_VECTORS } part
 typedef struct representation_part {
   char name[48]; /* "text", "image", …, "tags", "year", or the space of imported vectors */
   part_source source;
-  modality modality; /* PART_MEDIA only */
-  encoder *encoder;  /* PART_MEDIA only; owned */
+  modality modality;               /* PART_MEDIA only */
+  const encoder_kind *kind;        /* PART_MEDIA only */
+  char model[KEPT_MODEL_ID_BYTES]; /* the kept model that the kind opens; "" for one that needs no file */
+  encoder *encoder;                /* PART_MEDIA only; owned; NULL until representation_encoder opens it */
   normaliser normaliser;
   features features;   /* all items; features.name points to name */
   uint32_t unreadable; /* files that could not be decoded */
@@ -29,18 +33,26 @@ typedef struct representation_part {
 } representation_part;
 
 typedef struct representation {
+  char *root; /* the workspace, where kept models lie; NULL when it was never loaded */
   representation_part parts[FEATURES_MAX];
   size_t count;
   uint32_t item_count;
 } representation;
 
+/* An encoder that somebody added to the workspace. */
+typedef struct encoder_choice {
+  const encoder_kind *kind; /* NULL: none was added; medley.conf or the default says which */
+  char model[KEPT_MODEL_ID_BYTES];
+} encoder_choice;
+
 typedef struct represent_options {
   const uint8_t *fit_items; /* [items] nonzero: may be learned from; NULL: all */
   uint64_t seed;
-  bool fresh;           /* ignore kept vectors */
-  const config *config; /* encode.text = text.lsa, encode.image = …, encode.normalise = zscore; may be NULL */
-  const char *root;     /* folder that relative media paths start from */
-  size_t workers;       /* decoding processes; 0: one per processor */
+  bool fresh;                  /* ignore kept vectors */
+  const config *config;        /* encode.text = text.lsa, encode.image = …, encode.normalise = zscore; may be NULL */
+  const encoder_choice *added; /* [MODALITY_COUNT] or NULL */
+  const char *root;            /* the workspace: folder that relative media paths start from */
+  size_t workers;              /* decoding processes; 0: one per processor */
 } represent_options;
 
 /* *out is the caller's (representation_free). Unreadable media are noted (with the first few reasons) and counted,
@@ -49,6 +61,10 @@ medley_status represent_catalogue(const catalogue *items, const store_kind *kind
                                   const represent_options *options, const medley_progress *progress,
                                   representation **out, medley_error *err) MEDLEY_CHECK;
 void representation_free(representation *r);
+/* The encoder of a part, opened from its kept model when that was not done yet: answers that need no encoder do not
+ * wait for a large file. Not thread-safe. *out is borrowed. */
+medley_status representation_encoder(representation *r, size_t part, const encoder **out,
+                                     medley_error *err) MEDLEY_CHECK;
 /* NULL when there is none of that name. */
 representation_part *representation_find(representation *r, const char *name);
 /* The features of all parts side by side, borrowed, for recommenders; returns how many. */
@@ -59,7 +75,8 @@ medley_status represent_item_text(const catalogue *items, uint32_t item, strbuf 
 
 medley_status representation_save(const representation *r, safetensors_writer *w, json_t *manifest,
                                   medley_error *err) MEDLEY_CHECK;
-medley_status representation_load(const safetensors *s, const json_t *manifest, representation **out,
+/* root: the workspace, which has the kept models. */
+medley_status representation_load(const safetensors *s, const json_t *manifest, const char *root, representation **out,
                                   medley_error *err) MEDLEY_CHECK;
 
 #endif

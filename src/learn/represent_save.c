@@ -14,6 +14,7 @@ void representation_part_deinit(representation_part *part) {
 void representation_free(representation *r) {
   if (r == NULL) return;
   for (size_t i = 0; i < r->count; i++) representation_part_deinit(&r->parts[i]);
+  mem_free(r->root);
   mem_free(r);
 }
 
@@ -21,6 +22,30 @@ representation_part *representation_find(representation *r, const char *name) {
   for (size_t i = 0; i < r->count; i++)
     if (strcmp(r->parts[i].name, name) == 0) return &r->parts[i];
   return NULL;
+}
+
+/* A query is encoded, normalised and compared: the three must fit together. */
+static medley_status encoder_fits(const representation_part *part, const char *where, medley_error *err) {
+  if (part->kind->dim(part->encoder) == part->normaliser.in_dim && part->normaliser.out_dim == part->features.dim)
+    return MEDLEY_OK;
+  return error_set(err, MEDLEY_ERR_CORRUPT, "%s: encoder, normaliser and vectors of '%s' do not fit together", where,
+                   part->name);
+}
+
+medley_status representation_encoder(representation *r, size_t index, const encoder **out, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  representation_part *part = &r->parts[index];
+  *out = part->encoder;
+  if (part->encoder != NULL) return MEDLEY_OK;
+  TRY(kept_model_open(r->root, part->model, part->kind, &part->encoder, err));
+  TRY(encoder_fits(part, part->kind->name, err));
+  *out = part->encoder;
+done:
+  if (status != MEDLEY_OK && part->encoder != NULL) {
+    part->kind->free(part->encoder);
+    part->encoder = NULL;
+  }
+  return status;
 }
 
 size_t representation_features(const representation *r, features out[FEATURES_MAX]) {
@@ -40,11 +65,11 @@ static medley_status part_save(const representation_part *part, size_t index, sa
   snprintf(name, sizeof name, "%s.normaliser", prefix);
   TRY(normaliser_save(&part->normaliser, w, name, err));
   snprintf(name, sizeof name, "%s.encoder", prefix);
-  if (part->encoder != NULL) TRY(part->encoder->kind->save(part->encoder, w, name, err));
+  if (part->kind != NULL && part->kind->save != NULL) TRY(part->kind->save(part->encoder, w, name, err));
   json_t *entry =
-      json_pack("{s:s, s:i, s:i, s:s, s:I, s:I, s:I, s:f}", "name", part->name, "source", (int)part->source, "modality",
-                (int)part->modality, "encoder", part->encoder ? part->encoder->kind->name : "", "dim",
-                (json_int_t)part->features.dim, "present", (json_int_t)features_present_count(&part->features),
+      json_pack("{s:s, s:i, s:i, s:s, s:s, s:I, s:I, s:I, s:f}", "name", part->name, "source", (int)part->source,
+                "modality", (int)part->modality, "encoder", part->kind ? part->kind->name : "", "model", part->model,
+                "dim", (json_int_t)part->features.dim, "present", (json_int_t)features_present_count(&part->features),
                 "unreadable", (json_int_t)part->unreadable, "seconds", part->seconds);
   if (entry == NULL || json_array_append_new(list, entry) != 0) return error_memory(err, "a manifest");
 done:
@@ -59,6 +84,25 @@ medley_status representation_save(const representation *r, safetensors_writer *w
   if (json_object_set(manifest, "representation", list) != 0) status = error_memory(err, "a manifest");
 done:
   json_decref(list);
+  return status;
+}
+
+static medley_status part_load_encoder(const safetensors *s, const json_t *entry, const char *prefix,
+                                       representation_part *part, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  char name[96];
+  const char *encoder = json_member_string(entry, "encoder", "");
+  if (encoder[0] == '\0') goto done;
+  part->kind = encoder_kind_for(part->modality, encoder);
+  if (part->kind == NULL)
+    FAIL(err, MEDLEY_ERR_UNSUPPORTED, "%s: was made with the encoder '%s', which this Medley has not", s->path,
+         encoder);
+  snprintf(part->model, sizeof part->model, "%s", json_member_string(entry, "model", ""));
+  if (part->kind->needs_file) goto done; /* opened when it is needed */
+  snprintf(name, sizeof name, "%s.encoder", prefix);
+  TRY(part->kind->load(s, name, &part->encoder, err));
+  TRY(encoder_fits(part, s->path, err));
+done:
   return status;
 }
 
@@ -87,23 +131,12 @@ static medley_status part_load(const safetensors *s, const json_t *entry, size_t
   memcpy(part->features.present, present->data, present->count);
   snprintf(name, sizeof name, "%s.normaliser", prefix);
   TRY(normaliser_load(s, name, &part->normaliser, err));
-  const char *encoder = json_member_string(entry, "encoder", "");
-  if (encoder[0] == '\0') goto done;
-  const encoder_kind *kind = encoder_kind_find(encoder);
-  if (kind == NULL)
-    FAIL(err, MEDLEY_ERR_UNSUPPORTED, "%s: was made with the encoder '%s', which this Medley has not", s->path,
-         encoder);
-  snprintf(name, sizeof name, "%s.encoder", prefix);
-  TRY(kind->load(s, name, &part->encoder, err));
-  /* A query is encoded, normalised and compared: the three must fit together. */
-  if (kind->dim(part->encoder) != part->normaliser.in_dim || part->normaliser.out_dim != part->features.dim)
-    FAIL(err, MEDLEY_ERR_CORRUPT, "%s: encoder, normaliser and vectors of '%s' do not fit together", s->path,
-         part->name);
+  TRY(part_load_encoder(s, entry, prefix, part, err));
 done:
   return status;
 }
 
-medley_status representation_load(const safetensors *s, const json_t *manifest, representation **out,
+medley_status representation_load(const safetensors *s, const json_t *manifest, const char *root, representation **out,
                                   medley_error *err) {
   medley_status status = MEDLEY_OK;
   representation *r = NULL;
@@ -111,6 +144,11 @@ medley_status representation_load(const safetensors *s, const json_t *manifest, 
   if (json_array_size(list) > FEATURES_MAX)
     FAIL(err, MEDLEY_ERR_CORRUPT, "%s: more than %d parts", s->path, FEATURES_MAX);
   TRY_NEW(r, 1, "a representation");
+  r->root = mem_strdup(root);
+  if (r->root == NULL) {
+    status = error_memory(err, "a representation");
+    goto done;
+  }
   for (size_t i = 0; i < json_array_size(list); i++) {
     status = part_load(s, json_array_get(list, i), i, &r->parts[i], r->item_count, err);
     r->count = i + 1;

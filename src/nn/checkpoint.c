@@ -71,18 +71,16 @@ done:
 /* Sets path and folder. A file with the published name is taken with what lies beside it. */
 static medley_status place_find(checkpoint *c, const char *path, medley_error *err) {
   medley_status status = MEDLEY_OK;
-  if (file_is_folder(path)) {
+  const char *name = path_name(path);
+  bool folder = file_is_folder(path), published = strcmp(name, "model.safetensors") == 0 || is_index(name);
+  if (folder) {
     TRY(folder_choose(path, &c->path, err));
     c->folder = mem_strdup(path);
   } else {
-    const char *name = path_name(path);
     c->path = mem_strdup(path);
-    if (strcmp(name, "model.safetensors") == 0 || is_index(name))
-      c->folder = name == path ? mem_strdup(".") : mem_strndup(path, (size_t)(name - path));
-    else
-      goto done;
+    if (published) c->folder = name == path ? mem_strdup(".") : mem_strndup(path, (size_t)(name - path));
   }
-  if (c->path == NULL || c->folder == NULL) status = error_memory(err, path);
+  if (c->path == NULL || ((folder || published) && c->folder == NULL)) status = error_memory(err, path);
 done:
   return status;
 }

@@ -178,6 +178,59 @@ static void test_missing_kept_and_unreadable(void **state) {
   assert_ok(folder_remove(root, &error));
 }
 
+/* ---- interrupted ---- */
+
+#define MANY 300
+
+static int stop_after_some(void *context, const medley_progress_state *state) {
+  bool *stopped = context;
+  if (strcmp(state->stage, "encode images") == 0 && state->done >= 70 && state->done < MANY) *stopped = true;
+  return *stopped;
+}
+
+/* What was encoded before Ctrl-C is there the next time. */
+static void test_interrupted_goes_on(void **state) {
+  (void)state;
+  medley_error error;
+  medley_workspace *w;
+  catalogue items;
+  notes said;
+  char path[512], key[16];
+  bool stopped = false;
+  representation *r = NULL;
+  test_folder(root);
+  assert_ok(medley_workspace_create(path_of("w", path), &error));
+  assert_ok(medley_workspace_open(path, &w, &error));
+  assert_ok(w->kind->begin(w->store, &error));
+  for (int i = 0; i < MANY; i++) {
+    snprintf(key, sizeof key, "p%03d.png", i);
+    picture_write(key, (unsigned char)(i % 256), (unsigned char)(i / 2));
+    store_media media = {.modality = MODALITY_IMAGE, .path = path_of(key, path)};
+    store_item item = {.key = key, .time_s = STORE_TIME_UNKNOWN, .media = &media, .media_count = 1};
+    assert_ok(w->kind->put_item(w->store, &item, NULL, &error));
+  }
+  assert_ok(w->kind->commit(w->store, &error));
+  assert_ok(catalogue_load(w->kind, w->store, NULL, &items, &error));
+  represent_options options = {.seed = 1, .root = w->path, .workers = 1};
+  medley_progress progress = {.report = stop_after_some, .context = &stopped};
+  medley_status status = represent_catalogue(&items, w->kind, w->store, &options, &progress, &r, &error);
+  size_t kept = kept_count(w, "image.descriptor");
+  if (stopped) { /* a machine so fast that nobody was asked in between proves nothing, and breaks nothing */
+    assert_int_equal(status, MEDLEY_ERR_CANCELLED);
+    assert_null(r);
+    assert_true(kept >= 64 && kept < MANY);
+    assert_int_equal(kept % 64, 0);
+  }
+  representation_free(r);
+  r = represent(w, &items, NULL, false, &said);
+  assert_int_equal(features_present_count(&representation_find(r, "image")->features), MANY);
+  assert_int_equal(kept_count(w, "image.descriptor"), MANY);
+  representation_free(r);
+  catalogue_deinit(&items);
+  medley_workspace_close(w);
+  assert_ok(folder_remove(root, &error));
+}
+
 /* Parts of different lengths in one file would be read beyond their ends. */
 static void test_parts_of_different_lengths_are_refused(void **state) {
   (void)state;
@@ -207,10 +260,10 @@ static void test_parts_of_different_lengths_are_refused(void **state) {
   assert_ok(safetensors_save(&out, path_of("parts.safetensors", path), &error));
   safetensors_writer_deinit(&out);
   assert_ok(safetensors_open(&file, path, &error));
-  assert_refused(representation_load(&file, manifest, &loaded, &error), MEDLEY_ERR_CORRUPT, "parts.safetensors");
+  assert_refused(representation_load(&file, manifest, root, &loaded, &error), MEDLEY_ERR_CORRUPT, "parts.safetensors");
   assert_null(loaded);
   json_array_remove(json_object_get(manifest, "representation"), 1);
-  assert_ok(representation_load(&file, manifest, &loaded, &error));
+  assert_ok(representation_load(&file, manifest, root, &loaded, &error));
   assert_int_equal(loaded->item_count, 5);
   representation_free(loaded);
   safetensors_close(&file);
@@ -224,6 +277,7 @@ int main(int argc, char **argv) {
   if (medley_worker_main(argc, argv, &status)) return status;
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_missing_kept_and_unreadable),
+      cmocka_unit_test(test_interrupted_goes_on),
       cmocka_unit_test(test_parts_of_different_lengths_are_refused),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

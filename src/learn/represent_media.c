@@ -1,0 +1,251 @@
+/* learn/represent_media.c: files → samples → vectors. See learn/represent.h.
+ *
+ * The pool's processes decode on all processors until a batch is full; then the encoder has all of them for the batch.
+ * Running both at once was not worth a thread: either alone keeps every processor busy.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "learn/represent_parts.h"
+#include "math/vector.h"
+
+#define ENCODE_BATCH 64     /* samples that are decoded before the encoder runs over them with all threads */
+#define FIT_SAMPLE_MAX 3000 /* media an encoder that needs fitting may hold in memory at once */
+#define REASONS_TOLD 3      /* unreadable files that are named in full */
+
+/* One modality on its way from files to vectors. */
+typedef struct media_job {
+  represent_run *run;
+  representation_part *part;
+  kept_vectors kept;
+  uint32_t *file_count; /* [items] files in the item's row so far */
+  uint32_t *files_left; /* [items] files that are still to come */
+  media_request *requests;
+  uint32_t *request_item;
+  size_t request_count;
+  /* decoded and not yet encoded */
+  media_sample batch[ENCODE_BATCH];
+  uint32_t batch_item[ENCODE_BATCH];
+  size_t batch_count;
+  /* samples collected for fitting, when `collect` */
+  bool collect;
+  media_sample *collected;
+  size_t collected_count;
+  size_t unreadable;
+  medley_error *err; /* of the run that is going on, for the receiver */
+} media_job;
+
+static encoder_input input_of_sample(const media_sample *sample) {
+  encoder_input input = {0};
+  if (sample->kind == MODALITY_IMAGE) input.image = &sample->image;
+  if (sample->kind == MODALITY_AUDIO) input.sound = &sample->sound;
+  if (sample->kind == MODALITY_VIDEO) input.video = &sample->video;
+  return input;
+}
+
+/* What the vector depends on, without reading the files: their paths, sizes and times, and the encoder. */
+static void item_signature(const media_job *job, uint32_t item, unsigned char out[HASH_BYTES]) {
+  strbuf b = {0};
+  const catalogue_item *it = &job->run->items->items[item];
+  modality m = job->part->modality;
+  kept_vectors_identity(&job->kept, &b);
+  for (uint32_t f = 0; f < it->media_count[m]; f++) {
+    uint64_t size = 0;
+    int64_t time = 0;
+    char *path = path_join(job->run->options->root, it->media[m][f]);
+    if (path != NULL) file_stat(path, &size, &time);
+    mem_free(path);
+    strbuf_printf(&b, "\n%s\n%llu %lld", it->media[m][f], (unsigned long long)size, (long long)time);
+  }
+  hash_buffer(b.text ? b.text : "", b.length, out);
+  strbuf_deinit(&b);
+}
+
+/* ---- encoding ---- */
+
+/* One file of the item is through, readable or not. After the last one its row is the mean of the files'. */
+static medley_status file_finish(media_job *job, uint32_t item, medley_error *err) {
+  float *row = job->kept.rows + (size_t)item * job->kept.dim;
+  if (--job->files_left[item] > 0 || job->file_count[item] == 0) return MEDLEY_OK;
+  if (job->file_count[item] > 1) vector_scale(row, 1.0f / (float)job->file_count[item], job->kept.dim);
+  return kept_vectors_put(&job->kept, item, err);
+}
+
+static medley_status job_encode_batch(media_job *job, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  float *rows = NULL;
+  encoder_input inputs[ENCODE_BATCH];
+  size_t dim = job->kept.dim;
+  if (job->batch_count == 0) return MEDLEY_OK;
+  for (size_t i = 0; i < job->batch_count; i++) inputs[i] = input_of_sample(&job->batch[i]);
+  TRY_NEW(rows, job->batch_count * dim, "vectors");
+  TRY(job->part->kind->encode(job->part->encoder, inputs, job->batch_count, rows, err));
+  for (size_t i = 0; i < job->batch_count; i++) {
+    uint32_t item = job->batch_item[i];
+    if (represent_row_usable(rows + i * dim, dim)) {
+      vector_add_scaled(job->kept.rows + (size_t)item * dim, 1, rows + i * dim, dim);
+      job->file_count[item]++;
+    } else {
+      represent_note_bad(job->run, job->part, item);
+    }
+    TRY(file_finish(job, item, err));
+  }
+done:
+  for (size_t i = 0; i < job->batch_count; i++) media_sample_deinit(&job->batch[i]);
+  job->batch_count = 0;
+  mem_free(rows);
+  return status;
+}
+
+static medley_status job_receive(void *context, size_t index, medley_status outcome, media_sample *sample,
+                                 const char *reason) {
+  media_job *job = context;
+  uint32_t item = job->request_item[index];
+  if (outcome != MEDLEY_OK) {
+    if (job->unreadable++ < REASONS_TOLD)
+      progress_note(job->run->progress, "%s of item '%s' left out: %s: %s", modality_name(job->part->modality),
+                    job->run->items->items[item].key, job->requests[index].path, reason);
+    return job->collect ? MEDLEY_OK : file_finish(job, item, job->err);
+  }
+  if (job->collect) {
+    job->collected[job->collected_count++] = *sample;
+    return MEDLEY_OK;
+  }
+  job->batch[job->batch_count] = *sample;
+  job->batch_item[job->batch_count++] = item;
+  return job->batch_count == ENCODE_BATCH ? job_encode_batch(job, job->err) : MEDLEY_OK;
+}
+
+/* ---- what has to be decoded ---- */
+
+static void job_clear_requests(media_job *job) {
+  for (size_t i = 0; i < job->request_count; i++) mem_free((char *)job->requests[i].path);
+  mem_free(job->requests);
+  mem_free(job->request_item);
+  job->requests = NULL;
+  job->request_item = NULL;
+  job->request_count = 0;
+}
+
+/* Requests for all files of items that `want` says yes to, at most limit (0: no limit). */
+static medley_status job_make_requests(media_job *job, bool (*want)(const media_job *, uint32_t), size_t limit,
+                                       medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  size_t capacity = 0, item_capacity = 0;
+  modality m = job->part->modality;
+  job_clear_requests(job);
+  for (uint32_t i = 0; i < job->run->items->count; i++) {
+    const catalogue_item *item = &job->run->items->items[i];
+    if (item->media_count[m] == 0 || !want(job, i)) continue;
+    for (uint32_t f = 0; f < item->media_count[m]; f++) {
+      if (limit > 0 && job->request_count == limit) goto done;
+      TRY_GROW(job->requests, capacity, job->request_count + 1, "media requests");
+      TRY_GROW(job->request_item, item_capacity, job->request_count + 1, "media requests");
+      char *path = path_join(job->run->options->root, item->media[m][f]);
+      if (path == NULL) {
+        status = error_memory(err, "a media path");
+        goto done;
+      }
+      job->requests[job->request_count] = encoder_request(job->part->encoder, path);
+      job->request_item[job->request_count++] = i;
+    }
+  }
+done:
+  return status;
+}
+
+static bool want_for_fit(const media_job *job, uint32_t item) {
+  return job->run->options->fit_items == NULL || job->run->options->fit_items[item];
+}
+static bool want_unknown(const media_job *job, uint32_t item) { return !job->kept.known[item]; }
+
+static medley_status pool_need(represent_run *run, medley_error *err) {
+  return run->pool ? MEDLEY_OK : media_pool_create(run->options->workers, NULL, &run->pool, err);
+}
+
+/* ---- the run ---- */
+
+static medley_status job_fit_encoder(media_job *job, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  encoder_input *inputs = NULL;
+  progress_stage stage;
+  TRY(pool_need(job->run, err));
+  TRY(job_make_requests(job, want_for_fit, FIT_SAMPLE_MAX, err));
+  TRY_NEW(job->collected, job->request_count, "decoded media");
+  TRY_NEW(inputs, job->request_count, "decoded media");
+  job->collect = true;
+  progress_begin(&stage, job->run->progress, "decode media to learn from", job->request_count);
+  TRY(media_pool_run(job->run->pool, job->requests, job->request_count, job_receive, job, &stage, err));
+  progress_end(&stage, job->collected_count);
+  for (size_t i = 0; i < job->collected_count; i++) inputs[i] = input_of_sample(&job->collected[i]);
+  progress_begin(&stage, job->run->progress, "fit encoder", 0);
+  TRY(job->part->kind->fit(job->part->encoder, inputs, job->collected_count, &stage, err));
+  progress_end(&stage, job->collected_count);
+done:
+  job->collect = false;
+  for (size_t i = 0; i < job->collected_count; i++) media_sample_deinit(&job->collected[i]);
+  mem_free(job->collected);
+  job->collected = NULL;
+  mem_free(inputs);
+  job->unreadable = 0;
+  return status;
+}
+
+static medley_status job_prepare(media_job *job, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  uint32_t count = job->run->items->count;
+  if (job->part->kind->needs_fit) TRY(job_fit_encoder(job, err));
+  TRY(kept_vectors_init(&job->kept, job->run, job->part, err));
+  TRY_NEW(job->file_count, count, "counts");
+  TRY_NEW(job->files_left, count, "counts");
+  for (uint32_t i = 0; i < count; i++)
+    if (job->run->items->items[i].media_count[job->part->modality] > 0)
+      item_signature(job, i, job->kept.signatures + (size_t)i * HASH_BYTES);
+  TRY(kept_vectors_load(&job->kept, err));
+  TRY(job_make_requests(job, want_unknown, 0, err));
+  for (size_t r = 0; r < job->request_count; r++) job->files_left[job->request_item[r]]++;
+done:
+  return status;
+}
+
+static medley_status job_run(media_job *job, medley_error *err) {
+  static const char *const stages[MODALITY_COUNT] = {"encode text", "encode images", "encode audio", "encode video"};
+  medley_status status = MEDLEY_OK;
+  progress_stage stage;
+  job->err = err;
+  TRY(job_prepare(job, err));
+  progress_begin(&stage, job->run->progress, stages[job->part->modality], job->request_count);
+  if (job->request_count > 0) {
+    TRY(pool_need(job->run, err));
+    TRY(media_pool_run(job->run->pool, job->requests, job->request_count, job_receive, job, &stage, err));
+    TRY(job_encode_batch(job, err));
+    TRY(kept_vectors_flush(&job->kept, err));
+  }
+  progress_end(&stage, job->request_count);
+done:
+  if (status != MEDLEY_OK) (void)(kept_vectors_flush(&job->kept, NULL) == MEDLEY_OK);
+  return status;
+}
+
+static void job_deinit(media_job *job) {
+  for (size_t i = 0; i < job->batch_count; i++) media_sample_deinit(&job->batch[i]);
+  job_clear_requests(job);
+  kept_vectors_deinit(&job->kept);
+  mem_free(job->file_count);
+  mem_free(job->files_left);
+}
+
+medley_status represent_media(represent_run *run, representation_part *part, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  media_job job = {.run = run, .part = part};
+  TRY(job_run(&job, err));
+  part->unreadable += (uint32_t)job.unreadable;
+  if (job.unreadable > 0)
+    progress_note(run->progress, "%zu of %zu %s files could not be read; those items go without", job.unreadable,
+                  job.request_count, modality_name(part->modality));
+  TRY(represent_take_rows(&job.kept, part, err));
+done:
+  job_deinit(&job);
+  return status;
+}
