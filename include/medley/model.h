@@ -49,6 +49,14 @@ MEDLEY_API medley_status medley_model_describe(const char *path, const medley_mo
 MEDLEY_API medley_status medley_model_tokens(const char *path, const char *text, char **json,
                                              medley_error *err) MEDLEY_CHECK;
 
+/* Runs an encoder ("mobilenet_v2") from a checkpoint on the inputs in a golden file (safetensors: inputs, and the
+ * outputs of a reference run), and compares: {"encoder", "file", "golden", "tolerance", "agrees", "largest",
+ * "outputs": [{"modality", "name", "values", "difference"}]}. A difference is the largest |ours - reference| of a
+ * tensor over the largest |reference|; null when ours is no number, which never agrees. tolerance 0: 1e-3. *json is the
+ * caller's (medley_free). */
+MEDLEY_API medley_status medley_model_check(const char *name, const char *path, const char *golden, double tolerance,
+                                            char **json, medley_error *err) MEDLEY_CHECK;
+
 #ifdef __cplusplus
 }
 #endif

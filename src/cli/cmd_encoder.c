@@ -75,7 +75,7 @@ static medley_status words_check(const arguments *a, const char *action, medley_
   for (size_t i = 0; i < sizeof words / sizeof *words; i++) given += arguments_text(a, words[i]) != NULL;
   if (given != wanted)
     return error_set(err, MEDLEY_ERR_USAGE, "%s wants: medley encoder %s WORKSPACE%s", action, action,
-                     wanted == 3   ? " text|image|audio|video ENCODER FILE"
+                     wanted == 3   ? " text|image|audio|video ENCODER SOURCE"
                      : wanted == 1 ? " text|image|audio|video"
                                    : "");
   for (size_t i = 0; wanted != 3 && i < sizeof add_options / sizeof *add_options; i++)
@@ -109,7 +109,7 @@ const command cmd_encoder = {
         "same "
         "weights whatever becomes of the original. The next training encodes with it; what was encoded already and did "
         "not change is not encoded again, and an interrupted training goes on where it was.\n\n"
-        "external asks a service that speaks OpenAI's embeddings interface: FILE is then its address "
+        "external asks a service that speaks OpenAI's embeddings interface: SOURCE is then its address "
         "(http://localhost:8080/v1), or a JSON file with the members url, model, key_variable, dimensions, batch, "
         "timeout_s, attempts. The key is read from the environment for each request and stored nowhere.",
     .arguments =

@@ -1,5 +1,6 @@
-/* cli/cmd_model.c: medley model: published models and those of a workspace: list, show, tokens. */
+/* cli/cmd_model.c: medley model: published models and those of a workspace: list, show, tokens, check. */
 #include <medley/model.h>
+#include <math.h>
 #include <string.h>
 
 #include "base/json.h"
@@ -9,7 +10,7 @@
 #define DIMENSIONS_A_LINE 4
 #define METADATA_TEXT_MAX 160 /* bytes of a value shown to people; chat templates have thousands */
 
-static const char *const actions[] = {"list", "show", "tokens", NULL};
+static const char *const actions[] = {"list", "show", "tokens", "check", NULL};
 
 /* ---- list ---- */
 
@@ -364,12 +365,66 @@ static medley_status tokens_run(const arguments *a, console *c, medley_error *er
   return status == MEDLEY_OK ? show_report(c, json, tokens_show, err) : status;
 }
 
+/* ---- check: beside golden outputs ---- */
+
+static void difference_cell(table *t, const json_t *row, const char *key, bool good) {
+  const json_t *value = json_object_get(row, key);
+  text_style style = good ? STYLE_GOOD : STYLE_BAD;
+  if (json_is_number(value))
+    table_add_printf(t, style, "%.3g", json_number_value(value));
+  else
+    table_add(t, "no number", style);
+}
+
+static void golden_show(console *c, const json_t *report) {
+  table t = {0};
+  size_t i;
+  json_t *row;
+  double tolerance = json_member_number(report, "tolerance", 0);
+  bool agrees = json_is_true(json_object_get(report, "agrees"));
+  table_add_column(&t, "content", false, false);
+  table_add_column(&t, "output", false, false);
+  table_add_column(&t, "values", true, false);
+  table_add_column(&t, "largest difference", true, false);
+  json_array_foreach(json_object_get(report, "outputs"), i, row) {
+    table_add(&t, json_member_string(row, "modality", ""), STYLE_PLAIN);
+    table_add(&t, json_member_string(row, "name", ""), STYLE_PLAIN);
+    count_cell(&t, row, "values");
+    difference_cell(&t, row, "difference", json_member_number(row, "difference", INFINITY) <= tolerance);
+  }
+  console_table(c, &t, 0);
+  console_line(c, agrees ? STYLE_GOOD : STYLE_BAD, agrees ? "agrees within %g" : "does not agree within %g", tolerance);
+  table_deinit(&t);
+}
+
+static medley_status golden_run(const arguments *a, console *c, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  json_t *report = NULL;
+  char *json = NULL;
+  const char *name = arguments_text(a, "model"), *file = arguments_text(a, "file"),
+             *golden = arguments_text(a, "golden");
+  if (file == NULL || golden == NULL)
+    FAIL(err, MEDLEY_ERR_USAGE, "check wants: medley model check ENCODER FILE --golden FILE");
+  TRY(medley_model_check(name, file, golden, arguments_number(a, "tolerance", 0), &json, err));
+  TRY(json_parse(json, strlen(json), "the report", &report, err));
+  if (!json_is_true(json_object_get(report, "agrees"))) c->exit_status = 1;
+  if (c->json)
+    console_json(c, json);
+  else
+    golden_show(c, report);
+done:
+  json_decref(report);
+  medley_free(json);
+  return status;
+}
+
 /* ---- the command ---- */
 
 /* Which action each option goes with. */
 static const struct {
   const char *option, *action;
-} option_actions[] = {{"tensors", "show"}, {"check", "show"}, {"text", "tokens"}};
+} option_actions[] = {
+    {"tensors", "show"}, {"check", "show"}, {"text", "tokens"}, {"golden", "check"}, {"tolerance", "check"}};
 
 static medley_status run(const arguments *a, console *c, medley_error *err) {
   const char *action = arguments_text(a, "action");
@@ -377,6 +432,10 @@ static medley_status run(const arguments *a, console *c, medley_error *err) {
     if (arguments_has(a, option_actions[i].option) && strcmp(option_actions[i].action, action) != 0)
       return error_set(err, MEDLEY_ERR_USAGE, "--%s goes with %s, not with %s", option_actions[i].option,
                        option_actions[i].action, action);
+  if (strcmp(action, "check") == 0) return golden_run(a, c, err);
+  if (arguments_text(a, "file") != NULL)
+    return error_set(err, MEDLEY_ERR_USAGE, "%s takes one file, '%s' is one too many", action,
+                     arguments_text(a, "file"));
   if (strcmp(action, "show") == 0) return show_run(a, c, err);
   if (strcmp(action, "tokens") == 0) return tokens_run(a, c, err);
   return list_run(a, c, err);
@@ -392,24 +451,35 @@ const command cmd_model = {
         "of these and a config.json. Only the header is read, whatever the size; --check reads all weights and ends "
         "with 1 when some are infinite or no numbers. tokens reads a tokenizer (tokenizer.json, vocab.txt, vocab.json "
         "with "
-        "merges.txt, *.model, *.gguf, or a folder with one of these) and prints what becomes of a text.",
+        "merges.txt, *.model, *.gguf, or a folder with one of these) and prints what becomes of a text.\n\n"
+        "check runs an encoder on the inputs in a golden file, which also holds the outputs of a reference run, and "
+        "prints by how much they differ: the largest difference of a tensor over its largest value. It ends with 1 "
+        "when one is above the tolerance.",
     .arguments =
         (const argument_spec[]){
-            {"action", VALUE_CHOICE, "list, show or tokens", actions},
-            {"model", VALUE_FILE, "show and tokens: a file or folder; list: a workspace, or nothing", .optional = true},
+            {"action", VALUE_CHOICE, "list, show, tokens or check", actions},
+            {"model", VALUE_FILE,
+             "show and tokens: a file or folder; list: a workspace, or nothing; check: an encoder by its name",
+             .optional = true},
+            {"file", VALUE_FILE, "check: the encoder's checkpoint or folder", .optional = true},
             {0}},
-    .options = (const option_spec[]){{"tensors", 0, VALUE_FLAG, NULL, "every tensor with its type and shape"},
-                                     {"check", 0, VALUE_FLAG, NULL,
-                                      "read all weights and count those that are no "
-                                      "finite numbers"},
-                                     {"text", 0, VALUE_TEXT, "TEXT", "tokens: the text to turn into ids"},
-                                     {0}},
+    .options =
+        (const option_spec[]){{"tensors", 0, VALUE_FLAG, NULL, "every tensor with its type and shape"},
+                              {"check", 0, VALUE_FLAG, NULL,
+                               "read all weights and count those that are no "
+                               "finite numbers"},
+                              {"text", 0, VALUE_TEXT, "TEXT", "tokens: the text to turn into ids"},
+                              {"golden", 0, VALUE_FILE, "FILE", "check: inputs and reference outputs (safetensors)"},
+                              {"tolerance", 0, VALUE_NUMBER, "X", "check: what still agrees (0.001)", 1e-12, 10},
+                              {0}},
     .examples =
         (const command_example[]){
             {"medley model list", "The networks that are recognised"},
             {"medley model list shop", "What was trained in shop"},
             {"medley model show all-MiniLM-L6-v2/", "Architecture, dimensions, tokenizer of a published folder"},
             {"medley model show model.gguf --tensors", "Every tensor of a file"},
+            {"medley model check mobilenet_v2 mobilenet_v2.safetensors --golden mobilenet_v2.golden.safetensors",
+             "Whether the network computes what the reference does"},
             {"medley model tokens all-MiniLM-L6-v2/ --text 'a red dress'", "Ids, tokens and bytes of a text"},
             {0}},
     .ends = ENDS_NOT_FOUND | ENDS_CANCELLED,

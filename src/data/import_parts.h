@@ -307,6 +307,7 @@ typedef struct import_sink {
   size_t event_count, event_capacity;
   arena *contexts;
   char space[STORE_KEY_MAX + 1];
+  bool space_remembered; /* its name is among those that training looks for */
 } import_sink;
 
 medley_status sink_init(import_sink *k, const store_kind *kind, store *s, const import_options *options,

@@ -50,6 +50,40 @@ static void space_from_path(const char *path, char out[STORE_KEY_MAX + 1]) {
   snprintf(out, STORE_KEY_MAX + 1, "%s.%.*s", modality_name_found, (int)strcspn(name, "."), name);
 }
 
+/* Names that other parts of an item have, and those under which encoders keep what they computed. */
+static medley_status space_check(const char *space, medley_error *err) {
+  if (modality_from_name(space) < MODALITY_COUNT || strcmp(space, "tags") == 0 || strcmp(space, "year") == 0 ||
+      strchr(space, '/') != NULL)
+    return error_set(
+        err, MEDLEY_ERR_USAGE,
+        "a space of vectors cannot be named '%.60s': text, image, audio, video, tags, year and names with a "
+        "slash are taken; try 'image.mine'",
+        space);
+  return store_key_check("space", space, err);
+}
+
+/* Training finds the spaces by their names, one a line. */
+static medley_status space_remember(import_sink *k, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  strbuf names = {0};
+  if (k->space_remembered) return MEDLEY_OK;
+  status = k->kind->meta_get(k->s, "vector_spaces", &names, err);
+  if (status != MEDLEY_OK && status != MEDLEY_ERR_NOT_FOUND) goto done;
+  status = MEDLEY_OK;
+  for (const char *line = names.text; line != NULL && !k->space_remembered;) {
+    size_t length = strcspn(line, "\n");
+    k->space_remembered = length == strlen(k->space) && memcmp(line, k->space, length) == 0;
+    line = line[length] == '\0' ? NULL : line + length + 1;
+  }
+  if (k->space_remembered) goto done;
+  strbuf_printf(&names, "%s%s", names.length > 0 ? "\n" : "", k->space);
+  TRY(names.failed ? error_memory(err, "names of spaces") : k->kind->meta_put(k->s, "vector_spaces", names.text, err));
+  k->space_remembered = true;
+done:
+  strbuf_deinit(&names);
+  return status;
+}
+
 medley_status sink_begin_part(import_sink *k, const import_part *part, const import_mapping *mapping,
                               import_media *media, import_report *report, medley_error *err) {
   k->part = part;
@@ -61,7 +95,8 @@ medley_status sink_begin_part(import_sink *k, const import_part *part, const imp
     space_from_path(part->path, k->space);
   else
     snprintf(k->space, sizeof k->space, "%s", k->options->space);
-  return store_key_check("space", k->space, err);
+  k->space_remembered = false;
+  return space_check(k->space, err);
 }
 
 /* ---- what all rows share ---- */
@@ -359,6 +394,7 @@ static medley_status vector_take(import_sink *k, import_draft *d, medley_error *
       &(store_vector){
           .item_id = id, .content_hash = hash, .dtype = STORE_F32, .dim = d->vector_dim, .values = d->vector},
       err));
+  TRY(space_remember(k, err));
   k->report->vectors++;
 done:
   return status;

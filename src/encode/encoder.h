@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/progress.h"
+#include "base/strbuf.h"
 #include "encode/golden.h"
 #include "media/sample.h"
 #include "media/worker.h"
@@ -45,6 +46,9 @@ typedef struct encoder_kind {
   /* NULL: the user's file is kept as it is. Otherwise writes the file that open reads to path, from what the user named
    * (an address, a file of settings) and from settings, an object, or NULL; may ask the service for its dimensions. */
   medley_status (*adopt)(const char *source, const json_t *settings, const char *path, medley_error *err);
+  /* NULL: all bytes of the file count. Otherwise appends what the vectors depend on: part of the key under which they
+   * are kept. */
+  void (*identity)(const encoder *e, strbuf *out);
   /* NULL: the usual media will do. Sets what the encoder asks of decoding: image_side, sound_rate_hz, frame_max. A
    * picture's image_side is its longer one: for a square of 224 cut from the middle ask for more. */
   void (*wish)(const encoder *e, media_request *request);
@@ -83,6 +87,7 @@ extern const encoder_kind encoder_text_lsa;
 extern const encoder_kind encoder_image_descriptor;
 extern const encoder_kind encoder_audio_mfcc;
 extern const encoder_kind encoder_video_pooled;
+extern const encoder_kind encoder_external;
 
 /* What decoding should make of the file for this encoder; path is borrowed. */
 media_request encoder_request(const encoder *e, const char *path);

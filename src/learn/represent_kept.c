@@ -40,7 +40,10 @@ void kept_vectors_deinit(kept_vectors *k) {
 
 void kept_vectors_identity(const kept_vectors *k, strbuf *out) {
   strbuf_printf(out, "%s/%u", k->part->kind->name, k->part->kind->version);
-  if (k->part->model[0] != '\0') strbuf_printf(out, "/%s", k->part->model);
+  if (k->part->kind->identity != NULL)
+    k->part->kind->identity(k->part->encoder, out);
+  else if (k->part->model[0] != '\0')
+    strbuf_printf(out, "/%s", k->part->model);
 }
 
 static medley_status kept_vector_take(void *context, const store_vector *vector, medley_error *err) {

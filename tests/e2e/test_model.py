@@ -127,6 +127,20 @@ def broken_ones_are_refused():
     medley('model', 'list', '--check', status=2, says='--check goes with show')
 
 
+def check_refuses():
+    medley('model', 'check', status=2, says='medley model check ENCODER FILE --golden FILE')
+    medley('model', 'check', 'external', 'x.json', status=2, says='--golden FILE')
+    medley('model', 'show', 'a', 'b', status=2, says="'b' is one too many")
+    medley('model', 'show', 'a', '--golden', 'b', status=2, says='--golden goes with check')
+    golden = safetensors('golden.safetensors', {'output': ('F32', [2], struct.pack('<2f', 1, 2))})
+    medley('model', 'check', 'external', 'missing.json', '--golden', golden, status=4, says="no file or folder 'missing.json'")
+    medley('model', 'check', 'external', golden, '--golden', 'missing.safetensors', status=4, says='missing.safetensors')
+    medley('model', 'check', 'external', golden, '--golden', golden, status=1, says="nothing can be compared for the encoder 'external'")
+    medley('model', 'check', 'none-such', golden, '--golden', golden, status=2, says="there is no encoder 'none-such'")
+    golden.write_bytes(golden.read_bytes()[:-1])
+    medley('model', 'check', 'external', golden, '--golden', golden, status=1, says='golden.safetensors')
+
+
 def published_ones():
     data = pathlib.Path(os.environ.get('MEDLEY_DATA', SOURCE / '../shared/data')).resolve() / 'models'
     if not data.is_dir():
@@ -140,4 +154,4 @@ def published_ones():
 
 if __name__ == '__main__':
     sys.exit(run_tests([list_names_every_architecture, list_of_a_workspace, tokens_of_a_text, show_of_a_folder, an_unknown_one_is_named,
-                        broken_ones_are_refused, published_ones]))
+                        broken_ones_are_refused, check_refuses, published_ones]))
