@@ -20,6 +20,8 @@ typedef struct medley_progress_state {
   double rate_per_s;  /* units per second, smoothed over the stage */
   double remaining_s; /* estimated seconds left in the stage, negative when unknown */
   int finished;       /* 1 on the last report of a stage */
+  const char
+      *detail; /* how it goes, "loss 0.4312": valid during the callback only; NULL when there is nothing to say */
 } medley_progress_state;
 
 typedef struct medley_progress {

@@ -21,6 +21,7 @@ static int progress_report(progress_stage *p, uint64_t done, double now, int fin
       .rate_per_s = rate,
       .remaining_s = known ? (double)(p->total - done) / rate : -1,
       .finished = finished,
+      .detail = p->detail[0] != '\0' ? p->detail : NULL,
   };
   p->reported_s = now;
   return p->sink->report(p->sink->context, &state);

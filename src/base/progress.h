@@ -13,6 +13,7 @@ typedef struct progress_stage {
   const char *stage;
   uint64_t total;
   double started_s, reported_s;
+  char detail[64]; /* written by whoever has something to say before progress_update; "" at first */
 } progress_stage;
 
 /* `stage` must outlive the stage. total 0: unknown. */

@@ -201,6 +201,7 @@ static void bar_draw(console *c, const medley_progress_state *s) {
     strbuf_append(&text, "  ");
     time_left_append(&text, s->remaining_s);
   }
+  if (s->detail != NULL) strbuf_printf(&text, "  %s", s->detail);
   bar_clear(c, &line);
   strbuf_append_fitted(&line, text.text ? text.text : "", c->err_columns - 1);
   err_write(&line);
@@ -228,6 +229,7 @@ static void stage_tell(console *c, const medley_progress_state *s) {
     strbuf_append(&line, ", ");
     rate_append(&line, s->rate_per_s);
   }
+  if (s->detail != NULL) strbuf_printf(&line, ", %s", s->detail);
   strbuf_append_char(&line, '\n');
   err_write(&line);
   strbuf_deinit(&line);
