@@ -18,7 +18,8 @@
 #include "nn_works.h"
 
 /* One line a work. */
-static const nn_work *const nn_works[] = {&nn_work_gru, &nn_work_lstm, &nn_work_bags, NULL};
+static const nn_work *const nn_works[] = {&nn_work_gru,    &nn_work_lstm,        &nn_work_bags, &nn_work_transformer,
+                                          &nn_work_minilm, &nn_work_minilm_int8, NULL};
 
 static int float_order(const void *a, const void *b) {
   double x = *(const double *)a, y = *(const double *)b;

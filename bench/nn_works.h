@@ -22,7 +22,8 @@ typedef struct nn_work {
 } nn_work;
 
 /* Files of works, each its own functions. */
-extern const nn_work nn_work_gru, nn_work_lstm; /* nn_works_recurrent.c */
-extern const nn_work nn_work_bags;              /* nn_works_bags.c */
+extern const nn_work nn_work_gru, nn_work_lstm;                                /* nn_works_recurrent.c */
+extern const nn_work nn_work_transformer, nn_work_minilm, nn_work_minilm_int8; /* nn_works_transformer.c */
+extern const nn_work nn_work_bags;                                             /* nn_works_bags.c */
 
 #endif

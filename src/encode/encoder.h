@@ -88,6 +88,7 @@ extern const encoder_kind encoder_image_descriptor;
 extern const encoder_kind encoder_audio_mfcc;
 extern const encoder_kind encoder_video_pooled;
 extern const encoder_kind encoder_external;
+extern const encoder_kind encoder_bert, encoder_bert_int8;
 
 /* What decoding should make of the file for this encoder; path is borrowed. */
 media_request encoder_request(const encoder *e, const char *path);

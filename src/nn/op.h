@@ -16,7 +16,7 @@
   /* op_elementwise.c */ \
   X(add) X(sub) X(mul) X(div) X(maximum) X(minimum) \
   X(neg) X(exp) X(log) X(sqrt) X(square) X(abs) X(sin) X(cos) X(affine) \
-  X(relu) X(leaky_relu) X(elu) X(gelu) X(gelu_tanh) X(silu) X(sigmoid) X(tanh) X(softplus) \
+  X(relu) X(leaky_relu) X(elu) X(gelu) X(gelu_tanh) X(silu) X(quick_gelu) X(sigmoid) X(tanh) X(softplus) \
   /* op_shape.c */ \
   X(contiguous) X(concat) \
   /* op_matmul.c */ \
@@ -72,13 +72,14 @@ tensor *op_elu(tape *t, tensor *x, double alpha);        /* x, and alpha * (e^x 
 tensor *op_gelu(tape *t, tensor *x);                     /* x Φ(x), by erf */
 tensor *op_gelu_tanh(tape *t, tensor *x);                /* its approximation by tanh (Hendrycks & Gimpel 2016) */
 tensor *op_silu(tape *t, tensor *x);                     /* x σ(x) */
+tensor *op_quick_gelu(tape *t, tensor *x);               /* x σ(1.702 x), as OpenAI's CLIP has it */
 tensor *op_sigmoid(tape *t, tensor *x);
 tensor *op_tanh(tape *t, tensor *x);
 tensor *op_softplus(tape *t, tensor *x); /* log(1 + e^x) */
 
 /* ---- shapes (op_shape.c): views cost nothing ---- */
-/* The same elements in another shape; one size may be 0, which means what is left. A view of a contiguous x, else a
- * copy. */
+/* The same elements in another shape; one size may be 0, which means what is left. A view where strides can say it,
+ * else a copy. */
 tensor *op_reshape(tape *t, tensor *x, int rank, const size_t *shape);
 /* Dimensions in another order: result's dimension d is x's order[d]. A view. */
 tensor *op_permute(tape *t, tensor *x, const int *order);
@@ -94,7 +95,8 @@ tensor *op_concat(tape *t, tensor *const *x, int count, int dimension);
  * op_transpose: BLAS reads it as it lies. */
 tensor *op_matmul(tape *t, tensor *a, tensor *b);
 /* x [..., in] → [..., out] = x weightᵀ + bias; weight [out, in], bias [out] or NULL. weight may be f16, bf16 or int8
- * (with a scale per row), which is converted a panel at a time and gets no gradient. */
+ * (with a scale per row), which is converted a panel at a time and gets no gradient. Outside of training, where the
+ * processor has the instructions, products with int8 are made in int8, rows of x each by a scale of its own. */
 tensor *op_linear(tape *t, tensor *x, tensor *weight, tensor *bias);
 
 /* ---- reductions (op_reduce.c): over one dimension, which is gone from the result, or OP_ALL → rank 0 ---- */

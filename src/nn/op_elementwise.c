@@ -92,6 +92,7 @@ UNARY(gelu_tanh, REAL(0.5) * a * (1 + real_tanh(gelu_tanh_inner(a))),
           REAL(0.5) * a * (1 - real_tanh(gelu_tanh_inner(a)) * real_tanh(gelu_tanh_inner(a))) * GELU_OUTER *
               (1 + 3 * GELU_INNER * a * a))
 UNARY(silu, a *real_sigmoid(a), real_sigmoid(a) + v * (1 - real_sigmoid(a)))
+UNARY(quick_gelu, a *real_sigmoid(p *a), real_sigmoid(p *a) + p * v * (1 - real_sigmoid(p * a)))
 UNARY(sigmoid, real_sigmoid(a), v *(1 - v))
 UNARY(tanh, real_tanh(a), 1 - v * v)
 UNARY(softplus, real_softplus(a), real_sigmoid(a))
@@ -156,6 +157,7 @@ const op_kind op_kind_elu = {"elu", unary_forward, unary_backward, &elu_kernels}
 const op_kind op_kind_gelu = {"gelu", unary_forward, unary_backward, &gelu_kernels};
 const op_kind op_kind_gelu_tanh = {"gelu_tanh", unary_forward, unary_backward, &gelu_tanh_kernels};
 const op_kind op_kind_silu = {"silu", unary_forward, unary_backward, &silu_kernels};
+const op_kind op_kind_quick_gelu = {"quick_gelu", unary_forward, unary_backward, &quick_gelu_kernels};
 const op_kind op_kind_sigmoid = {"sigmoid", unary_forward, unary_backward, &sigmoid_kernels};
 const op_kind op_kind_tanh = {"tanh", unary_forward, unary_backward, &tanh_kernels};
 const op_kind op_kind_softplus = {"softplus", unary_forward, unary_backward, &softplus_kernels};
@@ -172,6 +174,7 @@ tensor *op_relu(tape *t, tensor *x) { return unary_run(t, &op_kind_relu, x, 0, 0
 tensor *op_gelu(tape *t, tensor *x) { return unary_run(t, &op_kind_gelu, x, 0, 0); }
 tensor *op_gelu_tanh(tape *t, tensor *x) { return unary_run(t, &op_kind_gelu_tanh, x, 0, 0); }
 tensor *op_silu(tape *t, tensor *x) { return unary_run(t, &op_kind_silu, x, 0, 0); }
+tensor *op_quick_gelu(tape *t, tensor *x) { return unary_run(t, &op_kind_quick_gelu, x, 1.702, 0); }
 tensor *op_sigmoid(tape *t, tensor *x) { return unary_run(t, &op_kind_sigmoid, x, 0, 0); }
 tensor *op_tanh(tape *t, tensor *x) { return unary_run(t, &op_kind_tanh, x, 0, 0); }
 tensor *op_softplus(tape *t, tensor *x) { return unary_run(t, &op_kind_softplus, x, 0, 0); }

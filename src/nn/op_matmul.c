@@ -6,6 +6,7 @@
  */
 #include <string.h>
 
+#include "math/int8_matrix.h"
 #include "math/vector.h"
 #include "nn/op.h"
 #include "nn/op_kind.h"
@@ -277,10 +278,57 @@ static void linear_panels(tape *t, const tensor *w, size_t rows, real *x, real *
   tape_scratch_give(t, panel, height * in, sizeof(real));
 }
 
+#ifndef NN_DOUBLE
+
+typedef struct int8_pass {
+  int8_matrix_product product;
+  const float *x;
+  uint8_t *bytes;
+  float *scale;
+} int8_pass;
+
+static void int8_rows(void *context, size_t from, size_t to) {
+  const int8_pass *p = context;
+  int8_matrix_quantise(p->x, from, to, p->product.in, p->bytes, p->scale);
+}
+
+static void int8_panels(void *context, size_t from, size_t to) {
+  const int8_pass *p = context;
+  int8_matrix_multiply(&p->product, from, to);
+}
+
+/* Both sides in int8, which is only good for giving answers: in training the left side stays as it is. */
+static bool linear_is_int8(const tape *t, const tensor *w) {
+  return w->dtype == DTYPE_I8 && !tape_is_training(t) && int8_matrix_is_fast() && w->shape[1] <= INT8_MATRIX_IN_MAX;
+}
+
+static void linear_int8(tape *t, op_node *n, size_t rows, size_t in, size_t out) {
+  const tensor *w = n->input[1], *bias = n->input[2];
+  int8_pass p = {.x = real_data(n->input[0])};
+  p.bytes = tape_scratch(t, rows, int8_matrix_row(in));
+  p.scale = tape_scratch(t, rows, sizeof *p.scale);
+  p.product = (int8_matrix_product){
+      rows, in, out, p.bytes, p.scale, w->data, w->scale, bias ? real_data(bias) : NULL, real_data(n->output)};
+  if (p.bytes != NULL && p.scale != NULL) {
+    op_parallel(rows, 1 + OP_GRAIN / (in + 1), int8_rows, &p);
+    op_parallel(int8_matrix_panels(out), 1 + OP_GRAIN * 8 / (rows * in + 1), int8_panels, &p);
+  }
+  tape_scratch_give(t, p.scale, rows, sizeof *p.scale);
+  tape_scratch_give(t, p.bytes, rows, int8_matrix_row(in));
+}
+
+#endif
+
 static void linear_forward(tape *t, op_node *n) {
   tensor *x = n->input[0], *w = n->input[1], *bias = n->input[2];
   size_t rows = tensor_height(x), in = w->shape[1], out = w->shape[0];
   real *y = real_data(n->output);
+#ifndef NN_DOUBLE
+  if (linear_is_int8(t, w)) {
+    linear_int8(t, n, rows, in, out);
+    return;
+  }
+#endif
   if (bias != NULL) {
     bias_pass p = {.rows = rows, .columns = out, .bias = real_data(bias), .y = y};
     op_parallel(rows, rows * out < 2 * OP_GRAIN ? rows + 1 : 1, bias_fill, &p);

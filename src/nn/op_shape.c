@@ -36,9 +36,39 @@ static bool reshape_shape(tape *t, const tensor *x, int rank, const size_t *want
   return false;
 }
 
+/* Strides that show x in the shape without a copy: false when there are none. Dimensions of both shapes are taken in
+ * the smallest groups that hold the same number of elements; within such a group, x must have no gaps (NumPy's rule).
+ */
+static bool reshape_strides(const tensor *x, int rank, const size_t *shape, size_t *stride) {
+  size_t own[TENSOR_RANK_MAX], step[TENSOR_RANK_MAX];
+  int count = 0;
+  if (x->count == 0) return false;
+  for (int d = 0; d < x->rank; d++)
+    if (x->shape[d] != 1) own[count] = x->shape[d], step[count++] = x->stride[d];
+  int old = 0, made = 0;
+  while (made < rank) {
+    int old_end = old, made_end = made;
+    size_t have = old < count ? own[old_end++] : 1, want = shape[made_end++];
+    while (have != want && (want < have ? made_end < rank : old_end < count)) {
+      if (want < have)
+        want *= shape[made_end++];
+      else
+        have *= own[old_end++];
+    }
+    if (have != want) return false;
+    for (int d = old; d + 1 < old_end; d++)
+      if (step[d] != step[d + 1] * own[d + 1]) return false;
+    size_t next = old_end > old ? step[old_end - 1] : 1;
+    for (int d = made_end; d-- > made; next *= shape[d]) stride[d] = next;
+    old = old_end, made = made_end;
+  }
+  return old == count;
+}
+
 tensor *op_reshape(tape *t, tensor *x, int rank, const size_t *wanted) {
-  size_t shape[TENSOR_RANK_MAX];
+  size_t shape[TENSOR_RANK_MAX], stride[TENSOR_RANK_MAX];
   if (!op_present(t, "reshape", &x, 1) || !reshape_shape(t, x, rank, wanted, shape)) return NULL;
+  if (reshape_strides(x, rank, shape, stride)) return op_view_of(t, x, rank, shape, stride, 0);
   x = op_contiguous(t, x);
   if (x == NULL) return NULL;
   tensor rows;

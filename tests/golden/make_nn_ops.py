@@ -179,6 +179,7 @@ CASES = {
     'gelu': case([(9, 41)], F.gelu, -6, 6),
     'gelu_tanh': case([(9, 41)], lambda x: F.gelu(x, approximate='tanh'), -6, 6),
     'silu': case([(9, 41)], F.silu, -10, 10),
+    'quick_gelu': case([(9, 41)], lambda x: x * torch.sigmoid(1.702 * x), -10, 10),
     'sigmoid': case([(9, 41)], torch.sigmoid, -10, 10),
     'tanh': case([(9, 41)], torch.tanh, -5, 5),
     'softplus': case([(9, 41)], F.softplus, -15, 15),

@@ -27,6 +27,7 @@ BUILD(elu, op_elu(t, x[0], 0.7))
 BUILD(gelu, op_gelu(t, x[0]))
 BUILD(gelu_tanh, op_gelu_tanh(t, x[0]))
 BUILD(silu, op_silu(t, x[0]))
+BUILD(quick_gelu, op_quick_gelu(t, x[0]))
 BUILD(sigmoid, op_sigmoid(t, x[0]))
 BUILD(tanh, op_tanh(t, x[0]))
 BUILD(softplus, op_softplus(t, x[0]))
@@ -200,6 +201,7 @@ const nn_row nn_rows[] = {
     {"gelu", {"abc"}, build_gelu, -4, 4},
     {"gelu_tanh", {"ab"}, build_gelu_tanh, -4, 4},
     {"silu", {"ab"}, build_silu, -4, 4},
+    {"quick_gelu", {"ab"}, build_quick_gelu, -4, 4},
     {"sigmoid", {"ab"}, build_sigmoid, -4, 4},
     {"tanh", {"ab"}, build_tanh, -4, 4},
     {"softplus", {"ab"}, build_softplus, -4, 4},

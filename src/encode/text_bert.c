@@ -1,0 +1,284 @@
+/* encode/text_bert.c: the `bert` encoder: a published BERT, RoBERTa, E5, BGE, MiniLM in the folder it comes in
+ * (weights, config.json, tokenizer, and perhaps sentence-transformers' modules), or a GGUF file. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "encode/bert.h"
+#include "encode/sentence_config.h"
+#include "math/vector.h"
+
+typedef struct bert_encoder {
+  const encoder_kind *kind;
+  checkpoint file;
+  weights weights;
+  tokenizer *tokenizer;
+  sentence_config sentence;
+  bert network;
+} bert_encoder;
+
+#define EPSILON_DEFAULT 1e-12
+
+/* ---- opening ---- */
+
+static size_t size_of(const model_architecture *a, const char *name) {
+  return (size_t)architecture_dimension_get(a, name, 0);
+}
+
+/* What config.json says beyond sizes; members that a BERT may lack have the values of the original. */
+static medley_status config_read(const checkpoint *c, bert_sizes *s, medley_error *err) {
+  const char *activation = json_member_string(c->config, "hidden_act", "gelu");
+  const char *places = json_member_string(c->config, "position_embedding_type", "absolute");
+  s->activation = activation_find(activation);
+  if (s->activation == NULL)
+    return error_set(err, MEDLEY_ERR_UNSUPPORTED, "%s: config.json: hidden_act '%.40s' is not known", c->path,
+                     activation);
+  if (strcmp(places, "absolute") != 0)
+    return error_set(err, MEDLEY_ERR_UNSUPPORTED, "%s: config.json: position_embedding_type is '%.40s', not absolute",
+                     c->path, places);
+  s->epsilon = json_member_number(c->config, "layer_norm_eps", EPSILON_DEFAULT);
+  if (c->gguf != NULL) s->epsilon = gguf_number(c->gguf, "bert.attention.layer_norm_epsilon", EPSILON_DEFAULT);
+  if (!(s->epsilon >= 0 && s->epsilon < 1))
+    return error_set(err, MEDLEY_ERR_INPUT, "%s: the norms' epsilon is %g", c->path, s->epsilon);
+  return MEDLEY_OK;
+}
+
+static medley_status sizes_read(const checkpoint *c, const model_architecture *a, bert_sizes *s, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  bool roberta = strcmp(a->kind->name, "xlm_roberta") == 0;
+  *s = (bert_sizes){.width = size_of(a, "width"),
+                    .layers = size_of(a, "layers"),
+                    .heads = size_of(a, "heads"),
+                    .feed_forward = size_of(a, "feed_forward"),
+                    .positions = size_of(a, "positions"),
+                    .vocabulary = size_of(a, "vocabulary"),
+                    .segments = roberta ? 1 : 2,
+                    .gguf = c->gguf != NULL};
+  if (a->layout == NULL) FAIL(err, MEDLEY_ERR_INPUT, "%s: holds no weights of a BERT", c->path);
+  if (s->heads == 0)
+    FAIL(err, MEDLEY_ERR_INPUT, "%s: how many heads attention has is not said: config.json is missing beside it",
+         c->path);
+  if (s->width % s->heads != 0)
+    FAIL(err, MEDLEY_ERR_INPUT, "%s: %zu numbers cannot be cut into %zu heads", c->path, s->width, s->heads);
+  if (s->width == 0 || s->layers == 0 || s->feed_forward == 0 || s->vocabulary == 0)
+    FAIL(err, MEDLEY_ERR_INPUT, "%s: a size of the network is not said (medley model show lists what is)", c->path);
+  long long padding = json_member_integer(c->config, "pad_token_id", 1);
+  if (roberta) s->first_position = padding >= 0 ? (size_t)padding + 1 : 0;
+  if (s->positions <= s->first_position + 2)
+    FAIL(err, MEDLEY_ERR_INPUT, "%s: %zu positions are no room for a text", c->path, s->positions);
+  TRY(config_read(c, s, err));
+done:
+  return status;
+}
+
+/* A tokenizer that keeps capitals where the model wants none would need a step of its own. */
+static medley_status lower_check(const bert_encoder *e, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  token_list big = {0}, small = {0};
+  if (!e->sentence.lower) return MEDLEY_OK;
+  TRY(tokenizer_encode(e->tokenizer, "A Text", 6, NULL, &big, err));
+  TRY(tokenizer_encode(e->tokenizer, "a text", 6, NULL, &small, err));
+  if (big.count != small.count || memcmp(big.ids, small.ids, big.count * sizeof *big.ids) != 0)
+    FAIL(err, MEDLEY_ERR_UNSUPPORTED,
+         "%s: sentence_bert_config.json wants lower case, which the tokenizer does not make", e->file.path);
+done:
+  token_list_deinit(&big);
+  token_list_deinit(&small);
+  return status;
+}
+
+static medley_status tokenizer_open(bert_encoder *e, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  const char *path = e->file.gguf != NULL ? e->file.path : e->file.folder;
+  if (path == NULL)
+    FAIL(err, MEDLEY_ERR_INPUT, "%s: a file alone has no tokenizer: give the folder that the model was published in",
+         e->file.path);
+  TRY(tokenizer_load(path, &e->tokenizer, err));
+  TRY(text_tokenizer_check(e->tokenizer, path, e->network.sizes.vocabulary, e->file.path, err));
+  TRY(lower_check(e, err));
+done:
+  return status;
+}
+
+static void bert_free(encoder *encoder) {
+  bert_encoder *e = (bert_encoder *)encoder;
+  if (e == NULL) return;
+  tokenizer_free(e->tokenizer);
+  sentence_config_deinit(&e->sentence);
+  weights_deinit(&e->weights);
+  checkpoint_close(&e->file);
+  mem_free(e);
+}
+
+static medley_status bert_open_as(const char *path, const encoder_kind *kind, weight_precision precision, encoder **out,
+                                  medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  model_architecture a;
+  bert_sizes sizes;
+  bert_encoder *e = NULL;
+  *out = NULL;
+  TRY_NEW(e, 1, "an encoder");
+  e->kind = kind;
+  TRY(checkpoint_open(&e->file, path, err));
+  TRY(architecture_recognise(&e->file, &a, err));
+  if (strcmp(a.kind->name, "bert") != 0 && strcmp(a.kind->name, "xlm_roberta") != 0)
+    FAIL(err, MEDLEY_ERR_INPUT, "%s: holds a network of the family '%s', not bert", path, a.kind->name);
+  TRY(sizes_read(&e->file, &a, &sizes, err));
+  e->weights = (weights){.from = &e->file, .precision = precision};
+  memcpy(e->weights.prefix, a.prefix, sizeof a.prefix);
+  bert_init(&e->network, &e->weights, &sizes);
+  TRY(weights_status(&e->weights, err));
+  TRY(sentence_config_load(&e->sentence, &e->file, err));
+  TRY(tokenizer_open(e, err));
+  *out = (encoder *)e;
+  e = NULL;
+done:
+  bert_free((encoder *)e);
+  return status;
+}
+
+static medley_status bert_open(const char *path, encoder **out, medley_error *err) {
+  return bert_open_as(path, &encoder_bert, WEIGHT_F32, out, err);
+}
+
+static medley_status bert_int8_open(const char *path, encoder **out, medley_error *err) {
+  return bert_open_as(path, &encoder_bert_int8, WEIGHT_INT8, out, err);
+}
+
+/* ---- encoding ---- */
+
+static size_t bert_dim(const encoder *e) { return ((const bert_encoder *)e)->network.sizes.width; }
+
+static void bert_batch_run(tape *t, const void *network, const text_batch *batch, float *out) {
+  const bert_encoder *e = network;
+  size_t width = e->network.sizes.width;
+  const tensor *x = bert_forward(t, &e->network, batch);
+  for (size_t s = 0; x != NULL && s < batch->samples; s++) {
+    size_t from = (size_t)batch->starts[s], count = (size_t)batch->starts[s + 1] - from;
+    sentence_pool(&e->sentence, real_data(x) + from * width, count, width, out + s * width);
+  }
+}
+
+static medley_status bert_encode(const encoder *encoder, const encoder_input *inputs, size_t count, float *out,
+                                 medley_error *err) {
+  const bert_encoder *e = (const bert_encoder *)encoder;
+  size_t most = bert_length_max(&e->network), wanted = e->sentence.tokens_max;
+  text_batcher batcher = {
+      .tokenizer = e->tokenizer,
+      .options = {.tokens_max = wanted > 0 && wanted < most ? wanted : most, .literal_special = true},
+      .prompt = e->sentence.prompt,
+      .run = bert_batch_run,
+      .network = e,
+      .dim = e->network.sizes.width};
+  return text_batches_encode(&batcher, inputs, count, out, err);
+}
+
+/* ---- checking ---- */
+
+/* Golden files: input_ids and attention_mask [samples, length], 1 where there is a token, no gaps; last_hidden_state
+ * [samples, length, width] with zeros at padding; sentence_embedding [samples, width]. */
+typedef struct bert_golden {
+  float *ids, *mask;
+  int32_t *packed, *starts;
+  uint8_t *segments;
+  float *hidden, *sentence;
+  uint64_t shape[2];
+} bert_golden;
+
+static void golden_deinit(bert_golden *g) {
+  mem_free(g->ids);
+  mem_free(g->mask);
+  mem_free(g->packed);
+  mem_free(g->starts);
+  mem_free(g->segments);
+  mem_free(g->hidden);
+  mem_free(g->sentence);
+}
+
+static medley_status golden_pack(const bert_encoder *e, bert_golden *g, text_batch *batch, medley_error *err) {
+  size_t samples = (size_t)g->shape[0], length = (size_t)g->shape[1], rows = 0;
+  for (size_t s = 0; s < samples; s++) {
+    size_t begin = rows;
+    g->starts[s] = (int32_t)rows;
+    for (size_t i = 0; i < length; i++) {
+      float id = g->ids[s * length + i];
+      if (g->mask[s * length + i] == 0) continue;
+      if (!(id >= 0 && id < (float)e->network.sizes.vocabulary) || rows - begin >= bert_length_max(&e->network))
+        return error_set(err, MEDLEY_ERR_INPUT, "input_ids: sample %zu has an id or a length that the model has not",
+                         s);
+      g->packed[rows++] = (int32_t)id;
+    }
+    if (rows == begin) return error_set(err, MEDLEY_ERR_INPUT, "attention_mask: sample %zu has no token", s);
+  }
+  g->starts[samples] = (int32_t)rows;
+  *batch = (text_batch){samples, rows, g->packed, g->segments, g->starts};
+  return MEDLEY_OK;
+}
+
+/* From packed rows back to where the mask has them. */
+static void golden_unpack(const bert_golden *g, size_t width, const float *rows) {
+  for (size_t i = 0, row = 0; i < g->shape[0] * g->shape[1]; i++)
+    if (g->mask[i] != 0) memcpy(g->hidden + i * width, rows + row++ * width, width * sizeof *rows);
+}
+
+static medley_status bert_check(const encoder *encoder, const safetensors *golden, golden_report *report,
+                                medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  const bert_encoder *e = (const bert_encoder *)encoder;
+  size_t width = e->network.sizes.width;
+  bert_golden g = {0};
+  text_batch batch;
+  tape *t = tape_create(0);
+  if (t == NULL) FAIL(err, MEDLEY_ERR_MEMORY, "out of memory for a tape");
+  tape_set_training(t, false);
+  TRY(golden_read(golden, "input_ids", 2, (uint64_t[]){0, 0}, &g.ids, g.shape, err));
+  TRY(golden_read(golden, "attention_mask", 2, g.shape, &g.mask, NULL, err));
+  size_t count = (size_t)(g.shape[0] * g.shape[1]);
+  TRY_NEW(g.packed, count, "tokens");
+  TRY_NEW(g.segments, count, "tokens");
+  TRY_NEW(g.starts, g.shape[0] + 1, "tokens");
+  TRY_NEW(g.hidden, count * width, "outputs");
+  TRY_NEW(g.sentence, g.shape[0] * width, "outputs");
+  TRY(golden_pack(e, &g, &batch, err));
+  const tensor *x = bert_forward(t, &e->network, &batch);
+  TRY(tape_status(t, err));
+  golden_unpack(&g, width, real_data(x));
+  for (size_t s = 0; s < batch.samples; s++)
+    sentence_pool(&e->sentence, real_data(x) + (size_t)g.starts[s] * width, (size_t)(g.starts[s + 1] - g.starts[s]),
+                  width, g.sentence + s * width);
+  if (safetensors_get(golden, "last_hidden_state") != NULL)
+    TRY(golden_compare(report, golden, "last_hidden_state", g.hidden, count * width, err));
+  if (safetensors_get(golden, "sentence_embedding") != NULL)
+    TRY(golden_compare(report, golden, "sentence_embedding", g.sentence, (size_t)g.shape[0] * width, err));
+done:
+  tape_free(t);
+  golden_deinit(&g);
+  return status;
+}
+
+const encoder_kind encoder_bert = {
+    .name = "bert",
+    .summary = "a published BERT, RoBERTa, MiniLM, E5, BGE or Chinese BERT, pooled as its files say",
+    .modality = MODALITY_TEXT,
+    .version = 1,
+    .needs_file = true,
+    .open = bert_open,
+    .dim = bert_dim,
+    .encode = bert_encode,
+    .check = bert_check,
+    .free = bert_free,
+};
+
+const encoder_kind encoder_bert_int8 = {
+    .name = "bert_int8",
+    .summary = "the same with int8 weights: a quarter of the memory, faster where the processor multiplies int8",
+    .modality = MODALITY_TEXT,
+    .version = 1,
+    .needs_file = true,
+    .open = bert_int8_open,
+    .dim = bert_dim,
+    .encode = bert_encode,
+    .check = bert_check,
+    .free = bert_free,
+};

@@ -1,0 +1,158 @@
+/* math/int8_matrix.c: see math/int8_matrix.h.
+ *
+ * The instruction multiplies unsigned by signed bytes and adds four products to a lane. So x is stored with 128 added,
+ * and 128 times the sum of a row of w is taken away at the end. A panel of 32 rows of w is laid out so that the lanes
+ * of two registers are its rows, four columns deep: half a megabyte is turned in the time of a few rows of products,
+ * and weights can stay as they lie in memory. */
+#include "math/int8_matrix.h"
+
+#include <assert.h>
+#include <math.h>
+#include <string.h>
+
+#include "math/clones.h"
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+bool int8_matrix_is_fast(void) { return vector_has_vnni(); }
+size_t int8_matrix_row(size_t in) { return (in + 3) & ~(size_t)3; }
+
+/* ---- x ---- */
+
+static inline VECTOR_INLINE float row_most_body(const float *x, size_t count) {
+  float most = 0;
+  _Pragma("omp simd reduction(max:most)") for (size_t i = 0; i < count; i++) {
+    float size = x[i] < 0 ? -x[i] : x[i];
+    most = size > most ? size : most;
+  }
+  return most;
+}
+VECTOR_CLONES(static, float, row_most, (const float *x, size_t count), (x, count))
+
+/* Adding 1.5 * 2^23 rounds to the nearest whole number, whose byte is then the last of the bits. */
+static inline VECTOR_INLINE void row_bytes_body(const float *x, float factor, uint8_t *out, size_t count) {
+  _Pragma("omp simd") for (size_t i = 0; i < count; i++) {
+    float rounded = x[i] * factor + 12582912.0f;
+    uint32_t bits;
+    memcpy(&bits, &rounded, sizeof bits);
+    out[i] = (uint8_t)(bits + 128);
+  }
+}
+VECTOR_CLONES(static, void, row_bytes, (const float *x, float factor, uint8_t *out, size_t count),
+              (x, factor, out, count))
+
+void int8_matrix_quantise(const float *x, size_t from, size_t to, size_t in, uint8_t *out, float *scale) {
+  size_t row = int8_matrix_row(in);
+  for (size_t r = from; r < to; r++) {
+    float most = row_most(x + r * in, in);
+    scale[r] = most > 0 ? most / 127 : 1;
+    row_bytes(x + r * in, 1 / scale[r], out + r * row, in);
+    memset(out + r * row + in, 128, row - in);
+  }
+}
+
+/* ---- products ---- */
+
+static inline float finished(const int8_matrix_product *p, int32_t sum, int32_t offset, size_t r, size_t o) {
+  return (float)(sum - offset) * (p->x_scale[r] * p->w_scale[o]) + (p->bias ? p->bias[o] : 0);
+}
+
+void int8_matrix_multiply_plain(const int8_matrix_product *p, size_t from, size_t to) {
+  size_t row = int8_matrix_row(p->in);
+  for (size_t o = from * INT8_MATRIX_PANEL; o < to * INT8_MATRIX_PANEL && o < p->out; o++)
+    for (size_t r = 0; r < p->rows; r++) {
+      int32_t sum = 0, offset = 0;
+      for (size_t i = 0; i < p->in; i++) {
+        sum += (int32_t)p->x[r * row + i] * p->w[o * p->in + i];
+        offset += 128 * p->w[o * p->in + i];
+      }
+      p->y[r * p->out + o] = finished(p, sum, offset, r, o);
+    }
+}
+
+#if defined(__x86_64__)
+
+typedef struct panel {
+  int8_t bytes[INT8_MATRIX_IN_MAX / 4][INT8_MATRIX_PANEL][4];
+  int32_t offset[INT8_MATRIX_PANEL];
+  size_t groups, first, width; /* groups of four columns; rows [first, first + width) of w */
+} panel;
+
+static void panel_fill(panel *b, const int8_matrix_product *p, size_t number) {
+  b->groups = int8_matrix_row(p->in) / 4;
+  b->first = number * INT8_MATRIX_PANEL;
+  b->width = p->out - b->first < INT8_MATRIX_PANEL ? p->out - b->first : INT8_MATRIX_PANEL;
+  for (size_t o = 0; o < INT8_MATRIX_PANEL; o++) {
+    const int8_t *w = p->w + (b->first + o) * p->in;
+    int32_t sum = 0;
+    size_t whole = o < b->width ? p->in / 4 : 0;
+    for (size_t g = 0; g < whole; g++) memcpy(b->bytes[g][o], w + 4 * g, 4);
+    for (size_t g = whole; g < b->groups; g++)
+      for (size_t k = 0; k < 4; k++) b->bytes[g][o][k] = o < b->width && 4 * g + k < p->in ? w[4 * g + k] : 0;
+    for (size_t i = 0; o < b->width && i < p->in; i++) sum += w[i];
+    b->offset[o] = 128 * sum;
+  }
+}
+
+/* One register of outputs of row r, the columns from `at` on. */
+VECTOR_TARGET_VNNI static inline VECTOR_INLINE void lanes_finish(const int8_matrix_product *p, const panel *b,
+                                                                 __m512i sum, size_t r, size_t at) {
+  size_t left = b->width > at ? b->width - at : 0, o = b->first + at;
+  __mmask16 some = left >= 16 ? 0xffff : (__mmask16)((1u << left) - 1);
+  __m512 value = _mm512_cvtepi32_ps(_mm512_sub_epi32(sum, _mm512_loadu_si512(b->offset + at)));
+  __m512 factor = _mm512_mul_ps(_mm512_set1_ps(p->x_scale[r]), _mm512_maskz_loadu_ps(some, p->w_scale + o));
+  __m512 bias = p->bias ? _mm512_maskz_loadu_ps(some, p->bias + o) : _mm512_setzero_ps();
+  _mm512_mask_storeu_ps(p->y + r * p->out + o, some, _mm512_fmadd_ps(value, factor, bias));
+}
+
+/* `count` rows (a constant where it is called, so that the sums are registers) times the panel. */
+VECTOR_TARGET_VNNI static inline VECTOR_INLINE void rows_multiply(const int8_matrix_product *p, const panel *b,
+                                                                  size_t r, size_t count) {
+  size_t row = 4 * b->groups;
+  const uint8_t *x = p->x + r * row;
+  __m512i sum[8][2];
+  _Pragma("GCC unroll 8") for (size_t i = 0; i < count; i++) sum[i][0] = sum[i][1] = _mm512_setzero_si512();
+  for (size_t g = 0; g < b->groups; g++) {
+    __m512i left = _mm512_loadu_si512(b->bytes[g][0]), right = _mm512_loadu_si512(b->bytes[g][16]);
+    _Pragma("GCC unroll 8") for (size_t i = 0; i < count; i++) {
+      int32_t four;
+      memcpy(&four, x + i * row + 4 * g, sizeof four);
+      __m512i same = _mm512_set1_epi32(four);
+      sum[i][0] = _mm512_dpbusd_epi32(sum[i][0], same, left);
+      sum[i][1] = _mm512_dpbusd_epi32(sum[i][1], same, right);
+    }
+  }
+  _Pragma("GCC unroll 8") for (size_t i = 0; i < count; i++) {
+    lanes_finish(p, b, sum[i][0], r + i, 0);
+    lanes_finish(p, b, sum[i][1], r + i, 16);
+  }
+}
+
+VECTOR_TARGET_VNNI static void panel_multiply(const int8_matrix_product *p, const panel *b) {
+  size_t r = 0;
+  for (; r + 8 <= p->rows; r += 8) rows_multiply(p, b, r, 8);
+  for (; r + 4 <= p->rows; r += 4) rows_multiply(p, b, r, 4);
+  for (; r < p->rows; r++) rows_multiply(p, b, r, 1);
+}
+
+void int8_matrix_multiply(const int8_matrix_product *p, size_t from, size_t to) {
+  assert(p->in <= INT8_MATRIX_IN_MAX);
+  if (!vector_has_vnni()) {
+    int8_matrix_multiply_plain(p, from, to);
+    return;
+  }
+  panel b;
+  for (size_t number = from; number < to; number++) {
+    panel_fill(&b, p, number);
+    panel_multiply(p, &b);
+  }
+}
+
+#else
+
+void int8_matrix_multiply(const int8_matrix_product *p, size_t from, size_t to) {
+  int8_matrix_multiply_plain(p, from, to);
+}
+
+#endif

@@ -1,0 +1,247 @@
+/* nn/weights.c: see nn/weights.h. */
+#include "nn/weights.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/memory.h"
+
+#define NAME_MAX_BYTES 256
+
+const char *weight_precision_name(weight_precision precision) {
+  static const char *const names[] = {"f32", "bf16", "int8"};
+  return names[precision];
+}
+
+void weights_deinit(weights *w) {
+  for (size_t i = 0; i < w->owned_count; i++) mem_free(w->owned[i]);
+  mem_free(w->owned);
+  w->owned = NULL;
+  w->owned_count = w->owned_capacity = 0;
+}
+
+medley_status weights_status(const weights *w, medley_error *err) {
+  return w->status == MEDLEY_OK ? MEDLEY_OK : error_set(err, w->status, "%s", w->error.text);
+}
+
+/* ---- memory ---- */
+
+void *weights_memory(weights *w, size_t count, size_t size) {
+  if (w->status != MEDLEY_OK) return NULL;
+  void *grown = w->owned;
+  void *block = NULL;
+  if (mem_grow(&grown, &w->owned_capacity, w->owned_count + 1, sizeof *w->owned)) {
+    w->owned = grown;
+    block = mem_zalloc(count, size);
+  }
+  if (block == NULL)
+    w->status = error_memory(&w->error, "weights");
+  else
+    w->owned[w->owned_count++] = block;
+  return block;
+}
+
+static tensor *tensor_new(weights *w, tensor_dtype dtype, int rank, const size_t *shape, void *data) {
+  tensor *x = weights_memory(w, 1, sizeof *x);
+  if (x == NULL) return NULL;
+  tensor_init(x, dtype, rank, shape, data);
+  x->keep = true;
+  return x;
+}
+
+/* ---- finding ---- */
+
+static const char *name_write(const weights *w, char name[NAME_MAX_BYTES], const char *format, va_list arguments) {
+  int length = snprintf(name, NAME_MAX_BYTES, "%s", w->prefix);
+  vsnprintf(name + length, (size_t)(NAME_MAX_BYTES - length), format, arguments);
+  return name;
+}
+
+#define NAME_FROM(format)                 \
+  char name[NAME_MAX_BYTES];              \
+  va_list arguments;                      \
+  va_start(arguments, format);            \
+  name_write(w, name, format, arguments); \
+  va_end(arguments)
+
+bool weights_has(const weights *w, const char *format, ...) {
+  NAME_FROM(format);
+  return checkpoint_get(w->from, name) != NULL;
+}
+
+/* A block of the table at a time: no copy of it all for types that must be converted. */
+static medley_status finite_check(const checkpoint *c, const tensor_view *view, medley_error *err) {
+  enum { PIECE = 16384 };
+  float piece[PIECE];
+  uint64_t columns = tensor_view_columns(view), rows = tensor_view_rows(view);
+  uint64_t step = columns > PIECE ? 0 : PIECE / (columns ? columns : 1);
+  bool direct = view->dtype == DTYPE_F32 && tensor_view_is_aligned(view);
+  if (!direct && step == 0) return MEDLEY_OK; /* checked by whoever copies it */
+  for (uint64_t at = 0; at < view->count;) {
+    uint64_t count = view->count - at < PIECE ? view->count - at : PIECE;
+    const float *values = (const float *)view->data + at;
+    if (!direct) {
+      uint64_t row = at / columns, some = rows - row < step ? rows - row : step;
+      tensor_view_read_rows(view, row, some, piece);
+      values = piece;
+      count = some * columns;
+    }
+    float zero = 0;
+    _Pragma("omp simd reduction(+:zero)") for (uint64_t i = 0; i < count; i++) zero += values[i] * 0;
+    for (uint64_t i = 0; zero != 0 && i < count; i++) /* NaN differs from 0, too */
+      if (!isfinite(values[i]))
+        return error_set(err, MEDLEY_ERR_INPUT, "%s: value %" PRIu64 " of tensor '%s' is not a finite number", c->path,
+                         at + i, view->name);
+    at += count;
+  }
+  return MEDLEY_OK;
+}
+
+static const tensor_view *view_find(weights *w, const char *name, int rank, const size_t *shape) {
+  const tensor_view *view = NULL;
+  uint64_t sizes[TENSOR_RANK_MAX];
+  if (w->status != MEDLEY_OK) return NULL;
+  for (int d = 0; d < rank; d++) sizes[d] = shape[d];
+  w->status = checkpoint_need(w->from, name, rank, sizes, &view, &w->error);
+  if (w->status == MEDLEY_OK && !dtype_is_float(view->dtype))
+    w->status = error_set(&w->error, MEDLEY_ERR_INPUT, "%s: tensor '%s' has elements of type %s, not a float type",
+                          w->from->path, name, dtype_name(view->dtype));
+  if (w->status == MEDLEY_OK) w->status = finite_check(w->from, view, &w->error);
+  return w->status == MEDLEY_OK ? view : NULL;
+}
+
+/* The numbers: in the file, or a copy. */
+static float *view_numbers(weights *w, const tensor_view *view) {
+  if (view->dtype == DTYPE_F32 && tensor_view_is_aligned(view)) return (float *)(uintptr_t)view->data;
+  float *copy = weights_memory(w, view->count, sizeof *copy);
+  if (copy == NULL) return NULL;
+  tensor_view_read_rows(view, 0, tensor_view_rows(view), copy);
+  for (uint64_t i = 0; i < view->count; i++)
+    if (!isfinite(copy[i])) {
+      w->status = error_set(&w->error, MEDLEY_ERR_INPUT, "%s: value %" PRIu64 " of tensor '%s' is not a finite number",
+                            w->from->path, i, view->name);
+      return NULL;
+    }
+  return copy;
+}
+
+static tensor *tensor_named(weights *w, const char *name, int rank, const size_t *shape) {
+  const tensor_view *view = view_find(w, name, rank, shape);
+  float *data = view != NULL ? view_numbers(w, view) : NULL;
+  return data != NULL ? tensor_new(w, DTYPE_F32, rank, shape, data) : NULL;
+}
+
+tensor *weights_get(weights *w, int rank, const size_t *shape, const char *format, ...) {
+  NAME_FROM(format);
+  return tensor_named(w, name, rank, shape);
+}
+
+tensor *weights_vector(weights *w, size_t size, const char *format, ...) {
+  NAME_FROM(format);
+  return tensor_named(w, name, 1, &size);
+}
+
+const tensor_view *weights_table(weights *w, size_t rows, size_t columns, const char *format, ...) {
+  NAME_FROM(format);
+  return view_find(w, name, 2, (size_t[]){rows, columns});
+}
+
+/* ---- precision ---- */
+
+static uint16_t bf16_of(float value) {
+  uint32_t bits;
+  memcpy(&bits, &value, sizeof bits);
+  return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16); /* to nearest, ties to even; no NaN comes here */
+}
+
+/* Symmetric, -127 to 127, by the row's greatest. */
+static float int8_row(const float *row, size_t count, int8_t *out) {
+  float most = 0;
+  for (size_t i = 0; i < count; i++) most = fabsf(row[i]) > most ? fabsf(row[i]) : most;
+  float scale = most > 0 ? most / 127 : 1;
+  for (size_t i = 0; i < count; i++) out[i] = (int8_t)lrintf(row[i] / scale);
+  return scale;
+}
+
+/* x [rows, columns] float32 → itself or another tensor of the precision that is wanted. */
+static tensor *in_precision(weights *w, tensor *x) {
+  if (x == NULL || w->precision == WEIGHT_F32) return x;
+  size_t rows = x->shape[0], columns = x->shape[1];
+  const float *from = x->data;
+  bool half = w->precision == WEIGHT_BF16;
+  void *data = weights_memory(w, x->count, half ? sizeof(uint16_t) : sizeof(int8_t));
+  float *scale = half || data == NULL ? NULL : weights_memory(w, rows, sizeof *scale);
+  if (data == NULL || (!half && scale == NULL)) return NULL;
+  for (size_t i = 0; half && i < x->count; i++) ((uint16_t *)data)[i] = bf16_of(from[i]);
+  for (size_t r = 0; !half && r < rows; r++)
+    scale[r] = int8_row(from + r * columns, columns, (int8_t *)data + r * columns);
+  tensor *y = tensor_new(w, half ? DTYPE_BF16 : DTYPE_I8, 2, x->shape, data);
+  if (y != NULL) y->scale = scale;
+  return y;
+}
+
+/* The last block that was made is of no use any more. */
+static void owned_drop_last(weights *w, const void *block) {
+  for (size_t i = w->owned_count; i-- > 0;)
+    if (w->owned[i] == block) {
+      mem_free(w->owned[i]);
+      w->owned[i] = w->owned[--w->owned_count];
+      return;
+    }
+}
+
+/* The same, and the float32 copy it was made from is given back. */
+static tensor *in_precision_from_copy(weights *w, tensor *x) {
+  tensor *y = in_precision(w, x);
+  if (y != x && x != NULL) owned_drop_last(w, x->data); /* not there when it lies in the file */
+  return y;
+}
+
+tensor *weights_matrix(weights *w, size_t rows, size_t columns, const char *format, ...) {
+  NAME_FROM(format);
+  const tensor_view *view = checkpoint_get(w->from, name);
+  size_t shape[TENSOR_RANK_MAX] = {rows, columns};
+  int rank = 2;
+  if (view != NULL && view->rank > 2 && view->rank <= TENSOR_RANK_MAX && view->shape[0] == rows &&
+      view->count == (uint64_t)rows * columns) {
+    rank = view->rank;
+    for (int d = 0; d < rank; d++) shape[d] = (size_t)view->shape[d];
+  }
+  tensor *x = tensor_named(w, name, rank, shape);
+  if (x == NULL) return NULL;
+  tensor_init(x, DTYPE_F32, 2, (size_t[]){rows, columns}, x->data);
+  x->keep = true;
+  return in_precision_from_copy(w, x);
+}
+
+tensor *weights_matrix_transposed(weights *w, size_t rows, size_t columns, const char *format, ...) {
+  NAME_FROM(format);
+  const tensor *x = tensor_named(w, name, 2, (size_t[]){columns, rows});
+  float *turned = x != NULL ? weights_memory(w, x->count, sizeof *turned) : NULL;
+  if (turned == NULL) return NULL;
+  for (size_t r = 0; r < rows; r++)
+    for (size_t c = 0; c < columns; c++) turned[r * columns + c] = ((const float *)x->data)[c * rows + r];
+  return in_precision_from_copy(w, tensor_new(w, DTYPE_F32, 2, (size_t[]){rows, columns}, turned));
+}
+
+tensor *weights_stack(weights *w, const char *stem, const char *const *names, size_t count, const char *end,
+                      size_t rows, size_t columns) {
+  size_t part = rows * (columns ? columns : 1), shape[] = {rows, columns};
+  float *all = w->status == MEDLEY_OK ? weights_memory(w, count * part, sizeof *all) : NULL;
+  if (all == NULL) return NULL;
+  for (size_t i = 0; i < count; i++) {
+    if (names[i] == NULL) continue;
+    char name[NAME_MAX_BYTES];
+    snprintf(name, sizeof name, "%s%s%s%s", w->prefix, stem, names[i], end);
+    const tensor_view *view = view_find(w, name, columns ? 2 : 1, shape);
+    if (view == NULL) return NULL;
+    tensor_view_read_rows(view, 0, tensor_view_rows(view), all + i * part);
+  }
+  shape[0] = count * rows;
+  tensor *x = tensor_new(w, DTYPE_F32, columns ? 2 : 1, shape, all);
+  return columns ? in_precision_from_copy(w, x) : x;
+}

@@ -1,0 +1,271 @@
+/* Published transformers: small ones with random weights beside the reference's numbers (tests/golden/
+ * make_transformers.py), files that are broken or contradict each other, and, when it is there, a real one. */
+#include "test.h"
+
+#include "base/file.h"
+#include "base/memory.h"
+#include "encode/encoder.h"
+#include "math/vector.h"
+
+typedef struct published {
+  const char *folder;
+  modality modality;
+  const char *kind;
+  double tolerance;
+  size_t dim;
+} published;
+
+static const published table[] = {
+    {"bert", MODALITY_TEXT, "bert", 1e-5, 16},
+    {"xlm_roberta", MODALITY_TEXT, "bert", 1e-5, 16},
+    {"bert", MODALITY_TEXT, "bert_int8", 5e-2, 16},
+    {NULL},
+};
+
+static const char *golden_path(char path[512], const char *folder, const char *file) {
+  const char *source = getenv("MEDLEY_SOURCE");
+  snprintf(path, 512, "%s/tests/golden/transformers/%s%s%s", source ? source : ".", folder, *file ? "/" : "", file);
+  return path;
+}
+
+static encoder *open_published(const published *p) {
+  medley_error error = {0};
+  char path[512];
+  encoder *e = NULL;
+  const encoder_kind *kind = encoder_kind_for(p->modality, p->kind);
+  assert_non_null(kind);
+  assert_ok(kind->open(golden_path(path, p->folder, ""), &e, &error));
+  assert_true(e->kind == kind && kind->dim(e) == p->dim);
+  return e;
+}
+
+/* ---- golden numbers ---- */
+
+static void test_golden(void **state) {
+  (void)state;
+  medley_error error = {0};
+  char path[512];
+  for (const published *p = table; p->folder != NULL; p++) {
+    encoder *e = open_published(p);
+    safetensors golden;
+    golden_report report = {0};
+    assert_ok(safetensors_open(&golden, golden_path(path, p->folder, "golden.safetensors"), &error));
+    assert_ok(e->kind->check(e, &golden, &report, &error));
+    for (size_t i = 0; i < report.count; i++)
+      if (!(report.outputs[i].difference <= p->tolerance))
+        fail_msg("%s, %s: %s differs by %g", p->folder, p->kind, report.outputs[i].name, report.outputs[i].difference);
+    assert_true(report.count > 0);
+    safetensors_close(&golden);
+    e->kind->free(e);
+  }
+}
+
+/* ---- texts ---- */
+
+/* One at a time and all at once give the same vectors; the empty one gives zeros. */
+static void test_texts(void **state) {
+  (void)state;
+  medley_error error = {0};
+  const char *texts[] = {"red dress",
+                         "",
+                         "The sun and the sea!",
+                         "红 鞋",
+                         "   ",
+                         "walking, walks of the red and blue shoes a b c d",
+                         "broken \xff\xfe bytes"};
+  enum { COUNT = sizeof texts / sizeof *texts };
+  for (const published *p = table; p->folder != NULL; p++) {
+    if (p->modality != MODALITY_TEXT) continue;
+    encoder *e = open_published(p);
+    float all[COUNT * 32], one[32];
+    encoder_input inputs[COUNT];
+    for (int i = 0; i < COUNT; i++) inputs[i] = (encoder_input){.text = texts[i]};
+    assert_true(p->dim <= 32);
+    assert_ok(e->kind->encode(e, inputs, COUNT, all, &error));
+    for (int i = 0; i < COUNT; i++) {
+      assert_ok(e->kind->encode(e, &inputs[i], 1, one, &error));
+      bool empty = strspn(texts[i], " ") == strlen(texts[i]);
+      assert_true((vector_norm(one, p->dim) == 0) == empty);
+      for (size_t k = 0; k < p->dim; k++) assert_near(one[k], all[(size_t)i * p->dim + k], 1e-5);
+    }
+    e->kind->free(e);
+  }
+}
+
+/* ---- what does not fit ---- */
+
+/* A copy of the folder below `to` by cp. */
+static void folder_copy(const char *name, char to[256]) {
+  char from[512], command[1024];
+  test_folder(to);
+  snprintf(command, sizeof command, "cp -r %s/. %s", golden_path(from, name, ""), to);
+  assert_int_equal(system(command), 0);
+}
+
+static void folder_drop(const char *path) {
+  char command[512];
+  snprintf(command, sizeof command, "rm -rf %s", path);
+  assert_int_equal(system(command), 0);
+}
+
+static void file_put(const char *folder, const char *name, const char *text) {
+  medley_error error = {0};
+  char path[512];
+  snprintf(path, sizeof path, "%s/%s", folder, name);
+  assert_ok(file_write(path, text, strlen(text), &error));
+}
+
+/* The model's tensors again, without `drop`, with one value of `spoil` no number. */
+static void weights_change(const char *folder, const char *drop, const char *spoil) {
+  medley_error error = {0};
+  char path[512];
+  safetensors s;
+  safetensors_writer w = {0};
+  float copy[4096];
+  snprintf(path, sizeof path, "%s/model.safetensors", folder);
+  assert_ok(safetensors_open(&s, path, &error));
+  for (size_t i = 0; i < s.count; i++) {
+    const tensor_view *v = &s.tensors[i];
+    if (drop != NULL && strcmp(v->name, drop) == 0) continue;
+    bool spoiled = spoil != NULL && strcmp(v->name, spoil) == 0;
+    assert_true(v->count <= 4096 || !spoiled);
+    if (spoiled) {
+      memcpy(copy, v->data, v->bytes);
+      copy[v->count / 2] = NAN;
+    }
+    assert_ok(safetensors_add(&w, v->name, v->dtype, v->rank, v->shape, spoiled ? copy : v->data, &error));
+  }
+  char changed[600];
+  snprintf(changed, sizeof changed, "%s.new", path);
+  assert_ok(safetensors_save(&w, changed, &error));
+  safetensors_writer_deinit(&w);
+  safetensors_close(&s);
+  assert_int_equal(rename(changed, path), 0);
+}
+
+static void refused(const char *folder, const char *kind, medley_status expected, const char *words) {
+  medley_error error = {0};
+  encoder *e = NULL;
+  assert_refused(encoder_kind_find(kind)->open(folder, &e, &error), expected, words);
+  assert_null(e);
+  folder_drop(folder);
+}
+
+static void test_refusals(void **state) {
+  (void)state;
+  char folder[256], path[512];
+  folder_copy("bert", folder);
+  weights_change(folder, NULL, "encoder.layer.1.output.dense.weight");
+  refused(folder, "bert", MEDLEY_ERR_INPUT,
+          "value 192 of tensor 'encoder.layer.1.output.dense.weight' is not a finite number");
+  folder_copy("bert", folder);
+  weights_change(folder, NULL, "embeddings.word_embeddings.weight");
+  refused(folder, "bert", MEDLEY_ERR_INPUT, "of tensor 'embeddings.word_embeddings.weight' is not a finite number");
+  folder_copy("bert", folder);
+  weights_change(folder, NULL, "encoder.layer.0.attention.self.query.weight");
+  refused(folder, "bert_int8", MEDLEY_ERR_INPUT, "is not a finite number");
+  folder_copy("bert", folder);
+  weights_change(folder, "encoder.layer.1.attention.self.key.bias", NULL);
+  refused(folder, "bert", MEDLEY_ERR_INPUT, "tensor 'encoder.layer.1.attention.self.key.bias' is missing");
+  folder_copy("bert", folder);
+  snprintf(path, sizeof path, "%s/model.safetensors", folder);
+  assert_int_equal(truncate(path, 20000), 0);
+  refused(folder, "bert", MEDLEY_ERR_INPUT, "model.safetensors");
+  folder_copy("bert", folder);
+  file_put(folder, "vocab.txt",
+           "[PAD]\n[UNK]\n[CLS]\n[SEP]"
+           "\na\nb\nc\nd\ne\nf\ng\nh\ni\nj\nk\nl\nm\nn\no\np\nq\nr\ns\nt\nu\nv\nw\nx\ny\nz\n0\n1\n2\n3\n4\n"
+           "5\n6\n7\n8\n9\nmore\n");
+  refused(folder, "bert", MEDLEY_ERR_INPUT, "they belong to two models");
+  folder_copy("bert", folder);
+  file_put(folder, "config.json", "{\"model_type\": \"bert\", \"num_attention_heads\": 3}");
+  refused(folder, "bert", MEDLEY_ERR_INPUT, "16 numbers cannot be cut into 3 heads");
+  folder_copy("bert", folder);
+  file_put(folder, "config.json", "{\"model_type\": \"bert\", \"num_attention_heads\": 2, \"hidden_act\": \"swoosh\"}");
+  refused(folder, "bert", MEDLEY_ERR_UNSUPPORTED, "hidden_act 'swoosh' is not known");
+  folder_copy("bert", folder);
+  file_put(folder, "config.json",
+           "{\"model_type\": \"bert\", \"num_attention_heads\": 2, \"position_embedding_type\": \"relative_key\"}");
+  refused(folder, "bert", MEDLEY_ERR_UNSUPPORTED, "position_embedding_type is 'relative_key'");
+  folder_copy("bert", folder);
+  file_put(folder, "1_Pooling/config.json", "{\"pooling_mode_weightedmean_tokens\": true}");
+  refused(folder, "bert", MEDLEY_ERR_UNSUPPORTED, "the pooling is none of");
+  folder_copy("bert", folder);
+  file_put(folder, "modules.json", "[{\"type\": \"sentence_transformers.models.Dense\", \"path\": \"2_Dense\"}]");
+  refused(folder, "bert", MEDLEY_ERR_UNSUPPORTED, "module 'sentence_transformers.models.Dense' is none of");
+  folder_copy("bert", folder);
+  file_put(folder, "modules.json", "[{\"type\": \"sentence_transformers.models.Pooling\", \"path\": \"../..\"}]");
+  refused(folder, "bert", MEDLEY_ERR_INPUT, "is not a folder in this one");
+  folder_copy("bert", folder);
+  file_put(folder, "config_sentence_transformers.json", "{\"default_prompt_name\": \"query\", \"prompts\": {}}");
+  refused(folder, "bert", MEDLEY_ERR_INPUT, "the default prompt 'query' is not among the prompts");
+}
+
+/* A file alone has neither heads nor a tokenizer. */
+static void test_file_alone(void **state) {
+  (void)state;
+  char folder[256], command[600];
+  medley_error error = {0};
+  encoder *e = NULL;
+  folder_copy("bert", folder);
+  snprintf(command, sizeof command, "cd %s && mv model.safetensors alone.safetensors", folder);
+  assert_int_equal(system(command), 0);
+  snprintf(command, sizeof command, "%s/alone.safetensors", folder);
+  assert_refused(encoder_bert.open(command, &e, &error), MEDLEY_ERR_INPUT, "config.json is missing beside it");
+  folder_drop(folder);
+}
+
+/* The prompt is put before the text, and cls takes the first row: read back by two folders that differ in it. */
+static void test_sentence_files(void **state) {
+  (void)state;
+  medley_error error = {0};
+  char folder[256];
+  float with[16], without[16], cls[16];
+  encoder *e = NULL;
+  folder_copy("bert", folder);
+  file_put(folder, "config_sentence_transformers.json",
+           "{\"default_prompt_name\": \"query\", \"prompts\": {\"query\": \"red \"}}");
+  assert_ok(encoder_bert.open(folder, &e, &error));
+  assert_ok(encoder_bert.encode(e, &(encoder_input){.text = "sea sky"}, 1, with, &error));
+  encoder_bert.free(e);
+  file_put(folder, "config_sentence_transformers.json", "{}");
+  assert_ok(encoder_bert.open(folder, &e, &error));
+  assert_ok(encoder_bert.encode(e, &(encoder_input){.text = "red sea sky"}, 1, without, &error));
+  encoder_bert.free(e);
+  assert_memory_equal(with, without, sizeof with);
+  assert_near(vector_norm(with, 16), 1, 1e-5);
+  file_put(folder, "1_Pooling/config.json", "{\"pooling_mode\": \"cls\"}");
+  assert_ok(encoder_bert.open(folder, &e, &error));
+  assert_ok(encoder_bert.encode(e, &(encoder_input){.text = "red sea sky"}, 1, cls, &error));
+  encoder_bert.free(e);
+  assert_true(fabsf(vector_dot(cls, with, 16)) < 0.999f);
+  folder_drop(folder);
+}
+
+static void test_nth_allocation(void **state) {
+  (void)state;
+#ifdef MEDLEY_FAULTS
+  medley_error error = {0};
+  char path[512];
+  golden_path(path, "bert", "");
+  for (long n = 1, failed = 1; failed; n += 1 + n / 8) {
+    float out[16];
+    encoder *e = NULL;
+    memory_fault_after(n);
+    medley_status status = encoder_bert.open(path, &e, &error);
+    if (status == MEDLEY_OK) status = encoder_bert.encode(e, &(encoder_input){.text = "red dress"}, 1, out, &error);
+    failed = status != MEDLEY_OK;
+    assert_true(!failed || status == MEDLEY_ERR_MEMORY);
+    memory_fault_after(0);
+    if (e != NULL) encoder_bert.free(e);
+  }
+#endif
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_golden),     cmocka_unit_test(test_texts),          cmocka_unit_test(test_refusals),
+      cmocka_unit_test(test_file_alone), cmocka_unit_test(test_sentence_files), cmocka_unit_test(test_nth_allocation),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
