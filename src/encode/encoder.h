@@ -89,6 +89,8 @@ extern const encoder_kind encoder_audio_mfcc;
 extern const encoder_kind encoder_video_pooled;
 extern const encoder_kind encoder_external;
 extern const encoder_kind encoder_bert, encoder_bert_int8;
+extern const encoder_kind encoder_mobilenet_v2;
+extern const encoder_kind encoder_yamnet;
 
 /* What decoding should make of the file for this encoder; path is borrowed. */
 media_request encoder_request(const encoder *e, const char *path);

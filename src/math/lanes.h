@@ -38,6 +38,33 @@ KERNEL_TARGET static inline VECTOR_INLINE KERNEL(lanes) KERNEL(lanes_stream)(con
 #endif
 }
 
+KERNEL_TARGET static inline VECTOR_INLINE KERNEL(lanes) KERNEL(lanes_all)(float value) {
+#if KERNEL_LANES == 16
+  return (KERNEL(lanes))_mm512_set1_ps(value);
+#elif KERNEL_LANES == 8
+  return (KERNEL(lanes))_mm256_set1_ps(value);
+#else
+  return (KERNEL(lanes)){value, value, value, value};
+#endif
+}
+
+/* Between low and high; what is no number stays so. */
+KERNEL_TARGET static inline VECTOR_INLINE KERNEL(lanes)
+    KERNEL(lanes_clamp)(KERNEL(lanes) v, KERNEL(lanes) low, KERNEL(lanes) high) {
+#if KERNEL_LANES == 16
+  return (KERNEL(lanes))_mm512_min_ps((__m512)high, _mm512_max_ps((__m512)low, (__m512)v));
+#elif KERNEL_LANES == 8
+  return (KERNEL(lanes))_mm256_min_ps((__m256)high, _mm256_max_ps((__m256)low, (__m256)v));
+#elif defined(__x86_64__)
+  return (KERNEL(lanes))_mm_min_ps((__m128)high, _mm_max_ps((__m128)low, (__m128)v));
+#elif defined(__aarch64__)
+  return (KERNEL(lanes))vminq_f32((float32x4_t)high, vmaxq_f32((float32x4_t)low, (float32x4_t)v));
+#else
+  for (int i = 0; i < KERNEL_LANES; i++) v[i] = v[i] < low[i] ? low[i] : v[i] > high[i] ? high[i] : v[i];
+  return v;
+#endif
+}
+
 /* ---- widening ---- */
 
 KERNEL_TARGET static inline VECTOR_INLINE KERNEL(lanes) KERNEL(lanes_half)(const uint16_t *p) {

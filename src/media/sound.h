@@ -43,6 +43,13 @@ typedef struct spectrum_options {
   double low_hz, high_hz; /* 0: 20 Hz, half the rate */
 } spectrum_options;
 
+/* |spectrum| of one short window after the other, for networks that bring mel bands of their own: [frames, transform /
+ * 2
+ * + 1], *out (mem_free). Hann, periodic, over `window` samples, zeros behind them up to `transform` (even). Whole
+ * windows only: 1 + (count - window) / hop frames; none when the sound is shorter than that. */
+medley_status sound_magnitudes(const sound *s, uint32_t window, uint32_t transform, uint32_t hop, float **out,
+                               size_t *frames, medley_error *err) MEDLEY_CHECK;
+
 /* All return [frames, columns] row-major in *out (mem_free); short sounds are padded with zeros to one window. */
 /* log(1e-6 + mel power), mel after Slaney. */
 medley_status sound_log_mel(const sound *s, const spectrum_options *o, float **out, size_t *frames,

@@ -260,3 +260,10 @@ int64_t architecture_dimension_get(const model_architecture *a, const char *name
     if (strcmp(a->dimensions[i].name, name) == 0) return a->dimensions[i].value;
   return fallback;
 }
+
+medley_status architecture_need(const checkpoint *c, const char *name, medley_error *err) {
+  model_architecture a;
+  medley_status status = architecture_recognise(c, &a, err);
+  if (status != MEDLEY_OK || strcmp(a.kind->name, name) == 0) return status;
+  return error_set(err, MEDLEY_ERR_INPUT, "'%s' holds a network of the family %s, not %s", c->path, a.kind->name, name);
+}

@@ -65,6 +65,8 @@ typedef struct model_architecture {
 /* MEDLEY_ERR_UNSUPPORTED with its name when unknown; MEDLEY_ERR_INPUT when the places contradict each other, or the
  * tensors do not fit the family. */
 medley_status architecture_recognise(const checkpoint *c, model_architecture *a, medley_error *err) MEDLEY_CHECK;
+/* MEDLEY_ERR_INPUT unless it is one of the family `name`. */
+medley_status architecture_need(const checkpoint *c, const char *name, medley_error *err) MEDLEY_CHECK;
 int64_t architecture_dimension_get(const model_architecture *a, const char *name, int64_t fallback);
 
 #endif

@@ -1,0 +1,323 @@
+/* nn/separable.c: see nn/separable.h; the kernels are math/maps.h's. How a network is read: separable_read.c.
+ *
+ * Strips: a thread that owns some rows of a layer's output goes down them `strip` rows at a time. The widened rows that
+ * the windows of a strip look at lie in a ring, so that the two rows which a strip shares with the next are made once;
+ * each row is made by one product over its pixels. Threads that share a picture make the one or two rows at their
+ * common edge twice, and wait for each other between layers only.
+ */
+#include "nn/separable_parts.h"
+
+#include <math.h>
+#include <omp.h>
+#include <string.h>
+
+#include "base/memory.h"
+
+/* ---- working memory: kept between calls, because new pages cost a tenth of a small picture's time ---- */
+
+struct separable_space {
+  size_t ranks;   /* threads that can work in it */
+  float *input;   /* [height + 1, (width + 1) * channels] the picture, a row and a column of zeros behind */
+  float *maps[2]; /* [map_floats] what a layer reads and what it writes */
+  float *strips;  /* [ranks, strip_floats] */
+  separable_space *next;
+};
+
+static void space_free(separable_space *s) {
+  if (s == NULL) return;
+  mem_free(s->input);
+  mem_free(s->maps[0]);
+  mem_free(s->maps[1]);
+  mem_free(s->strips);
+  mem_free(s);
+}
+
+void separable_spaces_free(separable *net) {
+  while (net->spaces != NULL) {
+    separable_space *next = net->spaces->next;
+    space_free(net->spaces);
+    net->spaces = next;
+  }
+}
+
+static size_t input_row(const separable *net) { return (net->width + 1) * net->channels; }
+
+static separable_space *space_create(const separable *net, size_t ranks) {
+  separable_space *s = mem_zalloc(1, sizeof *s);
+  if (s == NULL) return NULL;
+  s->ranks = ranks;
+  /* A window's run of three pixels at the last column reads the padding, nothing beyond it. */
+  s->input = mem_zalloc_aligned((net->height + 1) * input_row(net), sizeof(float));
+  s->maps[0] = mem_zalloc_aligned(net->map_floats, sizeof(float));
+  s->maps[1] = mem_zalloc_aligned(net->map_floats, sizeof(float));
+  s->strips = mem_zalloc_aligned(ranks * net->strip_floats, sizeof(float));
+  if (s->input != NULL && s->maps[0] != NULL && s->maps[1] != NULL && s->strips != NULL) return s;
+  space_free(s);
+  return NULL;
+}
+
+static separable_space *space_take(const separable *net, size_t ranks) {
+  separable *owner = (separable *)(uintptr_t)net; /* the list has a lock of its own */
+  separable_space *s = NULL;
+  pthread_mutex_lock(&owner->lock);
+  for (separable_space **at = &owner->spaces; *at != NULL && s == NULL; at = s == NULL ? &(*at)->next : at)
+    if ((*at)->ranks >= ranks) {
+      s = *at;
+      *at = s->next;
+    }
+  pthread_mutex_unlock(&owner->lock);
+  return s != NULL ? s : space_create(net, ranks);
+}
+
+static void space_give(const separable *net, separable_space *s) {
+  separable *owner = (separable *)(uintptr_t)net;
+  pthread_mutex_lock(&owner->lock);
+  s->next = owner->spaces;
+  owner->spaces = s;
+  pthread_mutex_unlock(&owner->lock);
+}
+
+/* ---- one layer ---- */
+
+/* One thread's share of one layer of one picture. */
+typedef struct layer_pass {
+  const separable *net;
+  const separable_stage *stage;
+  const float *x; /* [in_height, in_width, in_step] */
+  float *y;       /* [out_height, out_width, out_step] */
+  float *ring;    /* [ring_rows, in_width, middle] widened rows: row r at r % ring_rows */
+  float *slid;    /* [strip, out_width, middle] */
+} layer_pass;
+
+static maps_product product_of(const separable_product *p) {
+  return (maps_product){.segments = 1,
+                        .depth = p->depth,
+                        .weight = p->weight,
+                        .bias = p->bias,
+                        .panels = p->panels,
+                        .y_step = p->panels * MAPS_LANES,
+                        .low = p->low,
+                        .high = p->high};
+}
+
+/* A row of the picture seen through windows of 3 × 3 that move by two: three runs of three pixels. */
+static void stem_row(const layer_pass *l, size_t row, float *to) {
+  const separable *net = l->net;
+  maps_product p = product_of(&l->stage->expand);
+  p.segments = 3, p.segment_step = input_row(net), p.depth = 3 * net->channels;
+  p.x = l->x + 2 * row * p.segment_step, p.x_step = 2 * net->channels;
+  p.pixels = l->stage->in_width, p.y = to;
+  maps_multiply(&p);
+}
+
+/* Widened rows [from, to) into the ring. */
+static void expand_rows(const layer_pass *l, size_t from, size_t to) {
+  const separable_stage *s = l->stage;
+  size_t row_floats = s->in_width * s->middle;
+  for (size_t row = from, count; row < to; row += count) {
+    size_t at = row % s->ring_rows;
+    float *y = l->ring + at * row_floats;
+    count = 1;
+    if (s->stem) {
+      stem_row(l, row, y);
+      continue;
+    }
+    count = to - row < s->ring_rows - at ? to - row : s->ring_rows - at;
+    maps_product p = product_of(&s->expand);
+    p.x = l->x + row * s->in_width * s->in_step, p.x_step = s->in_step;
+    p.pixels = count * s->in_width, p.y = y;
+    maps_multiply(&p);
+  }
+}
+
+static const float *window_row(const layer_pass *l, size_t row) {
+  const separable_stage *s = l->stage;
+  if (s->expand.weight == NULL) return l->x + row * s->in_width * s->in_step;
+  return l->ring + row % s->ring_rows * s->in_width * s->middle;
+}
+
+static void slide_row(const layer_pass *l, size_t out_row, float *y) {
+  const separable_stage *s = l->stage;
+  maps_window w = {.width = s->in_width,
+                   .channels = s->middle,
+                   .stride = s->stride,
+                   .before = s->before_wide,
+                   .out = s->out_width,
+                   .weight = s->window,
+                   .bias = s->window_bias,
+                   .y = y,
+                   .high = l->net->ceiling};
+  for (size_t k = 0; k < 3; k++) {
+    size_t row = out_row * s->stride + k; /* counted from the padding on */
+    bool inside = row >= s->before_high && row - s->before_high < s->in_height;
+    w.row[k] = inside ? window_row(l, row - s->before_high) : NULL;
+  }
+  maps_slide(&w);
+}
+
+static void project_rows(const layer_pass *l, size_t from, size_t count) {
+  const separable_stage *s = l->stage;
+  maps_product p = product_of(&s->project);
+  p.x = l->slid, p.x_step = s->middle;
+  p.pixels = count * s->out_width;
+  p.y = l->y + from * s->out_width * p.y_step;
+  if (s->residual) p.add = l->x + from * s->in_width * s->in_step, p.add_step = s->in_step;
+  maps_multiply(&p);
+}
+
+/* Rows [from, to) of the layer's output. */
+static void layer_rows(const layer_pass *l, size_t from, size_t to) {
+  const separable_stage *s = l->stage;
+  size_t made = 0; /* widened rows below this are in the ring, or were */
+  for (size_t row = from; row < to; row += s->strip) {
+    size_t count = to - row < s->strip ? to - row : s->strip;
+    size_t top = row * s->stride, bottom = (row + count - 1) * s->stride + 3;
+    top = top > s->before_high ? top - s->before_high : 0;
+    bottom = bottom - s->before_high < s->in_height ? bottom - s->before_high : s->in_height;
+    if (made < top) made = top;
+    if (s->expand.weight != NULL && made < bottom) expand_rows(l, made, bottom);
+    made = bottom;
+    for (size_t k = 0; k < count; k++) slide_row(l, row + k, l->slid + k * s->out_width * s->middle);
+    project_rows(l, row, count);
+  }
+}
+
+/* ---- the end of the network ---- */
+
+/* Means over the places of channels of `panels` panels, which lie y_step apart. */
+static void average(const float *map, size_t places, size_t step, size_t channels, float *mean) {
+  for (size_t c = 0; c < channels; c++) mean[c] = 0;
+  for (size_t i = 0; i < places; i++)
+    _Pragma("omp simd") for (size_t c = 0; c < channels; c++) mean[c] += map[i * step + c];
+  for (size_t c = 0; c < channels; c++) mean[c] /= (float)places;
+}
+
+enum { HEAD_PANELS = 2 }; /* at once: their map stays in the first cache until it is averaged */
+
+/* Panels [from, to) of the embedding. */
+static void embed_panels(const separable *net, const float *x, float *scratch, size_t from, size_t to, float *out) {
+  const separable_stage *last = &net->stages[net->stage_count - 1];
+  size_t places = last->out_height * last->out_width, step = last->project.panels * MAPS_LANES;
+  for (size_t panel = from, count; panel < to; panel += count) {
+    count = to - panel < HEAD_PANELS ? to - panel : HEAD_PANELS;
+    size_t first = panel * MAPS_LANES, channels = count * MAPS_LANES;
+    if (channels > net->dim - first) channels = net->dim - first;
+    const float *map = x + first;
+    size_t map_step = step;
+    if (net->head.weight != NULL) {
+      maps_product p = product_of(&net->head);
+      p.x = x, p.x_step = step, p.pixels = places;
+      p.weight += first * p.depth, p.bias += first, p.panels = count;
+      p.y = scratch, p.y_step = count * MAPS_LANES;
+      maps_multiply(&p);
+      map = scratch, map_step = p.y_step;
+    }
+    average(map, places, map_step, channels, out + first);
+  }
+}
+
+/* ---- a picture, by one thread or by a team ---- */
+
+static void team_wait(size_t size) {
+  if (size > 1) {
+#pragma omp barrier
+  }
+}
+
+static size_t share(size_t count, size_t rank, size_t size) { return count * rank / size; }
+
+/* The picture in the space's input becomes an embedding. All `size` threads of a team call it. */
+static void run_picture(const separable *net, separable_space *space, size_t rank, size_t size, float *embedding) {
+  const float *x = space->input;
+  for (size_t i = 0; i < net->stage_count; i++) {
+    const separable_stage *s = &net->stages[i];
+    float *strip = space->strips + rank * net->strip_floats;
+    layer_pass l = {net, s, x, space->maps[i % 2], strip, strip + s->ring_rows * s->in_width * s->middle};
+    layer_rows(&l, share(s->out_height, rank, size), share(s->out_height, rank + 1, size));
+    team_wait(size);
+    x = l.y;
+  }
+  size_t pairs = (maps_round(net->dim) / MAPS_LANES + HEAD_PANELS - 1) / HEAD_PANELS;
+  size_t from = share(pairs, rank, size) * HEAD_PANELS, to = share(pairs, rank + 1, size) * HEAD_PANELS;
+  if (to * MAPS_LANES > net->dim) to = maps_round(net->dim) / MAPS_LANES;
+  embed_panels(net, x, space->strips + rank * net->strip_floats, from, to, embedding);
+  team_wait(size);
+}
+
+typedef struct embed_job {
+  const separable *net;
+  separable_fill *fill;
+  void *context;
+  size_t count;
+  float *embedding;
+} embed_job;
+
+/* All threads at one picture after the other. */
+static medley_status embed_together(const embed_job *j, size_t threads, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  separable_space *space = space_take(j->net, threads);
+  if (space == NULL) return error_memory(err, "a network's maps");
+  for (size_t i = 0; i < j->count; i++) {
+    float *embedding = j->embedding + i * j->net->dim;
+    TRY(j->fill(j->context, i, space->input, input_row(j->net), err));
+#pragma omp parallel num_threads((int)threads)
+    run_picture(j->net, space, (size_t)omp_get_thread_num(), (size_t)omp_get_num_threads(), embedding);
+  }
+done:
+  space_give(j->net, space);
+  return status;
+}
+
+/* A picture a thread. Of several errors the first picture's is told. */
+static medley_status embed_apart(const embed_job *j, size_t threads, medley_error *err) {
+  size_t failed = j->count;
+  medley_error first = {0};
+#pragma omp parallel num_threads((int)threads)
+  {
+    separable_space *space = space_take(j->net, 1);
+#pragma omp for schedule(dynamic, 1)
+    for (size_t i = 0; i < j->count; i++) {
+      medley_error own = {0};
+      medley_status status = space == NULL ? error_memory(&own, "a network's maps")
+                                           : j->fill(j->context, i, space->input, input_row(j->net), &own);
+      if (status == MEDLEY_OK) {
+        run_picture(j->net, space, 0, 1, j->embedding + i * j->net->dim);
+        continue;
+      }
+      own.status = status;
+#pragma omp critical(separable_failure)
+      if (i < failed) failed = i, first = own;
+    }
+    if (space != NULL) space_give(j->net, space);
+  }
+  if (failed < j->count && err != NULL) *err = first;
+  return failed < j->count ? first.status : MEDLEY_OK;
+}
+
+medley_status separable_embed(const separable *net, separable_fill *fill, void *context, size_t count, float *embedding,
+                              medley_error *err) {
+  embed_job j = {net, fill, context, count, embedding};
+  size_t threads = omp_in_parallel() ? 1 : (size_t)omp_get_max_threads();
+  if (threads == 1 || count >= threads) return embed_apart(&j, threads, err);
+  return embed_together(&j, threads, err);
+}
+
+medley_status separable_classify(const separable *net, const float *embedding, size_t count, float *logits,
+                                 medley_error *err) {
+  size_t step = net->classifier.panels * MAPS_LANES;
+  float *padded = mem_alloc(count * step, sizeof *padded);
+  if (padded == NULL) return error_memory(err, "a network's answers");
+#pragma omp parallel for schedule(static)
+  for (size_t panel = 0; panel < net->classifier.panels; panel += HEAD_PANELS) {
+    maps_product p = product_of(&net->classifier);
+    p.x = embedding, p.x_step = net->dim, p.pixels = count;
+    p.weight += panel * MAPS_LANES * p.depth, p.bias += panel * MAPS_LANES;
+    p.panels = p.panels - panel < HEAD_PANELS ? p.panels - panel : HEAD_PANELS;
+    p.y = padded + panel * MAPS_LANES, p.y_step = step;
+    maps_multiply(&p);
+  }
+  for (size_t i = 0; i < count; i++)
+    memcpy(logits + i * net->classes, padded + i * step, net->classes * sizeof *logits);
+  mem_free(padded);
+  return MEDLEY_OK;
+}

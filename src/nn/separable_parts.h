@@ -1,0 +1,46 @@
+/* nn/separable_parts.h: what a separable network is made of, for separable.c and separable_read.c alone. */
+#ifndef NN_SEPARABLE_PARTS_H
+#define NN_SEPARABLE_PARTS_H
+
+#include <pthread.h>
+
+#include "math/maps.h"
+#include "nn/separable.h"
+
+/* A convolution of 1 × 1 (the first one: of 3 × 3), packed for math/maps.h. */
+typedef struct separable_product {
+  size_t depth, panels; /* numbers that an output is made of; outputs / MAPS_LANES */
+  float *weight, *bias; /* weight NULL: there is none */
+  float low, high;
+} separable_product;
+
+/* A layer with its weights and sizes; channels are rounded up (maps_round). */
+typedef struct separable_stage {
+  separable_product expand, project;
+  float *window, *window_bias; /* [9, middle], [middle] */
+  bool stem, residual;
+  size_t in_step, middle; /* channels of a pixel of the input, and under the window */
+  size_t stride, before_high, before_wide;
+  size_t in_height, in_width; /* of what the window slides over */
+  size_t out_height, out_width;
+  size_t strip, ring_rows; /* output rows at a time, and widened rows that they look at */
+} separable_stage;
+
+typedef struct separable_space separable_space;
+
+struct separable {
+  size_t height, width, channels, dim, classes;
+  float ceiling;
+  separable_stage stages[SEPARABLE_LAYERS_MAX];
+  size_t stage_count;
+  separable_product head, classifier;
+  size_t map_floats, strip_floats; /* of the largest layer */
+  size_t bytes;
+
+  pthread_mutex_t lock; /* over spaces */
+  separable_space *spaces;
+};
+
+void separable_spaces_free(separable *net);
+
+#endif

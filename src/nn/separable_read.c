@@ -1,0 +1,190 @@
+/* nn/separable_read.c: a separable network from the tensors of a checkpoint: shapes checked against the plan, weights
+ * laid out as the kernels want them, sizes of every layer, memory that a picture will need. */
+#include <assert.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "nn/separable_parts.h"
+
+/* Copies "<name>.<field>". */
+static medley_status copy(const checkpoint *c, const char *name, const char *field, int rank, const uint64_t *shape,
+                          float **out, medley_error *err) {
+  char full[SEPARABLE_NAME_MAX + 16];
+  snprintf(full, sizeof full, "%s.%s", name, field);
+  return checkpoint_copy_f32(c, full, rank, shape, out, err);
+}
+
+/* [outs] → [rounded up], zeros behind. */
+static medley_status read_bias(const checkpoint *c, const char *name, size_t outs, float **out, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  float *bias = NULL;
+  *out = NULL;
+  TRY(copy(c, name, "bias", 1, (uint64_t[]){outs}, &bias, err));
+  TRY_NEW(*out, maps_round(outs), "a network's weights");
+  memcpy(*out, bias, outs * sizeof *bias);
+done:
+  mem_free(bias);
+  return status;
+}
+
+/* [outs, channels, 3, 3] → [outs, 3, 3, channels]: the order in which a window meets the numbers of the picture. */
+static medley_status channels_last(float **weight, size_t outs, size_t channels, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  float *turned;
+  TRY_NEW(turned, outs * 9 * channels, "a network's weights");
+  for (size_t o = 0; o < outs; o++)
+    for (size_t c = 0; c < channels; c++)
+      for (size_t k = 0; k < 9; k++) turned[(o * 9 + k) * channels + c] = (*weight)[(o * channels + c) * 9 + k];
+  mem_free(*weight);
+  *weight = turned;
+done:
+  return status;
+}
+
+/* kernel: 1, 3, or 0 for a linear layer's [outs, in]. */
+static medley_status read_product(separable *net, const checkpoint *c, const char *name, size_t in, size_t outs,
+                                  size_t kernel, separable_product *p, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  float *weight = NULL;
+  uint64_t shape[] = {outs, in, kernel, kernel};
+  TRY(copy(c, name, "weight", kernel ? 4 : 2, shape, &weight, err));
+  if (kernel == 3) TRY(channels_last(&weight, outs, in, err));
+  p->depth = in * (kernel == 3 ? 9 : 1);
+  p->panels = maps_round(outs) / MAPS_LANES;
+  TRY_NEW(p->weight, maps_round(outs) * p->depth, "a network's weights");
+  maps_pack(weight, outs, p->depth, p->weight);
+  TRY(read_bias(c, name, outs, &p->bias, err));
+  net->bytes += maps_round(outs) * (p->depth + 1) * sizeof(float);
+done:
+  mem_free(weight);
+  return status;
+}
+
+/* [channels, 1, 3, 3] → [9, rounded up] */
+static medley_status read_window(separable *net, const checkpoint *c, const char *name, size_t channels,
+                                 separable_stage *s, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  float *weight = NULL;
+  TRY(copy(c, name, "weight", 4, (uint64_t[]){channels, 1, 3, 3}, &weight, err));
+  TRY_NEW(s->window, 9 * s->middle, "a network's weights");
+  for (size_t i = 0; i < channels; i++)
+    for (size_t k = 0; k < 9; k++) s->window[k * s->middle + i] = weight[i * 9 + k];
+  TRY(read_bias(c, name, channels, &s->window_bias, err));
+  net->bytes += 10 * s->middle * sizeof(float);
+done:
+  mem_free(weight);
+  return status;
+}
+
+/* Outputs and padding in front of a window of three, as TensorFlow's "same" has it. */
+static void same(size_t in, size_t stride, size_t *out, size_t *before) {
+  *out = (in + stride - 1) / stride;
+  size_t span = (*out - 1) * stride + 3;
+  *before = span > in ? (span - in) / 2 : 0;
+}
+
+/* A strip should be some tiles of pixels high, so that weights are not loaded for a few pixels, and its widened rows
+ * should stay in half of a second cache. */
+enum { STRIP_PIXELS = 28, STRIP_BYTES = 512 * 1024 };
+
+static void choose_strip(separable_stage *s) {
+  s->strip = 1;
+  while (s->strip < s->out_height && s->strip * s->out_width < STRIP_PIXELS &&
+         ((s->strip * s->stride + 3) * s->in_width + (s->strip + 1) * s->out_width) * s->middle * sizeof(float) <
+             STRIP_BYTES)
+    s->strip++;
+  s->ring_rows = s->expand.weight != NULL ? (s->strip - 1) * s->stride + 3 : 0;
+}
+
+static void make_room(separable *net, const separable_stage *s) {
+  size_t map = s->out_height * s->out_width * s->project.panels * MAPS_LANES;
+  size_t strip = (s->ring_rows * s->in_width + s->strip * s->out_width) * s->middle;
+  if (map > net->map_floats) net->map_floats = map;
+  if (strip > net->strip_floats) net->strip_floats = maps_round(strip);
+}
+
+/* in: channels; height, width: of the input, and then of the output. */
+static medley_status read_layer(separable *net, const checkpoint *c, const separable_layer *layer, size_t in,
+                                size_t *height, size_t *width, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  separable_stage *s = &net->stages[net->stage_count++];
+  s->stem = net->stage_count == 1;
+  s->residual = layer->residual;
+  s->middle = maps_round(layer->middle);
+  s->in_step = s->stem ? in : maps_round(in);
+  s->stride = layer->stride;
+  s->in_height = s->stem ? *height / 2 : *height;
+  s->in_width = s->stem ? *width / 2 : *width;
+  same(s->in_height, s->stride, &s->out_height, &s->before_high);
+  same(s->in_width, s->stride, &s->out_width, &s->before_wide);
+  *height = s->out_height, *width = s->out_width;
+  s->expand.high = s->project.high = net->ceiling;
+  if (layer->linear) s->project.low = -INFINITY, s->project.high = INFINITY;
+  if (*layer->expand) TRY(read_product(net, c, layer->expand, in, layer->middle, s->stem ? 3 : 1, &s->expand, err));
+  TRY(read_window(net, c, layer->window, layer->middle, s, err));
+  TRY(read_product(net, c, layer->project, layer->middle, layer->out, 1, &s->project, err));
+  choose_strip(s);
+  make_room(net, s);
+done:
+  return status;
+}
+
+static medley_status read_all(separable *net, const checkpoint *c, const separable_plan *plan, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  size_t height = plan->height, width = plan->width, channels = plan->channels;
+  for (size_t i = 0; i < plan->layer_count; i++) {
+    const separable_layer *layer = &plan->layers[i];
+    assert(*layer->expand || (i > 0 && layer->middle == channels));
+    assert(!layer->residual || (layer->stride == 1 && layer->out == channels));
+    TRY(read_layer(net, c, layer, channels, &height, &width, err));
+    channels = layer->out;
+  }
+  net->head.high = net->ceiling;
+  if (*plan->head) TRY(read_product(net, c, plan->head, channels, plan->dim, 1, &net->head, err));
+  net->classifier.low = -INFINITY, net->classifier.high = INFINITY;
+  TRY(read_product(net, c, plan->classifier, plan->dim, plan->classes, 0, &net->classifier, err));
+  /* The head's map of two panels is made in the strip. */
+  if (net->strip_floats < height * width * 2 * MAPS_LANES) net->strip_floats = height * width * 2 * MAPS_LANES;
+done:
+  return status;
+}
+
+medley_status separable_create(const checkpoint *c, const separable_plan *plan, separable **out, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  assert(plan->height % 2 == 0 && plan->width % 2 == 0 && plan->layer_count <= SEPARABLE_LAYERS_MAX);
+  *out = NULL;
+  separable *net = mem_zalloc(1, sizeof *net);
+  if (net == NULL) return error_memory(err, "a network");
+  pthread_mutex_init(&net->lock, NULL);
+  net->height = plan->height, net->width = plan->width, net->channels = plan->channels;
+  net->dim = plan->dim, net->classes = plan->classes, net->ceiling = plan->ceiling;
+  TRY(read_all(net, c, plan, err));
+  *out = net;
+done:
+  if (status != MEDLEY_OK) separable_free(net);
+  return status;
+}
+
+static void product_free(separable_product *p) {
+  mem_free(p->weight);
+  mem_free(p->bias);
+}
+
+void separable_free(separable *net) {
+  if (net == NULL) return;
+  for (size_t i = 0; i < net->stage_count; i++) {
+    product_free(&net->stages[i].expand);
+    product_free(&net->stages[i].project);
+    mem_free(net->stages[i].window);
+    mem_free(net->stages[i].window_bias);
+  }
+  product_free(&net->head);
+  product_free(&net->classifier);
+  separable_spaces_free(net);
+  pthread_mutex_destroy(&net->lock);
+  mem_free(net);
+}
+
+size_t separable_bytes(const separable *net) { return net->bytes; }
