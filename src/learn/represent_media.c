@@ -1,8 +1,11 @@
 /* learn/represent_media.c: files → samples → vectors. See learn/represent.h.
  *
- * The pool's processes decode on all processors until a batch is full; then the encoder has all of them for the batch.
- * Running both at once was not worth a thread: either alone keeps every processor busy.
+ * The pool's processes decode the next batch while the encoder has the last one, in a thread of its own: one after the
+ * other left a quarter of the processors idle, since neither ends everywhere at the same time. The workers run at a
+ * lower priority, so an encoder that needs all processors has them.
  */
+#include <omp.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -14,6 +17,21 @@
 #define FIT_SAMPLE_MAX 3000 /* media an encoder that needs fitting may hold in memory at once */
 #define REASONS_TOLD 3      /* unreadable files that are named in full */
 
+/* Samples that go to the encoder together. */
+typedef struct media_batch {
+  media_sample samples[ENCODE_BATCH];
+  uint32_t item[ENCODE_BATCH];
+  size_t count;
+  /* while it is encoded */
+  const encoder *encoder;
+  float *rows; /* [count, dim] */
+  int threads;
+  bool encoding, joinable;
+  pthread_t thread;
+  medley_status status;
+  medley_error error;
+} media_batch;
+
 /* One modality on its way from files to vectors. */
 typedef struct media_job {
   represent_run *run;
@@ -24,10 +42,8 @@ typedef struct media_job {
   media_request *requests;
   uint32_t *request_item;
   size_t request_count;
-  /* decoded and not yet encoded */
-  media_sample batch[ENCODE_BATCH];
-  uint32_t batch_item[ENCODE_BATCH];
-  size_t batch_count;
+  media_batch batches[2]; /* one is filled while the other is encoded */
+  int filling;
   /* samples collected for fitting, when `collect` */
   bool collect;
   media_sample *collected;
@@ -72,19 +88,46 @@ static medley_status file_finish(media_job *job, uint32_t item, medley_error *er
   return kept_vectors_put(&job->kept, item, err);
 }
 
-static medley_status job_encode_batch(media_job *job, medley_error *err) {
-  medley_status status = MEDLEY_OK;
-  float *rows = NULL;
+/* Runs in a thread of its own; samples and rows are the batch's until it is joined. */
+static void *batch_encode(void *context) {
+  media_batch *b = context;
   encoder_input inputs[ENCODE_BATCH];
+  omp_set_num_threads(b->threads); /* what the caller set holds for the caller's own thread only */
+  for (size_t i = 0; i < b->count; i++) inputs[i] = input_of_sample(&b->samples[i]);
+  b->status = b->encoder->kind->encode(b->encoder, inputs, b->count, b->rows, &b->error);
+  return NULL;
+}
+
+static medley_status batch_start(media_job *job, media_batch *b, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  if (b->count == 0) return MEDLEY_OK;
+  b->encoder = job->part->encoder;
+  b->threads = omp_get_max_threads();
+  TRY_NEW(b->rows, b->count * job->kept.dim, "vectors");
+  b->encoding = true;
+  b->joinable = pthread_create(&b->thread, NULL, batch_encode, b) == 0;
+  if (!b->joinable) batch_encode(b); /* no thread to be had: then one after the other */
+done:
+  return status;
+}
+
+/* Waits for the encoder, and leaves the batch empty. */
+static void batch_clear(media_batch *b) {
+  if (b->joinable) pthread_join(b->thread, NULL);
+  for (size_t i = 0; i < b->count; i++) media_sample_deinit(&b->samples[i]);
+  mem_free(b->rows);
+  b->rows = NULL;
+  b->count = 0;
+  b->encoding = b->joinable = false;
+}
+
+static medley_status batch_take(media_job *job, const media_batch *b, medley_error *err) {
+  medley_status status = MEDLEY_OK;
   size_t dim = job->kept.dim;
-  if (job->batch_count == 0) return MEDLEY_OK;
-  for (size_t i = 0; i < job->batch_count; i++) inputs[i] = input_of_sample(&job->batch[i]);
-  TRY_NEW(rows, job->batch_count * dim, "vectors");
-  TRY(job->part->kind->encode(job->part->encoder, inputs, job->batch_count, rows, err));
-  for (size_t i = 0; i < job->batch_count; i++) {
-    uint32_t item = job->batch_item[i];
-    if (represent_row_usable(rows + i * dim, dim)) {
-      vector_add_scaled(job->kept.rows + (size_t)item * dim, 1, rows + i * dim, dim);
+  for (size_t i = 0; i < b->count; i++) {
+    uint32_t item = b->item[i];
+    if (represent_row_usable(b->rows + i * dim, dim)) {
+      vector_add_scaled(job->kept.rows + (size_t)item * dim, 1, b->rows + i * dim, dim);
       job->file_count[item]++;
     } else {
       represent_note_bad(job->run, job->part, item);
@@ -92,9 +135,37 @@ static medley_status job_encode_batch(media_job *job, medley_error *err) {
     TRY(file_finish(job, item, err));
   }
 done:
-  for (size_t i = 0; i < job->batch_count; i++) media_sample_deinit(&job->batch[i]);
-  job->batch_count = 0;
-  mem_free(rows);
+  return status;
+}
+
+/* The vectors of a batch that is being encoded, if it is. */
+static medley_status batch_finish(media_job *job, media_batch *b, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  if (!b->encoding) return MEDLEY_OK;
+  if (b->joinable) pthread_join(b->thread, NULL);
+  b->joinable = false;
+  status = b->status == MEDLEY_OK ? batch_take(job, b, err) : error_set(err, b->status, "%s", b->error.text);
+  batch_clear(b);
+  return status;
+}
+
+/* The batch that was filled goes to the encoder, once that is done with the one before, which is filled next. */
+static medley_status job_hand_over(media_job *job, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  media_batch *filled = &job->batches[job->filling], *other = &job->batches[!job->filling];
+  TRY(batch_finish(job, other, err));
+  TRY(batch_start(job, filled, err));
+  job->filling = !job->filling;
+done:
+  return status;
+}
+
+/* All that was decoded. */
+static medley_status job_encode_rest(media_job *job, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  TRY(job_hand_over(job, err));
+  TRY(job_hand_over(job, err));
+done:
   return status;
 }
 
@@ -112,9 +183,16 @@ static medley_status job_receive(void *context, size_t index, medley_status outc
     job->collected[job->collected_count++] = *sample;
     return MEDLEY_OK;
   }
-  job->batch[job->batch_count] = *sample;
-  job->batch_item[job->batch_count++] = item;
-  return job->batch_count == ENCODE_BATCH ? job_encode_batch(job, job->err) : MEDLEY_OK;
+  media_batch *b = &job->batches[job->filling];
+  b->samples[b->count] = *sample;
+  b->item[b->count++] = item;
+  return b->count == ENCODE_BATCH ? job_hand_over(job, job->err) : MEDLEY_OK;
+}
+
+/* After an error or Ctrl-C: what the encoder has in hand is as good as done. */
+static void job_rescue(media_job *job) {
+  for (int b = 0; b < 2; b++) (void)(batch_finish(job, &job->batches[b], NULL) == MEDLEY_OK);
+  (void)(kept_vectors_flush(&job->kept, NULL) == MEDLEY_OK);
 }
 
 /* ---- what has to be decoded ---- */
@@ -219,17 +297,17 @@ static medley_status job_run(media_job *job, medley_error *err) {
   if (job->request_count > 0) {
     TRY(pool_need(job->run, err));
     TRY(media_pool_run(job->run->pool, job->requests, job->request_count, job_receive, job, &stage, err));
-    TRY(job_encode_batch(job, err));
+    TRY(job_encode_rest(job, err));
     TRY(kept_vectors_flush(&job->kept, err));
   }
   progress_end(&stage, job->request_count);
 done:
-  if (status != MEDLEY_OK) (void)(kept_vectors_flush(&job->kept, NULL) == MEDLEY_OK);
+  if (status != MEDLEY_OK) job_rescue(job);
   return status;
 }
 
 static void job_deinit(media_job *job) {
-  for (size_t i = 0; i < job->batch_count; i++) media_sample_deinit(&job->batch[i]);
+  for (int b = 0; b < 2; b++) batch_clear(&job->batches[b]);
   job_clear_requests(job);
   kept_vectors_deinit(&job->kept);
   mem_free(job->file_count);

@@ -3,6 +3,7 @@
 import hashlib, http.server, json, pathlib, socket, socketserver, struct, sys, threading, time
 
 from harness import *
+from test_model import safetensors
 
 DIM = 8
 
@@ -264,6 +265,30 @@ def vectors_from_a_file():
         medley('import', 'shop', 'vectors', 'image_feat.npy', '--keys', 'keys.txt', '--space', name, status=2, says='cannot be named')
 
 
+def broken_files_are_refused():
+    """Every encoder that opens a checkpoint refuses what is none of its own, with a sentence, and the workspace is as before."""
+    catalogue()
+    floats = lambda n, value=0.5: struct.pack(f'<{n}f', *[value] * n)
+    good = safetensors('other.safetensors', {'some.weight': ('F32', [2, 3], floats(6))}).read_bytes()
+    broken = {'empty': b'', 'text': b'no model at all\n' * 9, 'cut': good[:-3], 'header': good[:20], 'long': good + b'x' * 7,
+              'lies': struct.pack('<Q', 1 << 62) + good[8:], 'other': good,
+              'nan': safetensors('nan.st', {'some.weight': ('F32', [1], floats(1, float('nan')))}).read_bytes()}
+    pathlib.Path('folder').mkdir()
+    kinds = [row for row in medley('list', 'encoder', '--json').json() if row['needs_file'] and row['name'] != 'external']
+    for kind in kinds:
+        for name, raw in broken.items():
+            path = pathlib.Path(f'{name}.safetensors')
+            path.write_bytes(raw)
+            got = medley('encoder', 'add', 'shop', kind['modality'], kind['name'], path, status=1, says=path.name)
+            check(got.err.count('\n') == 1, f'more than a sentence: {got}')
+        medley('encoder', 'add', 'shop', kind['modality'], kind['name'], 'folder', status=(1, 4), says='folder')
+        medley('encoder', 'add', 'shop', kind['modality'], kind['name'], 'missing', status=4, says='missing')
+        medley('encoder', 'add', 'shop', kind['modality'], kind['name'], 'other.safetensors', '--batch', '2', status=2, says='batch')
+        equal(row_of(kind['modality'])['from'], 'default', kind['name'])
+    left = [path for path in pathlib.Path('shop').rglob('*') if 'safetensors' in path.name or 'tmp' in path.name]
+    equal(left, [], 'left behind')
+
+
 def usage():
     medley('init', 'shop')
     medley('encoder', 'add', 'shop', 'text', status=2, says='ENCODER SOURCE')
@@ -279,4 +304,5 @@ def usage():
 
 if __name__ == '__main__':
     sys.exit(run_tests([service_from_catalogue_to_answer, interrupted_encoding_goes_on, service_that_recovers, service_that_lies,
-                        key_from_the_environment, settings_from_a_file, vectors_from_a_file, usage]))
+                        key_from_the_environment, settings_from_a_file, vectors_from_a_file,
+                        broken_files_are_refused, usage]))
