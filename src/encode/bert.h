@@ -3,9 +3,8 @@
 #ifndef ENCODE_BERT_H
 #define ENCODE_BERT_H
 
+#include "encode/block_weights.h"
 #include "encode/text_batch.h"
-#include "nn/layer_transformer.h"
-#include "nn/weights.h"
 
 typedef struct bert_sizes {
   size_t width, layers, heads, feed_forward, positions, vocabulary, segments;

@@ -91,6 +91,7 @@ extern const encoder_kind encoder_external;
 extern const encoder_kind encoder_bert, encoder_bert_int8;
 extern const encoder_kind encoder_mobilenet_v2;
 extern const encoder_kind encoder_yamnet;
+extern const encoder_kind encoder_vit, encoder_clip_image, encoder_clip_text, encoder_whisper;
 
 /* What decoding should make of the file for this encoder; path is borrowed. */
 media_request encoder_request(const encoder *e, const char *path);

@@ -1,13 +1,11 @@
 /* encode/text_bert.c: the `bert` encoder: a published BERT, RoBERTa, E5, BGE, MiniLM in the folder it comes in
  * (weights, config.json, tokenizer, and perhaps sentence-transformers' modules), or a GGUF file. */
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/memory.h"
 #include "encode/bert.h"
 #include "encode/sentence_config.h"
-#include "math/vector.h"
+#include "encode/text_golden.h"
 
 typedef struct bert_encoder {
   const encoder_kind *kind;
@@ -176,84 +174,23 @@ static medley_status bert_encode(const encoder *encoder, const encoder_input *in
 
 /* ---- checking ---- */
 
-/* Golden files: input_ids and attention_mask [samples, length], 1 where there is a token, no gaps; last_hidden_state
- * [samples, length, width] with zeros at padding; sentence_embedding [samples, width]. */
-typedef struct bert_golden {
-  float *ids, *mask;
-  int32_t *packed, *starts;
-  uint8_t *segments;
-  float *hidden, *sentence;
-  uint64_t shape[2];
-} bert_golden;
-
-static void golden_deinit(bert_golden *g) {
-  mem_free(g->ids);
-  mem_free(g->mask);
-  mem_free(g->packed);
-  mem_free(g->starts);
-  mem_free(g->segments);
-  mem_free(g->hidden);
-  mem_free(g->sentence);
-}
-
-static medley_status golden_pack(const bert_encoder *e, bert_golden *g, text_batch *batch, medley_error *err) {
-  size_t samples = (size_t)g->shape[0], length = (size_t)g->shape[1], rows = 0;
-  for (size_t s = 0; s < samples; s++) {
-    size_t begin = rows;
-    g->starts[s] = (int32_t)rows;
-    for (size_t i = 0; i < length; i++) {
-      float id = g->ids[s * length + i];
-      if (g->mask[s * length + i] == 0) continue;
-      if (!(id >= 0 && id < (float)e->network.sizes.vocabulary) || rows - begin >= bert_length_max(&e->network))
-        return error_set(err, MEDLEY_ERR_INPUT, "input_ids: sample %zu has an id or a length that the model has not",
-                         s);
-      g->packed[rows++] = (int32_t)id;
-    }
-    if (rows == begin) return error_set(err, MEDLEY_ERR_INPUT, "attention_mask: sample %zu has no token", s);
-  }
-  g->starts[samples] = (int32_t)rows;
-  *batch = (text_batch){samples, rows, g->packed, g->segments, g->starts};
-  return MEDLEY_OK;
-}
-
-/* From packed rows back to where the mask has them. */
-static void golden_unpack(const bert_golden *g, size_t width, const float *rows) {
-  for (size_t i = 0, row = 0; i < g->shape[0] * g->shape[1]; i++)
-    if (g->mask[i] != 0) memcpy(g->hidden + i * width, rows + row++ * width, width * sizeof *rows);
-}
-
 static medley_status bert_check(const encoder *encoder, const safetensors *golden, golden_report *report,
                                 medley_error *err) {
   medley_status status = MEDLEY_OK;
   const bert_encoder *e = (const bert_encoder *)encoder;
-  size_t width = e->network.sizes.width;
-  bert_golden g = {0};
-  text_batch batch;
+  const bert_sizes *s = &e->network.sizes;
+  text_golden g = {0};
   tape *t = tape_create(0);
   if (t == NULL) FAIL(err, MEDLEY_ERR_MEMORY, "out of memory for a tape");
   tape_set_training(t, false);
-  TRY(golden_read(golden, "input_ids", 2, (uint64_t[]){0, 0}, &g.ids, g.shape, err));
-  TRY(golden_read(golden, "attention_mask", 2, g.shape, &g.mask, NULL, err));
-  size_t count = (size_t)(g.shape[0] * g.shape[1]);
-  TRY_NEW(g.packed, count, "tokens");
-  TRY_NEW(g.segments, count, "tokens");
-  TRY_NEW(g.starts, g.shape[0] + 1, "tokens");
-  TRY_NEW(g.hidden, count * width, "outputs");
-  TRY_NEW(g.sentence, g.shape[0] * width, "outputs");
-  TRY(golden_pack(e, &g, &batch, err));
-  const tensor *x = bert_forward(t, &e->network, &batch);
+  TRY(text_golden_load(&g, golden, s->vocabulary, bert_length_max(&e->network), err));
+  const tensor *x = bert_forward(t, &e->network, &g.batch);
   TRY(tape_status(t, err));
-  golden_unpack(&g, width, real_data(x));
-  for (size_t s = 0; s < batch.samples; s++)
-    sentence_pool(&e->sentence, real_data(x) + (size_t)g.starts[s] * width, (size_t)(g.starts[s + 1] - g.starts[s]),
-                  width, g.sentence + s * width);
-  if (safetensors_get(golden, "last_hidden_state") != NULL)
-    TRY(golden_compare(report, golden, "last_hidden_state", g.hidden, count * width, err));
-  if (safetensors_get(golden, "sentence_embedding") != NULL)
-    TRY(golden_compare(report, golden, "sentence_embedding", g.sentence, (size_t)g.shape[0] * width, err));
+  TRY(text_golden_rows(&g, real_data(x), s->width, "last_hidden_state", report, err));
+  TRY(text_golden_vectors(&g, t, bert_batch_run, e, s->width, "sentence_embedding", report, err));
 done:
   tape_free(t);
-  golden_deinit(&g);
+  text_golden_deinit(&g);
   return status;
 }
 

@@ -1,9 +1,9 @@
 /* math/int8_matrix.c: see math/int8_matrix.h.
  *
- * The instruction multiplies unsigned by signed bytes and adds four products to a lane. So x is stored with 128 added,
- * and 128 times the sum of a row of w is taken away at the end. A panel of 32 rows of w is laid out so that the lanes
- * of two registers are its rows, four columns deep: half a megabyte is turned in the time of a few rows of products,
- * and weights can stay as they lie in memory. */
+ * The instruction multiplies unsigned by signed bytes and adds four products to a lane. So a row of x is bytes from its
+ * least value to its greatest, and the byte that stands for 0 times the sum of a row of w is taken away at the end. A
+ * panel of 32 rows of w is laid out so that the lanes of two registers are its rows, four columns deep: half a megabyte
+ * is turned in the time of a few rows of products, and weights can stay as they lie in memory. */
 #include "math/int8_matrix.h"
 
 #include <assert.h>
@@ -20,54 +20,55 @@ size_t int8_matrix_row(size_t in) { return (in + 3) & ~(size_t)3; }
 
 /* ---- x ---- */
 
+static inline VECTOR_INLINE float row_least_body(const float *x, size_t count) {
+  float least = 0;
+  _Pragma("omp simd reduction(min:least)") for (size_t i = 0; i < count; i++) least = x[i] < least ? x[i] : least;
+  return least;
+}
+VECTOR_CLONES(static, float, row_least, (const float *x, size_t count), (x, count))
+
 static inline VECTOR_INLINE float row_most_body(const float *x, size_t count) {
   float most = 0;
-  _Pragma("omp simd reduction(max:most)") for (size_t i = 0; i < count; i++) {
-    float size = x[i] < 0 ? -x[i] : x[i];
-    most = size > most ? size : most;
-  }
+  _Pragma("omp simd reduction(max:most)") for (size_t i = 0; i < count; i++) most = x[i] > most ? x[i] : most;
   return most;
 }
 VECTOR_CLONES(static, float, row_most, (const float *x, size_t count), (x, count))
 
 /* Adding 1.5 * 2^23 rounds to the nearest whole number, whose byte is then the last of the bits. */
-static inline VECTOR_INLINE void row_bytes_body(const float *x, float factor, uint8_t *out, size_t count) {
+static inline VECTOR_INLINE void row_bytes_body(const float *x, float factor, int32_t zero, uint8_t *out,
+                                                size_t count) {
   _Pragma("omp simd") for (size_t i = 0; i < count; i++) {
     float rounded = x[i] * factor + 12582912.0f;
-    uint32_t bits;
+    int32_t bits;
     memcpy(&bits, &rounded, sizeof bits);
-    out[i] = (uint8_t)(bits + 128);
+    int32_t byte = bits - 0x4b400000 + zero;
+    byte = byte < 0 ? 0 : byte;
+    out[i] = (uint8_t)(byte > 255 ? 255 : byte);
   }
 }
-VECTOR_CLONES(static, void, row_bytes, (const float *x, float factor, uint8_t *out, size_t count),
-              (x, factor, out, count))
+VECTOR_CLONES(static, void, row_bytes, (const float *x, float factor, int32_t zero, uint8_t *out, size_t count),
+              (x, factor, zero, out, count))
 
-void int8_matrix_quantise(const float *x, size_t from, size_t to, size_t in, uint8_t *out, float *scale) {
-  size_t row = int8_matrix_row(in);
+void int8_matrix_quantise(const float *x, size_t from, size_t to, size_t in, uint8_t *out, int8_row *row) {
+  size_t bytes = int8_matrix_row(in);
   for (size_t r = from; r < to; r++) {
-    float most = row_most(x + r * in, in);
-    scale[r] = most > 0 ? most / 127 : 1;
-    row_bytes(x + r * in, 1 / scale[r], out + r * row, in);
-    memset(out + r * row + in, 128, row - in);
+    float least = row_least(x + r * in, in), most = row_most(x + r * in, in);
+    float scale = most > least ? (most - least) / 255 : 1;
+    row[r] = (int8_row){scale, (int32_t)lrintf(-least / scale)};
+    row_bytes(x + r * in, 1 / scale, row[r].zero, out + r * bytes, in);
+    memset(out + r * bytes + in, 0, bytes - in);
   }
 }
 
 /* ---- products ---- */
 
-static inline float finished(const int8_matrix_product *p, int32_t sum, int32_t offset, size_t r, size_t o) {
-  return (float)(sum - offset) * (p->x_scale[r] * p->w_scale[o]) + (p->bias ? p->bias[o] : 0);
-}
-
 void int8_matrix_multiply_plain(const int8_matrix_product *p, size_t from, size_t to) {
-  size_t row = int8_matrix_row(p->in);
+  size_t bytes = int8_matrix_row(p->in);
   for (size_t o = from * INT8_MATRIX_PANEL; o < to * INT8_MATRIX_PANEL && o < p->out; o++)
     for (size_t r = 0; r < p->rows; r++) {
-      int32_t sum = 0, offset = 0;
-      for (size_t i = 0; i < p->in; i++) {
-        sum += (int32_t)p->x[r * row + i] * p->w[o * p->in + i];
-        offset += 128 * p->w[o * p->in + i];
-      }
-      p->y[r * p->out + o] = finished(p, sum, offset, r, o);
+      int32_t sum = 0;
+      for (size_t i = 0; i < p->in; i++) sum += ((int32_t)p->x[r * bytes + i] - p->row[r].zero) * p->w[o * p->in + i];
+      p->y[r * p->out + o] = (float)sum * (p->row[r].scale * p->w_scale[o]) + (p->bias ? p->bias[o] : 0);
     }
 }
 
@@ -75,8 +76,8 @@ void int8_matrix_multiply_plain(const int8_matrix_product *p, size_t from, size_
 
 typedef struct panel {
   int8_t bytes[INT8_MATRIX_IN_MAX / 4][INT8_MATRIX_PANEL][4];
-  int32_t offset[INT8_MATRIX_PANEL];
-  size_t groups, first, width; /* groups of four columns; rows [first, first + width) of w */
+  int32_t sum[INT8_MATRIX_PANEL]; /* of each row of w */
+  size_t groups, first, width;    /* groups of four columns; rows [first, first + width) of w */
 } panel;
 
 static void panel_fill(panel *b, const int8_matrix_product *p, size_t number) {
@@ -91,7 +92,7 @@ static void panel_fill(panel *b, const int8_matrix_product *p, size_t number) {
     for (size_t g = whole; g < b->groups; g++)
       for (size_t k = 0; k < 4; k++) b->bytes[g][o][k] = o < b->width && 4 * g + k < p->in ? w[4 * g + k] : 0;
     for (size_t i = 0; o < b->width && i < p->in; i++) sum += w[i];
-    b->offset[o] = 128 * sum;
+    b->sum[o] = sum;
   }
 }
 
@@ -100,8 +101,9 @@ VECTOR_TARGET_VNNI static inline VECTOR_INLINE void lanes_finish(const int8_matr
                                                                  __m512i sum, size_t r, size_t at) {
   size_t left = b->width > at ? b->width - at : 0, o = b->first + at;
   __mmask16 some = left >= 16 ? 0xffff : (__mmask16)((1u << left) - 1);
-  __m512 value = _mm512_cvtepi32_ps(_mm512_sub_epi32(sum, _mm512_loadu_si512(b->offset + at)));
-  __m512 factor = _mm512_mul_ps(_mm512_set1_ps(p->x_scale[r]), _mm512_maskz_loadu_ps(some, p->w_scale + o));
+  __m512i offset = _mm512_mullo_epi32(_mm512_set1_epi32(p->row[r].zero), _mm512_loadu_si512(b->sum + at));
+  __m512 value = _mm512_cvtepi32_ps(_mm512_sub_epi32(sum, offset));
+  __m512 factor = _mm512_mul_ps(_mm512_set1_ps(p->row[r].scale), _mm512_maskz_loadu_ps(some, p->w_scale + o));
   __m512 bias = p->bias ? _mm512_maskz_loadu_ps(some, p->bias + o) : _mm512_setzero_ps();
   _mm512_mask_storeu_ps(p->y + r * p->out + o, some, _mm512_fmadd_ps(value, factor, bias));
 }

@@ -13,14 +13,19 @@ bool int8_matrix_is_fast(void); /* on this machine */
 
 /* Bytes of a row that int8_matrix_quantise writes: `in` rounded up to whole groups of four. */
 size_t int8_matrix_row(size_t in);
-/* Rows [from, to) of x [rows, in]: each value as 128 + round(value / scale) into out [rows, int8_matrix_row(in)], its
- * scale into scale [rows]. */
-void int8_matrix_quantise(const float *x, size_t from, size_t to, size_t in, uint8_t *out, float *scale);
+/* How a row of x became bytes: value = scale * (byte - zero). */
+typedef struct int8_row {
+  float scale;
+  int32_t zero;
+} int8_row;
+/* Rows [from, to) of x [rows, in] as bytes into out [rows, int8_matrix_row(in)] and how into row [rows]. 0 stays
+ * exactly 0; the least and the greatest of a row become the least and the greatest byte. */
+void int8_matrix_quantise(const float *x, size_t from, size_t to, size_t in, uint8_t *out, int8_row *row);
 
 typedef struct int8_matrix_product {
   size_t rows, in, out;
   const uint8_t *x;     /* [rows, int8_matrix_row(in)] */
-  const float *x_scale; /* [rows] */
+  const int8_row *row;  /* [rows] */
   const int8_t *w;      /* [out, in] -127 to 127 */
   const float *w_scale; /* [out] */
   const float *bias;    /* [out] or NULL */

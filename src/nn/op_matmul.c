@@ -284,12 +284,12 @@ typedef struct int8_pass {
   int8_matrix_product product;
   const float *x;
   uint8_t *bytes;
-  float *scale;
+  int8_row *row;
 } int8_pass;
 
 static void int8_rows(void *context, size_t from, size_t to) {
   const int8_pass *p = context;
-  int8_matrix_quantise(p->x, from, to, p->product.in, p->bytes, p->scale);
+  int8_matrix_quantise(p->x, from, to, p->product.in, p->bytes, p->row);
 }
 
 static void int8_panels(void *context, size_t from, size_t to) {
@@ -306,14 +306,14 @@ static void linear_int8(tape *t, op_node *n, size_t rows, size_t in, size_t out)
   const tensor *w = n->input[1], *bias = n->input[2];
   int8_pass p = {.x = real_data(n->input[0])};
   p.bytes = tape_scratch(t, rows, int8_matrix_row(in));
-  p.scale = tape_scratch(t, rows, sizeof *p.scale);
+  p.row = tape_scratch(t, rows, sizeof *p.row);
   p.product = (int8_matrix_product){
-      rows, in, out, p.bytes, p.scale, w->data, w->scale, bias ? real_data(bias) : NULL, real_data(n->output)};
-  if (p.bytes != NULL && p.scale != NULL) {
+      rows, in, out, p.bytes, p.row, w->data, w->scale, bias ? real_data(bias) : NULL, real_data(n->output)};
+  if (p.bytes != NULL && p.row != NULL) {
     op_parallel(rows, 1 + OP_GRAIN / (in + 1), int8_rows, &p);
     op_parallel(int8_matrix_panels(out), 1 + OP_GRAIN * 8 / (rows * in + 1), int8_panels, &p);
   }
-  tape_scratch_give(t, p.scale, rows, sizeof *p.scale);
+  tape_scratch_give(t, p.row, rows, sizeof *p.row);
   tape_scratch_give(t, p.bytes, rows, int8_matrix_row(in));
 }
 

@@ -145,6 +145,16 @@ tensor *weights_vector(weights *w, size_t size, const char *format, ...) {
   return tensor_named(w, name, 1, &size);
 }
 
+tensor *weights_numbers(weights *w, size_t count, const char *format, ...) {
+  NAME_FROM(format);
+  const tensor_view *view = checkpoint_get(w->from, name);
+  size_t shape[TENSOR_RANK_MAX] = {count};
+  int rank = 1;
+  if (view != NULL && view->rank <= TENSOR_RANK_MAX && view->count == count)
+    for (rank = 0; rank < view->rank; rank++) shape[rank] = (size_t)view->shape[rank];
+  return tensor_named(w, name, rank, shape);
+}
+
 const tensor_view *weights_table(weights *w, size_t rows, size_t columns, const char *format, ...) {
   NAME_FROM(format);
   return view_find(w, name, 2, (size_t[]){rows, columns});

@@ -7,8 +7,8 @@ A folder is laid out as models are published: config.json, model.safetensors, to
 outputs, computed in double precision and stored as float32. Norms get random weights too: with ones and zeros, a norm that is left out would
 often go unnoticed.
 """
-import json, pathlib, shutil
-import torch
+import json, pathlib, shutil, tempfile
+import safetensors, torch
 import transformers as T
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from make_nn_ops import save
@@ -25,12 +25,20 @@ def randomise(model):
     return model.eval()
 
 
+def published(model):
+    """Names as in the files that are published, which are not always those in memory."""
+    with tempfile.TemporaryDirectory() as folder:
+        model.save_pretrained(folder)
+        with safetensors.safe_open(folder + '/model.safetensors', 'pt') as file:
+            return {name: file.get_tensor(name) for name in file.keys()}
+
+
 def publish(name, model, golden, config=None, names=lambda n: n, keep=lambda n: True):
     """The weights are float32 as they are stored; the reference then runs in double on exactly these."""
     folder = FOLDER / name
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    weights = {names(n): x.float().contiguous() for n, x in model.state_dict().items() if keep(n) and x.dtype.is_floating_point}
+    weights = {names(n): x.float().contiguous() for n, x in published(model).items() if keep(n) and x.dtype.is_floating_point}
     save(folder / 'model.safetensors', weights)
     if config is None:
         config = model.config.to_dict()
@@ -96,6 +104,124 @@ def xlm_roberta():
     tokenizer.save(str(folder / 'tokenizer.json'))
 
 
+PIXELS = dict(image_size=16, patch_size=8)
+
+
+def vit():
+    model = randomise(T.ViTModel(T.ViTConfig(**PIXELS, **SMALL), add_pooling_layer=False))
+
+    def golden(model):
+        pixels = torch.randn(3, 3, 16, 16).float()
+        hidden = model(pixel_values=pixels.double()).last_hidden_state
+        return {'pixel_values': pixels, 'last_hidden_state': hidden, 'pooler_output': hidden[:, 0]}
+    weights, out = published(model), publish('vit', model, golden)
+    (out / 'preprocessor_config.json').write_text(json.dumps({'size': {'height': 16, 'width': 16}, 'resample': 2, 'image_mean': [.5] * 3, 'image_std': [.5] * 3}) + '\n')
+    # The same in timm's names, which join q, k and v.
+    names = [('embeddings.cls_token', 'cls_token'), ('embeddings.patch_embeddings.projection', 'patch_embed.proj'), ('embeddings.position_embeddings', 'pos_embed'),
+             ('encoder.layer', 'blocks'), ('attention.output.dense', 'attn.proj'), ('intermediate.dense', 'mlp.fc1'), ('output.dense', 'mlp.fc2'),
+             ('layernorm_before', 'norm1'), ('layernorm_after', 'norm2'), ('layernorm', 'norm')]
+    timm = join_qkv(weights, names, 'attention.attention.query', 'attention.attention.key', 'attention.attention.value', 'attn.qkv.')
+    shutil.rmtree(FOLDER / 'vit_timm', ignore_errors=True)
+    shutil.copytree(out, FOLDER / 'vit_timm')
+    save(FOLDER / 'vit_timm/model.safetensors', timm)
+    (FOLDER / 'vit_timm/config.json').write_text(json.dumps({'model_type': 'vit', 'num_attention_heads': 2, 'image_size': 16, 'layer_norm_eps': 1e-12}) + '\n')
+
+
+def join_qkv(weights, names, q, k, v, joined):
+    out = {}
+    for name, value in weights.items():
+        if f'.{q}.' in name:
+            value = torch.cat([weights[name.replace(q, part)] for part in (q, k, v)])
+            name = name.replace(q + '.', joined)
+        elif f'.{k}.' in name or f'.{v}.' in name:
+            continue
+        for old, new in names:
+            name = name.replace(old, new)
+        out[name] = value.float().contiguous()
+    return out
+
+
+def two_towers(name, model, ids, mask, tokenizer_files):
+    def golden(model):
+        pixels = torch.randn(2, 3, 16, 16).float()
+        image = model.get_image_features(pixel_values=pixels.double())
+        text = model.get_text_features(input_ids=ids, **({} if mask is None else {'attention_mask': mask}))
+        image, text = (x if torch.is_tensor(x) else x.pooler_output for x in (image, text))
+        out = {'pixel_values': pixels, 'image_embeds': torch.nn.functional.normalize(image), 'input_ids': ids, 'text_embeds': torch.nn.functional.normalize(text)}
+        return out if mask is None else {**out, 'attention_mask': mask}
+    weights = published(model)
+    folder = publish(name, model, golden)
+    save(folder / 'model.safetensors', {n: x.float().contiguous() for n, x in weights.items() if x.dim() > 0})
+    tokenizer_files(folder)
+    return weights, folder
+
+
+def clip_tokenizer(folder):
+    letters = list('abcdefghijklmnopqrst')
+    vocabulary = {t: i for i, t in enumerate(letters + [c + '</w>' for c in letters[:16]] + ['th', 'the</w>', '<|startoftext|>', '<|endoftext|>'])}
+    (folder / 'vocab.json').write_text(json.dumps(vocabulary) + '\n')
+    (folder / 'merges.txt').write_text('#version: 0.2\nt h\nth e</w>\n')
+
+
+def clip():
+    torch.manual_seed(11)
+    text = dict(vocab_size=40, max_position_embeddings=12, bos_token_id=38, eos_token_id=39, pad_token_id=39, projection_dim=8, **SMALL)
+    config = T.CLIPConfig(text_config=text, vision_config=dict(PIXELS, projection_dim=8, **SMALL), projection_dim=8)
+    ids, mask = tokens(38, 4, 9, 38, 39)
+    ids = torch.where(mask == 1, ids, 39)
+    weights, folder = two_towers('clip', randomise(T.CLIPModel(config)), ids, mask, clip_tokenizer)
+    # The same in OpenCLIP's names, with its projections turned.
+    names = [('text_model.embeddings.token_embedding', 'token_embedding'), ('text_model.embeddings.position_embedding.weight', 'positional_embedding'),
+             ('text_model.encoder.layers', 'transformer.resblocks'), ('text_model.final_layer_norm', 'ln_final'), ('text_projection.weight', 'text_projection'),
+             ('vision_model.embeddings.class_embedding', 'visual.class_embedding'), ('vision_model.embeddings.patch_embedding', 'visual.conv1'),
+             ('vision_model.embeddings.position_embedding.weight', 'visual.positional_embedding'), ('vision_model.pre_layrnorm', 'visual.ln_pre'),
+             ('vision_model.encoder.layers', 'visual.transformer.resblocks'), ('vision_model.post_layernorm', 'visual.ln_post'), ('visual_projection.weight', 'visual.proj'),
+             ('self_attn.out_proj', 'attn.out_proj'), ('layer_norm1', 'ln_1'), ('layer_norm2', 'ln_2'), ('mlp.fc1', 'mlp.c_fc'), ('mlp.fc2', 'mlp.c_proj')]
+    torch.manual_seed(12)
+    gelu = T.CLIPConfig(text_config=dict(text, hidden_act='gelu'), vision_config=dict(PIXELS, projection_dim=8, hidden_act='gelu', **SMALL), projection_dim=8)
+    weights, folder = two_towers('openclip', randomise(T.CLIPModel(gelu)), ids, mask, clip_tokenizer)
+    turned = {n: x.T if n in ('text_projection.weight', 'visual_projection.weight') else x for n, x in weights.items() if x.dim() > 0}
+    save(folder / 'model.safetensors', join_qkv(turned, names, 'self_attn.q_proj', 'self_attn.k_proj', 'self_attn.v_proj', 'attn.in_proj_'))
+    (folder / 'config.json').write_text(json.dumps({'model_type': 'clip', 'vision_config': {'num_attention_heads': 2}, 'text_config': {'num_attention_heads': 2}}) + '\n')
+
+
+def chinese_clip():
+    torch.manual_seed(13)
+    config = T.ChineseCLIPConfig(text_config=dict(vocab_size=40, max_position_embeddings=12, **SMALL), vision_config=dict(PIXELS, projection_dim=8, **SMALL), projection_dim=8)
+    model = randomise(T.ChineseCLIPModel(config))
+    ids, mask = tokens(40, 4, 9, 2, 3)
+    two_towers('chinese_clip', model, ids, mask, lambda folder: word_pieces(folder, ['[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]']))
+
+
+def siglip():
+    torch.manual_seed(14)
+    config = T.SiglipConfig(text_config=dict(vocab_size=40, max_position_embeddings=8, projection_size=16, **SMALL), vision_config=dict(PIXELS, **SMALL))
+    ids = torch.randint(0, 40, (3, 8))
+
+    def tokenizer(folder):
+        vocabulary = {w: i for i, w in enumerate(['<unk>', '</s>'] + WORDS)}
+        made = Tokenizer(models.WordLevel(vocabulary, unk_token='<unk>'))
+        made.pre_tokenizer = pre_tokenizers.Whitespace()
+        made.post_processor = processors.TemplateProcessing(single='$A </s>', special_tokens=[('</s>', 1)])
+        made.save(str(folder / 'tokenizer.json'))
+    two_towers('siglip', randomise(T.SiglipModel(config)), ids, None, tokenizer)
+
+
+def whisper():
+    torch.manual_seed(15)
+    sizes = dict(encoder_layers=2, encoder_attention_heads=2, encoder_ffn_dim=24, decoder_layers=1, decoder_attention_heads=2, decoder_ffn_dim=24, d_model=16)
+    config = T.WhisperConfig(vocab_size=40, num_mel_bins=8, max_source_positions=50, max_target_positions=8, pad_token_id=0, bos_token_id=1, eos_token_id=2,
+                             decoder_start_token_id=1, **sizes)
+    time = torch.arange(12000) / 16000
+    waveform = (0.3 * torch.sin(2 * torch.pi * (200 + 900 * time) * time) + 0.05 * torch.randn(12000)).float()
+    features = T.WhisperFeatureExtractor(feature_size=8, chunk_length=1)(waveform.numpy(), sampling_rate=16000, return_tensors='pt').input_features
+
+    def golden(model):
+        hidden = model.encoder(features.double()).last_hidden_state
+        return {'waveform': waveform, 'input_features': features, 'last_hidden_state': hidden}
+    publish('whisper', randomise(T.WhisperModel(config)), golden, keep=lambda n: not n.startswith('decoder.'))
+
+
 def layers():
     """PyTorch's blocks: nn_transformer.safetensors, for tests/unit/test_layer_transformer.c."""
     out = {}
@@ -123,6 +249,11 @@ def main():
     layers()
     bert()
     xlm_roberta()
+    vit()
+    clip()
+    chinese_clip()
+    siglip()
+    whisper()
 
 
 if __name__ == '__main__':

@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "encode/encoder.h"
+#include "encode/image_tensor.h"
 #include "math/vector.h"
 
 typedef struct published {
@@ -19,6 +20,17 @@ static const published table[] = {
     {"bert", MODALITY_TEXT, "bert", 1e-5, 16},
     {"xlm_roberta", MODALITY_TEXT, "bert", 1e-5, 16},
     {"bert", MODALITY_TEXT, "bert_int8", 5e-2, 16},
+    {"vit", MODALITY_IMAGE, "vit", 1e-5, 16},
+    {"vit_timm", MODALITY_IMAGE, "vit", 1e-5, 16},
+    {"clip", MODALITY_IMAGE, "clip", 1e-5, 8},
+    {"clip", MODALITY_TEXT, "clip", 1e-5, 8},
+    {"openclip", MODALITY_IMAGE, "clip", 1e-5, 8},
+    {"openclip", MODALITY_TEXT, "clip", 1e-5, 8},
+    {"chinese_clip", MODALITY_IMAGE, "clip", 1e-5, 8},
+    {"chinese_clip", MODALITY_TEXT, "clip", 1e-5, 8},
+    {"siglip", MODALITY_IMAGE, "clip", 1e-5, 16},
+    {"siglip", MODALITY_TEXT, "clip", 1e-5, 16},
+    {"whisper", MODALITY_AUDIO, "whisper", 1e-4, 16},
     {NULL},
 };
 
@@ -92,6 +104,77 @@ static void test_texts(void **state) {
   }
 }
 
+/* ---- pictures and sounds: any size gives a vector, together as alone ---- */
+
+static const uint32_t picture_sizes[][2] = {{16, 16}, {1, 1}, {301, 40}, {23, 700}, {16, 17}};
+
+static void test_pictures(void **state) {
+  (void)state;
+  medley_error error = {0};
+  enum { COUNT = sizeof picture_sizes / sizeof *picture_sizes };
+  image pictures[COUNT];
+  encoder_input inputs[COUNT];
+  for (int i = 0; i < COUNT; i++) {
+    pictures[i] = (image){picture_sizes[i][0], picture_sizes[i][1], NULL};
+    size_t bytes = (size_t)pictures[i].width * pictures[i].height * 3;
+    pictures[i].rgb = mem_alloc(bytes, 1);
+    for (size_t k = 0; k < bytes; k++) pictures[i].rgb[k] = (uint8_t)(k * 7 + k / 50);
+    inputs[i] = (encoder_input){.image = &pictures[i]};
+  }
+  for (const published *p = table; p->folder != NULL; p++) {
+    if (p->modality != MODALITY_IMAGE) continue;
+    encoder *e = open_published(p);
+    float all[COUNT * 32], one[32];
+    media_request request = {0};
+    e->kind->wish(e, &request);
+    assert_int_equal(request.image_side, 32);
+    assert_ok(e->kind->encode(e, inputs, COUNT, all, &error));
+    for (int i = 0; i < COUNT; i++) {
+      assert_ok(e->kind->encode(e, &inputs[i], 1, one, &error));
+      assert_true(vector_norm(one, p->dim) > 0);
+      for (size_t k = 0; k < p->dim; k++) assert_near(one[k], all[(size_t)i * p->dim + k], 1e-5);
+    }
+    e->kind->free(e);
+  }
+  for (int i = 0; i < COUNT; i++) mem_free(pictures[i].rgb);
+}
+
+static void test_sounds(void **state) {
+  (void)state;
+  medley_error error = {0};
+  static float samples[40000];
+  const sound silent = {16000, 8000, samples + 20000}, none = {16000, 0, samples}, other = {8000, 20000, samples};
+  const sound *sounds[] = {&silent, &none, &other};
+  for (size_t i = 0; i < 20000; i++) samples[i] = (float)sin((double)i * 0.3);
+  encoder *e = open_published(&(published){"whisper", MODALITY_AUDIO, "whisper", 0, 16});
+  float out[3][16];
+  for (int i = 0; i < 3; i++) assert_ok(e->kind->encode(e, &(encoder_input){.sound = sounds[i]}, 1, out[i], &error));
+  for (int i = 0; i < 16; i++) assert_true(isfinite(out[0][i]) && isfinite(out[1][i]) && isfinite(out[2][i]));
+  e->kind->free(e);
+}
+
+/* ---- scaling: as Pillow does it ---- */
+
+static void test_image_prepare(void **state) {
+  (void)state;
+  medley_error error = {0};
+  uint8_t rgb[4 * 8 * 3];
+  for (size_t i = 0; i < sizeof rgb; i++) rgb[i] = (uint8_t)(i * 37);
+  const image in = {8, 4, rgb};
+  float out[3 * 4 * 4];
+  image_preparation p = {.side = 4, .resize = 4, .deviation = {1, 1, 1}};
+  assert_ok(image_prepare(&p, &in, out, &error)); /* nothing to scale: the middle */
+  for (size_t c = 0; c < 3; c++)
+    for (size_t y = 0; y < 4; y++)
+      for (size_t x = 0; x < 4; x++) assert_near(out[(c * 4 + y) * 4 + x], rgb[(y * 8 + x + 2) * 3 + c] / 255.0, 1e-6);
+  const uint8_t grey[] = {0, 0, 0, 60, 60, 60, 120, 120, 120, 240, 240, 240};
+  const image line = {4, 1, (uint8_t *)(uintptr_t)grey};
+  p = (image_preparation){.side = 2, .mean = {.5f, .5f, .5f}, .deviation = {.5f, .5f, .5f}};
+  assert_ok(image_prepare(&p, &line, out, &error)); /* Pillow: 43, 163 by its linear filter, rounded to bytes */
+  assert_near(out[0], 43 / 127.5 - 1, 0.5 / 127.5);
+  assert_near(out[1], 163 / 127.5 - 1, 0.5 / 127.5);
+}
+
 /* ---- what does not fit ---- */
 
 /* A copy of the folder below `to` by cp. */
@@ -143,11 +226,13 @@ static void weights_change(const char *folder, const char *drop, const char *spo
   assert_int_equal(rename(changed, path), 0);
 }
 
+/* expected OK: it opens. */
 static void refused(const char *folder, const char *kind, medley_status expected, const char *words) {
   medley_error error = {0};
   encoder *e = NULL;
   assert_refused(encoder_kind_find(kind)->open(folder, &e, &error), expected, words);
-  assert_null(e);
+  assert_true((e != NULL) == (expected == MEDLEY_OK));
+  if (e != NULL) e->kind->free(e);
   folder_drop(folder);
 }
 
@@ -201,6 +286,40 @@ static void test_refusals(void **state) {
   refused(folder, "bert", MEDLEY_ERR_INPUT, "the default prompt 'query' is not among the prompts");
 }
 
+static void test_other_refusals(void **state) {
+  (void)state;
+  char folder[256], path[512];
+  folder_copy("vit", folder);
+  refused(folder, "bert", MEDLEY_ERR_INPUT, "holds a network of the family 'vit', not bert");
+  folder_copy("bert", folder);
+  refused(folder, "clip", MEDLEY_ERR_INPUT, "not clip, chinese_clip or siglip");
+  folder_copy("vit", folder);
+  file_put(folder, "preprocessor_config.json", "{\"size\": 384}");
+  refused(folder, "vit", MEDLEY_ERR_INPUT, "pictures of 384 pixels are prepared for a network that takes 16");
+  folder_copy("vit", folder);
+  file_put(folder, "preprocessor_config.json", "{\"image_std\": [1, 0, 1]}");
+  refused(folder, "vit", MEDLEY_ERR_INPUT, "image_std has 0");
+  folder_copy("vit", folder);
+  file_put(folder, "config.json", "{\"model_type\": \"vit\", \"num_attention_heads\": 2, \"image_size\": 20}");
+  refused(folder, "vit", MEDLEY_ERR_INPUT, "pictures of 20 pixels are not whole patches of 8");
+  folder_copy("vit", folder);
+  file_put(folder, "config.json", "{\"model_type\": \"vit\", \"num_attention_heads\": 2, \"image_size\": 32}");
+  refused(folder, "vit", MEDLEY_ERR_INPUT, "tensor 'embeddings.position_embeddings' is [1, 5, 16]");
+  folder_copy("clip", folder);
+  weights_change(folder, "text_model.final_layer_norm.bias", NULL);
+  refused(folder, "clip", MEDLEY_OK, ""); /* the tower for pictures does not need it */
+  folder_copy("clip", folder);
+  weights_change(folder, "vision_model.post_layernorm.bias", NULL);
+  refused(folder, "clip", MEDLEY_ERR_INPUT, "tensor 'vision_model.post_layernorm.bias' is missing");
+  folder_copy("whisper", folder);
+  weights_change(folder, NULL, "encoder.conv2.weight");
+  refused(folder, "whisper", MEDLEY_ERR_INPUT, "of tensor 'encoder.conv2.weight' is not a finite number");
+  folder_copy("whisper", folder);
+  snprintf(path, sizeof path, "%s/model.safetensors", folder);
+  assert_int_equal(truncate(path, 9000), 0);
+  refused(folder, "whisper", MEDLEY_ERR_INPUT, "model.safetensors");
+}
+
 /* A file alone has neither heads nor a tokenizer. */
 static void test_file_alone(void **state) {
   (void)state;
@@ -242,30 +361,47 @@ static void test_sentence_files(void **state) {
   folder_drop(folder);
 }
 
+#ifdef MEDLEY_FAULTS
+static medley_status open_and_encode(const published *p, const encoder_input *input, float *out, medley_error *err) {
+  char path[512];
+  encoder *e = NULL;
+  const encoder_kind *kind = encoder_kind_for(p->modality, p->kind);
+  medley_status status = kind->open(golden_path(path, p->folder, ""), &e, err);
+  if (status == MEDLEY_OK) status = kind->encode(e, input, 1, out, err);
+  if (e != NULL) kind->free(e);
+  return status;
+}
+#endif
+
 static void test_nth_allocation(void **state) {
   (void)state;
 #ifdef MEDLEY_FAULTS
   medley_error error = {0};
-  char path[512];
-  golden_path(path, "bert", "");
-  for (long n = 1, failed = 1; failed; n += 1 + n / 8) {
-    float out[16];
-    encoder *e = NULL;
-    memory_fault_after(n);
-    medley_status status = encoder_bert.open(path, &e, &error);
-    if (status == MEDLEY_OK) status = encoder_bert.encode(e, &(encoder_input){.text = "red dress"}, 1, out, &error);
-    failed = status != MEDLEY_OK;
-    assert_true(!failed || status == MEDLEY_ERR_MEMORY);
-    memory_fault_after(0);
-    if (e != NULL) encoder_bert.free(e);
+  uint8_t rgb[3 * 3 * 3] = {0};
+  float samples[400] = {0}, out[32];
+  const image picture = {3, 3, rgb};
+  const sound tone = {16000, 400, samples};
+  for (const published *p = table; p->folder != NULL; p++) {
+    encoder_input input = {.text = p->modality == MODALITY_TEXT ? "red dress" : NULL,
+                           .image = p->modality == MODALITY_IMAGE ? &picture : NULL,
+                           .sound = p->modality == MODALITY_AUDIO ? &tone : NULL};
+    medley_status status = MEDLEY_ERR_MEMORY;
+    for (long n = 1; status != MEDLEY_OK; n += 1 + n / 4) {
+      memory_fault_after(n);
+      status = open_and_encode(p, &input, out, &error);
+      memory_fault_after(0);
+      assert_true(status == MEDLEY_OK || status == MEDLEY_ERR_MEMORY);
+    }
   }
 #endif
 }
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_golden),     cmocka_unit_test(test_texts),          cmocka_unit_test(test_refusals),
-      cmocka_unit_test(test_file_alone), cmocka_unit_test(test_sentence_files), cmocka_unit_test(test_nth_allocation),
+      cmocka_unit_test(test_golden),         cmocka_unit_test(test_texts),      cmocka_unit_test(test_refusals),
+      cmocka_unit_test(test_pictures),       cmocka_unit_test(test_sounds),     cmocka_unit_test(test_image_prepare),
+      cmocka_unit_test(test_other_refusals), cmocka_unit_test(test_file_alone), cmocka_unit_test(test_sentence_files),
+      cmocka_unit_test(test_nth_allocation),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,117 @@
+/* encode/image_vit.c: the `vit` encoder: a published ViT in the names of transformers or timm; the vector is the first
+ * token's behind the last norm. */
+#include <string.h>
+
+#include "base/memory.h"
+#include "encode/vision_encode.h"
+
+typedef struct vit_encoder {
+  const encoder_kind *kind;
+  checkpoint file;
+  weights weights;
+  image_preparation preparation;
+  vision network;
+} vit_encoder;
+
+static const vision_names names_transformers = {.patch = "embeddings.patch_embeddings.projection",
+                                                .patch_bias = true,
+                                                .first = "embeddings.cls_token",
+                                                .places = "embeddings.position_embeddings",
+                                                .blocks = "encoder.layer.",
+                                                .block = &block_names_vit,
+                                                .norm_after = "layernorm"};
+static const vision_names names_timm = {.patch = "patch_embed.proj",
+                                        .patch_bias = true,
+                                        .first = "cls_token",
+                                        .places = "pos_embed",
+                                        .blocks = "blocks.",
+                                        .block = &block_names_vit_timm,
+                                        .norm_after = "norm"};
+
+static void vit_free(encoder *encoder) {
+  vit_encoder *e = (vit_encoder *)encoder;
+  if (e == NULL) return;
+  weights_deinit(&e->weights);
+  checkpoint_close(&e->file);
+  mem_free(e);
+}
+
+/* timm's files say nothing of heads: all of its ViTs have heads of 64 numbers. */
+static medley_status sizes_read(const checkpoint *c, const model_architecture *a, vision_sizes *s, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  bool timm = a->layout != NULL && strcmp(a->layout, "timm") == 0;
+  const char *activation = json_member_string(c->config, "hidden_act", "gelu");
+  *s = (vision_sizes){.width = (size_t)architecture_dimension_get(a, "width", 0),
+                      .layers = (size_t)architecture_dimension_get(a, "layers", 0),
+                      .heads = (size_t)architecture_dimension_get(a, "heads", 0),
+                      .feed_forward = (size_t)architecture_dimension_get(a, "feed_forward", 0),
+                      .image = (size_t)architecture_dimension_get(a, "image_size", 224),
+                      .patch = (size_t)architecture_dimension_get(a, "patch", 0),
+                      .epsilon = json_member_number(c->config, "layer_norm_eps", timm ? 1e-6 : 1e-12),
+                      .activation = activation_find(activation)};
+  if (s->heads == 0 && timm) s->heads = s->width / 64;
+  if (s->activation == NULL)
+    FAIL(err, MEDLEY_ERR_UNSUPPORTED, "%s: config.json: hidden_act '%.40s' is not known", c->path, activation);
+  TRY(vision_sizes_check(s, c->path, err));
+done:
+  return status;
+}
+
+static medley_status vit_open(const char *path, encoder **out, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  model_architecture a;
+  vision_sizes sizes;
+  vit_encoder *e = NULL;
+  *out = NULL;
+  TRY_NEW(e, 1, "an encoder");
+  e->kind = &encoder_vit;
+  TRY(checkpoint_open(&e->file, path, err));
+  TRY(architecture_recognise(&e->file, &a, err));
+  if (strcmp(a.kind->name, "vit") != 0)
+    FAIL(err, MEDLEY_ERR_INPUT, "%s: holds a network of the family '%s', not vit", path, a.kind->name);
+  TRY(sizes_read(&e->file, &a, &sizes, err));
+  e->weights.from = &e->file;
+  memcpy(e->weights.prefix, a.prefix, sizeof a.prefix);
+  bool timm = a.layout != NULL && strcmp(a.layout, "timm") == 0;
+  vision_init(&e->network, &e->weights, timm ? &names_timm : &names_transformers, &sizes);
+  TRY(weights_status(&e->weights, err));
+  e->preparation = (image_preparation){.side = sizes.image, .mean = {.5f, .5f, .5f}, .deviation = {.5f, .5f, .5f}};
+  TRY(image_preparation_load(&e->preparation, &e->file, err));
+  *out = (encoder *)e;
+  e = NULL;
+done:
+  vit_free((encoder *)e);
+  return status;
+}
+
+static size_t vit_dim(const encoder *e) { return vision_dim(&((const vit_encoder *)e)->network); }
+
+static void vit_wish(const encoder *e, media_request *request) {
+  vision_wish(&((const vit_encoder *)e)->preparation, request);
+}
+
+static medley_status vit_encode(const encoder *encoder, const encoder_input *inputs, size_t count, float *out,
+                                medley_error *err) {
+  const vit_encoder *e = (const vit_encoder *)encoder;
+  return vision_encode(&e->network, &e->preparation, false, inputs, count, out, err);
+}
+
+static medley_status vit_check(const encoder *encoder, const safetensors *golden, golden_report *report,
+                               medley_error *err) {
+  const vit_encoder *e = (const vit_encoder *)encoder;
+  return vision_check(&e->network, false, "pooler_output", golden, report, err);
+}
+
+const encoder_kind encoder_vit = {
+    .name = "vit",
+    .summary = "a published ViT over patches of the picture, the first token's vector",
+    .modality = MODALITY_IMAGE,
+    .version = 1,
+    .needs_file = true,
+    .open = vit_open,
+    .wish = vit_wish,
+    .dim = vit_dim,
+    .encode = vit_encode,
+    .check = vit_check,
+    .free = vit_free,
+};

@@ -1,0 +1,18 @@
+/* encode/whisper_features.h: what Whisper hears: the logarithm of 10 ms frames' power in mel bands, as its authors
+ * compute it. */
+#ifndef ENCODE_WHISPER_FEATURES_H
+#define ENCODE_WHISPER_FEATURES_H
+
+#include <stddef.h>
+
+#include "base/error.h"
+
+#define WHISPER_RATE_HZ 16000
+#define WHISPER_HOP 160    /* samples from frame to frame */
+#define WHISPER_WINDOW 400 /* samples of a frame, Hann */
+
+/* samples [count] at 16 kHz, cut or filled up with silence to `frames` hops → *out [mels, frames] (mem_free). */
+medley_status whisper_features(const float *samples, size_t count, size_t mels, size_t frames, float **out,
+                               medley_error *err) MEDLEY_CHECK;
+
+#endif
