@@ -89,6 +89,7 @@ typedef struct medley_search_query { /* zero-initialise; at least one part */
   const char *distance;
   double words_weight; /* share of BM25 beside the vectors, 0 to 1; 0: the default 0.5; negative: none */
   int why;
+  int exact; /* nonzero: compare with every item, also where a graph would answer faster (medley.conf, search) */
 } medley_search_query;
 
 MEDLEY_API medley_status medley_search(medley_workspace *workspace, const medley_search_query *query,
@@ -102,6 +103,7 @@ typedef struct medley_similar_query {
   const char *modality; /* only this side, and not what people choose; NULL: all */
   const char *const *categories;
   int why;
+  int exact; /* as in a search */
 } medley_similar_query;
 MEDLEY_API medley_status medley_similar(medley_workspace *workspace, const medley_similar_query *query,
                                         medley_answer **answer, medley_error *err) MEDLEY_CHECK;

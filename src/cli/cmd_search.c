@@ -36,7 +36,8 @@ static medley_status run(const arguments *a, console *c, medley_error *err) {
                                      .categories = arguments_list(a, "category"),
                                      .distance = arguments_text(a, "distance"),
                                      .words_weight = words_weight_of(a),
-                                     .why = arguments_has(a, "why")};
+                                     .why = arguments_has(a, "why"),
+                                     .exact = arguments_has(a, "exact")};
   TRY(query_check(a, err));
   TRY(workspace_of(a, &w, err));
   TRY(medley_search(w, &query, &answer, err));
@@ -71,6 +72,7 @@ const command cmd_search = {
             {"category", 'c', VALUE_TEXT, "NAME", "only items of this category or tag", .many = true, .commas = true},
             {"words", 0, VALUE_NUMBER, "SHARE", "share of the words beside the vectors (0.5); 0: none", 0, 1},
             {"distance", 0, VALUE_CHOICE, "NAME", "how vectors are compared (cosine)", .choices = distances},
+            {"exact", 0, VALUE_FLAG, NULL, "compare with every item, also in a catalogue so large that graphs answer"},
             {"why", 'w', VALUE_FLAG, NULL, "with reasons"},
             {0}},
     .examples =

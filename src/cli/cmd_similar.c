@@ -14,7 +14,8 @@ static medley_status run(const arguments *a, console *c, medley_error *err) {
                                       .after = arguments_text(a, "after"),
                                       .modality = arguments_text(a, "modality"),
                                       .categories = arguments_list(a, "category"),
-                                      .why = arguments_has(a, "why")};
+                                      .why = arguments_has(a, "why"),
+                                      .exact = arguments_has(a, "exact")};
   TRY(workspace_of(a, &w, err));
   TRY(medley_similar(w, &query, &answer, err));
   TRY(show_answer(c, answer, query.why, err));
@@ -38,6 +39,7 @@ const command cmd_similar = {
             {"after", 0, VALUE_TEXT, "TOKEN", "the next page: the token that the answer before ended with"},
             {"modality", 'm', VALUE_CHOICE, "MODALITY", "only what is alike in this", .choices = modalities},
             {"category", 'c', VALUE_TEXT, "NAME", "only items of this category or tag", .many = true, .commas = true},
+            {"exact", 0, VALUE_FLAG, NULL, "compare with every item, also in a catalogue so large that graphs answer"},
             {"why", 'w', VALUE_FLAG, NULL, "with reasons"},
             {0}},
     .examples = (const command_example[]){{"medley similar shop i7 --why", "Like i7, and in what"},

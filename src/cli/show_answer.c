@@ -128,7 +128,7 @@ static medley_status answer_json(console *c, const medley_answer *answer, medley
 medley_status show_answer(console *c, const medley_answer *answer, bool why, medley_error *err) {
   if (c->json) return answer_json(c, answer, err);
   if (answer->note != NULL) console_note(c, answer->note);
-  if (answer->recall != NULL && c->verbose) console_note(c, answer->recall);
+  if (answer->recall != NULL && (c->verbose || strcmp(answer->recall, "exact") != 0)) console_note(c, answer->recall);
   if (answer->count == 0) {
     console_note(c, "nothing was found");
     return MEDLEY_OK;

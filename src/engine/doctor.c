@@ -57,6 +57,7 @@ static const struct {
     {"encode.image", is_encoder, "an encoder (medley list encoder) or none"},
     {"encode.audio", is_encoder, "an encoder (medley list encoder) or none"},
     {"encode.video", is_encoder, "an encoder (medley list encoder) or none"},
+    {"search.index_from", is_whole_number, "a whole number of items"},
     {"encode.normalise.*", is_normaliser, "a normaliser (medley list normaliser)"},
 };
 
@@ -199,6 +200,25 @@ static void generations_check(doctor *d, const char *path) {
   mem_free(current);
 }
 
+/* ---- searches ---- */
+
+static void search_check(doctor *d, medley_workspace *w) {
+  medley_error error = {0};
+  generation *g;
+  if (workspace_generation(w, &g, &error) != MEDLEY_OK)
+    doctor_find(d, "search", false, "the serving generation cannot be read: %s; train again", error.text);
+  else if (g == NULL)
+    return;
+  else if (g->graphs.count == 0)
+    doctor_find(d, "search", true, "exact: every item is compared");
+  else if (g->graphs.recall < 0)
+    doctor_find(d, "search", false, "%zu graphs answer searches and their recall was not measured; train again",
+                g->graphs.count);
+  else
+    doctor_find(d, "search", true, "%zu %s searches, with a recall of %.3f against comparing every item",
+                g->graphs.count, g->graphs.count == 1 ? "graph answers" : "graphs answer", g->graphs.recall);
+}
+
 /* ---- the folder ---- */
 
 /* All bytes of the encoders that were added, against what they were. */
@@ -245,6 +265,7 @@ void doctor_workspace(doctor *d, const char *path) {
   database_check(d, w);
   media_check(d, w);
   encoders_check(d, w);
+  search_check(d, w);
   medley_workspace_close(w);
 }
 

@@ -151,6 +151,7 @@ medley_status generation_publish(const char *workspace, const generation_parts *
   TRY(folder_create(beside, err));
   TRY(content_write(beside, parts, manifest, err));
   TRY(models_write(beside, parts, manifest, err));
+  TRY(graphs_write(beside, parts->space, parts->graphs_from, parts->progress, manifest, err));
   TRY(json_write_file(path, manifest, err));
   if (rename(beside, final) != 0) {
     status = error_set_errno(err, MEDLEY_ERR_IO, errno, "cannot put the generation in place as '%s'", final);
@@ -279,6 +280,7 @@ static medley_status generation_read(generation *g, const char *workspace, const
   TRY(representation_load(&g->content_file, g->manifest, workspace, &g->content, err));
   if (g->content->count == 0) g->content->item_count = g->item_count;
   TRY(space_load(&g->content_file, g->manifest, g->content, &g->space, err));
+  TRY(graphs_open(&g->graphs, folder, g->manifest, g->space, err));
   recommender_data data = {.features = list};
   data.feature_count = representation_features(g->content, list);
   TRY(blend_load(&g->models_file, g->manifest, &data, &g->blend, err));
@@ -309,6 +311,7 @@ done:
 void generation_free(generation *g) {
   if (g == NULL) return;
   blend_free(g->blend);
+  graphs_close(&g->graphs);
   space_free(g->space);
   representation_free(g->content);
   catalogue_deinit(&g->items);

@@ -1,8 +1,10 @@
 /* engine/generation.h: one immutable result of training: models/<number>/ with
  *
- *   manifest.json       what was fitted, with settings, weights and figures; written last, so that its presence means
- * the folder is whole content.safetensors vectors, encoders, normalisers, alignments, item ids models.safetensors
- * recommenders and the blend
+ *   content.safetensors  vectors, encoders, normalisers, alignments, item ids
+ *   models.safetensors   recommenders and the blend
+ *   graph-*.index      graphs for searches over large catalogues (engine/graphs.h)
+ *   manifest.json        what was fitted, with settings, weights and figures; written last, so that its presence means
+ *                        that the folder is whole
  *
  * The folder is written beside its name and renamed; `current` then points to it. Old generations are removed but for
  * the last few.
@@ -10,6 +12,7 @@
 #ifndef ENGINE_GENERATION_H
 #define ENGINE_GENERATION_H
 
+#include "engine/graphs.h"
 #include "learn/fit.h"
 #include "learn/represent.h"
 #include "learn/space.h"
@@ -39,6 +42,7 @@ typedef struct generation {
   representation *content;
   space *space;
   blend *blend;
+  graphs graphs;
 } generation;
 
 /* What training hands over. Borrowed. */
@@ -49,6 +53,8 @@ typedef struct generation_parts {
   const representation *content;
   const space *space;
   const fit_result *fit;
+  size_t graphs_from; /* sides with so many items get a graph; 0: none do */
+  const medley_progress *progress;
   json_t *report; /* added to the manifest as "report" */
 } generation_parts;
 

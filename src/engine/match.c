@@ -89,13 +89,13 @@ static size_t work_per_item(const query *q) {
   return work;
 }
 
-static void match_all(const match *m) {
+/* Narrowed: only what b->seen marks. */
+static void match_all(const match *m, bool narrowed) {
   size_t n = m->q->g->item_count;
-  for (size_t i = 0; i < m->q->named_count; i++) m->b->skip[m->q->named[i]] = 1;
-#pragma omp parallel for schedule(static) if (n * work_per_item(m->q) > PARALLEL_WORK)
+#pragma omp parallel for schedule(static) if (!narrowed && n * work_per_item(m->q) > PARALLEL_WORK)
   for (uint32_t i = 0; i < n; i++) {
     if (m->b->skip[i]) continue;
-    m->b->skip[i] = !item_is_reached(m, i);
+    m->b->skip[i] = (narrowed && !m->b->seen[i]) || !item_is_reached(m, i);
     if (!m->b->skip[i]) m->b->total[i] = (float)item_score(m, i);
   }
 }
@@ -202,7 +202,17 @@ static const char *match_note(const match *m, const page *at, size_t found) {
   return NULL;
 }
 
-static medley_status answer_make(const match *m, const page *at, size_t found, medley_answer **answer,
+/* "exact", or how much of the exact answer such answers hold. */
+static char *recall_told(const match *m, bool narrowed, answer_builder *out) {
+  char text[64];
+  double recall = m->q->g->graphs.recall;
+  if (!narrowed) return answer_keep(out, "exact");
+  if (recall < 0) return answer_keep(out, "approximate, recall not measured");
+  snprintf(text, sizeof text, "approximate, recall ≈ %.2f", recall);
+  return answer_keep(out, text);
+}
+
+static medley_status answer_make(const match *m, const page *at, size_t found, bool narrowed, medley_answer **answer,
                                  medley_error *err) {
   medley_status status = MEDLEY_OK;
   answer_builder out;
@@ -211,6 +221,8 @@ static medley_status answer_make(const match *m, const page *at, size_t found, m
   TRY(answer_builder_init(&out, count, err));
   for (size_t i = 0; i < count; i++) TRY(result_fill(m, m->b->ranked[at->offset + i].index, &out, err));
   out.answer->generation = m->q->g->number;
+  out.answer->recall = recall_told(m, narrowed, &out);
+  if (out.answer->recall == NULL) status = error_memory(err, "an answer");
   const char *note = match_note(m, at, found);
   if (note != NULL && (out.answer->note = answer_keep(&out, note)) == NULL) status = error_memory(err, "an answer");
   if (left > m->count) {
@@ -226,13 +238,16 @@ done:
 medley_status match_answer(const match *m, medley_answer **answer, medley_error *err) {
   medley_status status = MEDLEY_OK;
   page at;
+  bool narrowed = false;
   size_t n = m->q->g->item_count;
   TRY(page_parse(m->after, &at, err));
   TRY(filter_categories(m->q->g, m->categories, m->b->skip, err));
-  match_all(m);
+  for (size_t i = 0; i < m->q->named_count; i++) m->b->skip[m->q->named[i]] = 1;
   size_t wanted = at.offset + m->count + 1; /* one more tells whether there is a next page */
+  if (!m->exact) TRY(graphs_choose(&m->q->g->graphs, m->q, m->words, m->b->skip, wanted, m->b->seen, &narrowed, err));
+  match_all(m, narrowed);
   size_t found = top_k(m->b->total, n, m->b->skip, wanted < n ? wanted : n, m->b->ranked);
-  TRY(answer_make(m, &at, found, answer, err));
+  TRY(answer_make(m, &at, found, narrowed, answer, err));
 done:
   return status;
 }

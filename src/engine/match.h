@@ -5,8 +5,9 @@
  * sum has by chance, sqrt((1 - ρ) Σ w² + ρ (Σ w)²) with the correlation ρ of the sides (Hartung 1999). So an item met
  * at random has mean 0 and deviation 1 whatever it lacks, and nobody wins or loses by lacking a side.
  *
- * All items are scored, one read of each row, as the exact index would read it: the order is exact, pages are stable
- * however deep, and the parts of every answer are the summands it was ranked by.
+ * In a catalogue of usual size all items are scored, one read of each row: the order is exact and pages are stable
+ * however deep. In a large one graphs say which items are worth scoring (engine/graphs.h), and the answer says so. In
+ * both, the parts of every answer are the summands it was ranked by.
  */
 #ifndef ENGINE_MATCH_H
 #define ENGINE_MATCH_H
@@ -23,6 +24,7 @@ typedef struct match {
   const char *after;
   size_t count; /* wanted on the page */
   bool why;
+  bool exact; /* score everything, whatever graphs there are */
   why_subject subject;
 } match;
 

@@ -49,7 +49,12 @@ medley_status medley_search(medley_workspace *workspace, const medley_search_que
   medley_status status = MEDLEY_OK;
   generation *g;
   query q = {0};
-  match m = {.q = &q, .categories = asked->categories, .after = asked->after, .why = asked->why, .subject = WHY_QUERY};
+  match m = {.q = &q,
+             .categories = asked->categories,
+             .after = asked->after,
+             .why = asked->why,
+             .exact = asked->exact,
+             .subject = WHY_QUERY};
   *answer = NULL;
   TRY(answer_count(asked->count, &m.count, err));
   TRY(workspace_trained(workspace, &g, err));
@@ -110,7 +115,12 @@ medley_status medley_similar(medley_workspace *workspace, const medley_similar_q
   query q = {0};
   query_part *part;
   bool chosen = false;
-  match m = {.q = &q, .categories = asked->categories, .after = asked->after, .why = asked->why, .subject = WHY_ITEM};
+  match m = {.q = &q,
+             .categories = asked->categories,
+             .after = asked->after,
+             .why = asked->why,
+             .exact = asked->exact,
+             .subject = WHY_ITEM};
   *answer = NULL;
   if (asked->item == NULL) FAIL(err, MEDLEY_ERR_USAGE, "which item should the answers be like?");
   TRY(answer_count(asked->count, &m.count, err));

@@ -104,11 +104,13 @@ static medley_status report_make(const medley_workspace *w, const dataset *data,
 static medley_status train_run(medley_workspace *w, const medley_train_options *o, const medley_progress *progress,
                                json_t **report, int64_t *number, medley_error *err) {
   medley_status status = MEDLEY_OK;
+  size_t graphs_least;
   dataset data = {0};
   fit_result fit = {0};
   space *shared = NULL;
   double started = clock_now_s();
   uint64_t seed = o->seed;
+  TRY(graphs_from(&w->config, &graphs_least, err));
   TRY(dataset_load(w, progress, &data, err));
   if (data.items.count == 0)
     FAIL(err, MEDLEY_ERR_USAGE, "the workspace has no items yet: import some first (medley import --help)");
@@ -128,6 +130,8 @@ static medley_status train_run(medley_workspace *w, const medley_train_options *
                             .content = data.content,
                             .space = shared,
                             .fit = &fit,
+                            .graphs_from = graphs_least,
+                            .progress = progress,
                             .report = *report};
   TRY(generation_publish(w->path, &parts, number, err));
   encoders_tidy(w);
@@ -174,6 +178,7 @@ medley_status medley_train(medley_workspace *workspace, const medley_train_optio
     status = error_memory(err, "a report");
     goto done;
   }
+  TRY(graphs_measure(workspace, progress, err));
   TRY(run_remember(workspace, number, started_s, clock_now_s() - started, text, err));
   if (report_json != NULL) {
     *report_json = text;

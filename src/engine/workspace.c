@@ -36,7 +36,10 @@ static const char default_config[] =
     "\n"
     "[encode.normalise]     ; `medley list normaliser`\n"
     "; text = l2\n"
-    "; image = zscore\n";
+    "; image = zscore\n"
+    "\n"
+    "[search]\n"
+    "; index_from = 100000  ; from so many items on, searches walk graphs instead of comparing everything; 0: never\n";
 
 const char *medley_version(void) { return MEDLEY_VERSION; }
 
@@ -144,14 +147,17 @@ void medley_workspace_close(medley_workspace *w) {
 medley_status medley_workspace_refresh(medley_workspace *w, medley_error *err) {
   medley_status status = MEDLEY_OK;
   int64_t number;
+  generation *fresh = NULL;
   w->looked_s = clock_now_s();
   TRY(generation_current(w->path, &number, err));
   if (number == 0 || (w->generation != NULL && w->generation->number == number)) goto done;
-  generation *fresh;
   TRY(generation_load(w->path, number, w->kind, w->store, &fresh, err));
+  TRY(graphs_recall(&fresh->graphs, w, number, err));
   generation_free(w->generation);
   w->generation = fresh;
+  fresh = NULL;
 done:
+  generation_free(fresh);
   return status;
 }
 
