@@ -2,12 +2,14 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "learn/represent_parts.h"
 #include "math/vector.h"
 
-/* Vectors per transaction. A kill costs at most these, and a commit costs a sync to disk: with fast encoders some
- * hundred vectors come in its time, with slow ones a batch (represent_media.c) takes longer than it. */
+/* Vectors per transaction, or seconds of work if that is sooner: a kill costs at most these. A commit costs a sync to
+ * disk, in which time a fast encoder makes some hundred vectors. */
 #define STORE_BATCH 256
+#define STORE_INTERVAL_S 1.0
 
 bool kept_vectors_apply(const representation_part *part) {
   /* The words of a text are counted faster than a vector is read back from disk. */
@@ -18,7 +20,7 @@ medley_status kept_vectors_init(kept_vectors *k, const represent_run *run, const
                                 medley_error *err) {
   medley_status status = MEDLEY_OK;
   uint32_t count = run->items->count;
-  *k = (kept_vectors){.run = run, .part = part, .dim = part->kind->dim(part->encoder)};
+  *k = (kept_vectors){.run = run, .part = part, .dim = part->kind->dim(part->encoder), .flushed_s = clock_now_s()};
   /* One name may stand for kinds of several modalities (clip). */
   snprintf(k->space, sizeof k->space, part->kind->needs_file ? "%s/%s" : "%.0s%s", modality_name(part->modality),
            part->kind->name);
@@ -85,6 +87,7 @@ medley_status kept_vectors_flush(kept_vectors *k, medley_error *err) {
   open = false;
   TRY(kind->commit(k->run->store, err));
   k->fresh_count = 0;
+  k->flushed_s = clock_now_s();
 done:
   if (open) kind->rollback(k->run->store);
   return status;
@@ -94,5 +97,6 @@ medley_status kept_vectors_put(kept_vectors *k, uint32_t item, medley_error *err
   k->known[item] = 1;
   if (!kept_vectors_apply(k->part)) return MEDLEY_OK;
   k->fresh[k->fresh_count++] = item;
-  return k->fresh_count < STORE_BATCH ? MEDLEY_OK : kept_vectors_flush(k, err);
+  bool due = k->fresh_count >= STORE_BATCH || clock_now_s() - k->flushed_s > STORE_INTERVAL_S;
+  return due ? kept_vectors_flush(k, err) : MEDLEY_OK;
 }

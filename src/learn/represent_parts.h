@@ -31,6 +31,7 @@ typedef struct kept_vectors {
   uint8_t *known;            /* [items] rows has the item's vector, from the store or from this run */
   uint32_t *fresh;           /* [items] of this run, not yet in the store */
   size_t fresh_count;
+  double flushed_s; /* when the store was written last */
 } kept_vectors;
 
 /* Whether a kind's vectors stay the same as long as the content does. */

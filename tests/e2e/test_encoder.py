@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """medley encoder: encoders that are added to a workspace, sound and broken; a service that behaves and one that does not."""
-import hashlib, http.server, json, pathlib, socket, socketserver, struct, sys, threading, time
+import hashlib, http.server, json, os, pathlib, shutil, socket, socketserver, struct, sys, threading, time
 
 from harness import *
 from test_model import safetensors
@@ -289,6 +289,47 @@ def broken_files_are_refused():
     equal(left, [], 'left behind')
 
 
+def published_network():
+    """Real weights, from the file to an answer; the original goes, the copy is changed."""
+    data = pathlib.Path(os.environ.get('MEDLEY_DATA', SOURCE / '../shared/data')).resolve()
+    if not (data / 'models/mobilenet_v2.safetensors').is_file():
+        raise Skip(f'{data}/models is not there')
+    golden = data / 'models/mobilenet_v2.golden.safetensors'
+    report = medley('model', 'check', 'mobilenet_v2', data / 'models/mobilenet_v2.safetensors', '--golden', golden, '--json').json()
+    check(report['agrees'] and report['largest'] < 1e-3, str(report))
+    medley('model', 'check', 'mobilenet_v2', data / 'models/mobilenet_v2.safetensors', '--golden', golden, '--tolerance', '1e-12', status=1,
+           says='does not agree within 1e-12')
+    medley('model', 'check', 'mobilenet_v2', data / 'models/yamnet.safetensors', '--golden', golden, status=1, says='yamnet')
+    pictures = sorted((data / 'shop/images').iterdir())[:40]
+    os.mkdir('pictures')
+    for picture in pictures:
+        shutil.copy(picture, 'pictures')
+    shutil.copy(data / 'models/mobilenet_v2.safetensors', 'mine.safetensors')
+    medley('init', 'shop')
+    medley('import', 'shop', 'items', 'pictures')
+    medley('encoder', 'add', 'shop', 'image', 'mobilenet_v2', 'mine.safetensors', says=['mobilenet_v2', 'mine.safetensors'])
+    os.remove('mine.safetensors')
+    content = medley('train', 'shop', '--json').json()['content']
+    equal([(part['encoder'], part['items']) for part in content if part['name'] == 'image'], [('mobilenet_v2', 40)], 'encoded')
+    found = medley('search', 'shop', '--image', pictures[7], '--json').json()['results']
+    equal(found[0]['item'], pictures[7].stem, 'a picture finds itself')
+    medley('doctor', 'shop', status=(0, 1), says='1 added, unchanged')
+    copy = next(pathlib.Path('shop/encoders').glob('*/mine.safetensors'))
+    raw = bytearray(copy.read_bytes())
+    raw[-1] ^= 1
+    copy.write_bytes(raw)
+    medley('search', 'shop', '--image', pictures[7], status=1, says=[copy.name, 'was changed after it was added'])
+    medley('similar', 'shop', pictures[7].stem)
+    medley('train', 'shop', status=1, says='was changed after it was added')
+    medley('doctor', 'shop', status=1, says='was changed after it was added')
+    equal([row['ok'] for row in medley('encoder', 'list', 'shop', '--json').json()['encoders']], [True, False, True, True], 'ok')
+    copy.unlink()
+    medley('search', 'shop', '--image', pictures[7], status=4, says=[copy.name, 'is gone'])
+    medley('encoder', 'remove', 'shop', 'image')
+    medley('train', 'shop')
+    medley('search', 'shop', '--image', pictures[7], says=pictures[7].stem)
+
+
 def usage():
     medley('init', 'shop')
     medley('encoder', 'add', 'shop', 'text', status=2, says='ENCODER SOURCE')
@@ -305,4 +346,4 @@ def usage():
 if __name__ == '__main__':
     sys.exit(run_tests([service_from_catalogue_to_answer, interrupted_encoding_goes_on, service_that_recovers, service_that_lies,
                         key_from_the_environment, settings_from_a_file, vectors_from_a_file,
-                        broken_files_are_refused, usage]))
+                        broken_files_are_refused, published_network, usage]))
