@@ -78,20 +78,21 @@ static void tensors_take(whisper_encoder *e, const transformer_options *o) {
   norm_take(w, "encoder.layer_norm", e->width, &e->norm_weight, &e->norm_bias);
 }
 
-static medley_status whisper_open(const char *path, encoder **out, medley_error *err) {
+static medley_status whisper_open_as(const char *path, const encoder_kind *kind, weight_precision precision,
+                                     encoder **out, medley_error *err) {
   medley_status status = MEDLEY_OK;
   model_architecture a;
   transformer_options options;
   whisper_encoder *e = NULL;
   *out = NULL;
   TRY_NEW(e, 1, "an encoder");
-  e->kind = &encoder_whisper;
+  e->kind = kind;
   TRY(checkpoint_open(&e->file, path, err));
   TRY(architecture_recognise(&e->file, &a, err));
   if (strcmp(a.kind->name, "whisper") != 0)
     FAIL(err, MEDLEY_ERR_INPUT, "%s: holds a network of the family '%s', not whisper", path, a.kind->name);
   TRY(sizes_read(e, &a, &options, err));
-  e->weights.from = &e->file;
+  e->weights = (weights){.from = &e->file, .precision = precision};
   memcpy(e->weights.prefix, a.prefix, sizeof a.prefix);
   tensors_take(e, &options);
   TRY(weights_status(&e->weights, err));
@@ -211,16 +212,23 @@ done:
   return status;
 }
 
-const encoder_kind encoder_whisper = {
-    .name = "whisper",
-    .summary = "speech and sound by the encoder of a published Whisper, the first half minute",
-    .modality = MODALITY_AUDIO,
-    .version = 1,
-    .needs_file = true,
-    .open = whisper_open,
-    .wish = whisper_wish,
-    .dim = whisper_dim,
-    .encode = whisper_encode,
-    .check = whisper_check,
-    .free = whisper_free,
-};
+#define WHISPER_KIND(id, title, text, precision)                                       \
+  static medley_status id##_open(const char *path, encoder **out, medley_error *err) { \
+    return whisper_open_as(path, &encoder_##id, precision, out, err);                  \
+  }                                                                                    \
+  const encoder_kind encoder_##id = {.name = title,                                    \
+                                     .summary = text,                                  \
+                                     .modality = MODALITY_AUDIO,                       \
+                                     .version = 1,                                     \
+                                     .needs_file = true,                               \
+                                     .open = id##_open,                                \
+                                     .wish = whisper_wish,                             \
+                                     .dim = whisper_dim,                               \
+                                     .encode = whisper_encode,                         \
+                                     .check = whisper_check,                           \
+                                     .free = whisper_free};
+
+WHISPER_KIND(whisper, "whisper", "speech and sound by the encoder of a published Whisper, the first half minute",
+             WEIGHT_F32)
+WHISPER_KIND(whisper_bf16, "whisper_bf16", "the same with bf16 weights", WEIGHT_BF16)
+WHISPER_KIND(whisper_int8, "whisper_int8", "the same with int8 weights", WEIGHT_INT8)

@@ -280,7 +280,8 @@ done:
 
 /* ---- opening ---- */
 
-static medley_status clip_open(const char *path, const encoder_kind *kind, encoder **out, medley_error *err) {
+static medley_status clip_open_as(const char *path, const encoder_kind *kind, weight_precision precision, encoder **out,
+                                  medley_error *err) {
   medley_status status = MEDLEY_OK;
   model_architecture a;
   clip_encoder *e = NULL;
@@ -293,7 +294,7 @@ static medley_status clip_open(const char *path, const encoder_kind *kind, encod
   if (e->family == NULL)
     FAIL(err, MEDLEY_ERR_INPUT, "%s: holds a network of the family '%s', not clip, chinese_clip or siglip", path,
          a.kind->name);
-  e->weights.from = &e->file;
+  e->weights = (weights){.from = &e->file, .precision = precision};
   memcpy(e->weights.prefix, a.prefix, sizeof a.prefix);
   TRY((kind->modality == MODALITY_IMAGE ? image_open : text_open)(e, &a, err));
   *out = (encoder *)e;
@@ -301,13 +302,6 @@ static medley_status clip_open(const char *path, const encoder_kind *kind, encod
 done:
   clip_free((encoder *)e);
   return status;
-}
-
-static medley_status clip_image_open(const char *path, encoder **out, medley_error *err) {
-  return clip_open(path, &encoder_clip_image, out, err);
-}
-static medley_status clip_text_open(const char *path, encoder **out, medley_error *err) {
-  return clip_open(path, &encoder_clip_text, out, err);
 }
 
 /* ---- pictures ---- */
@@ -381,29 +375,26 @@ done:
   return status;
 }
 
-const encoder_kind encoder_clip_image = {
-    .name = "clip",
-    .summary = "pictures by a published CLIP, OpenCLIP, Chinese-CLIP or SigLIP, in one space with text",
-    .modality = MODALITY_IMAGE,
-    .version = 1,
-    .needs_file = true,
-    .open = clip_image_open,
-    .wish = clip_image_wish,
-    .dim = clip_image_dim,
-    .encode = clip_image_encode,
-    .check = clip_image_check,
-    .free = clip_free,
-};
+#define CLIP_KIND(id, title, text, content, wishes, precision)                                                   \
+  static medley_status id##_open(const char *path, encoder **out, medley_error *err) {                           \
+    return clip_open_as(path, &encoder_##id, precision, out, err);                                               \
+  }                                                                                                              \
+  const encoder_kind encoder_##id = {.name = title,                                                              \
+                                     .summary = text,                                                            \
+                                     .modality = content,                                                        \
+                                     .version = 1,                                                               \
+                                     .needs_file = true,                                                         \
+                                     .open = id##_open,                                                          \
+                                     .wish = wishes,                                                             \
+                                     .dim = content == MODALITY_IMAGE ? clip_image_dim : clip_text_dim,          \
+                                     .encode = content == MODALITY_IMAGE ? clip_image_encode : clip_text_encode, \
+                                     .check = content == MODALITY_IMAGE ? clip_image_check : clip_text_check,    \
+                                     .free = clip_free};
+#define CLIP_KINDS(id, title, images, texts, precision)                            \
+  CLIP_KIND(id##_image, title, images, MODALITY_IMAGE, clip_image_wish, precision) \
+  CLIP_KIND(id##_text, title, texts, MODALITY_TEXT, NULL, precision)
 
-const encoder_kind encoder_clip_text = {
-    .name = "clip",
-    .summary = "text by a published CLIP, OpenCLIP, Chinese-CLIP or SigLIP, in one space with pictures",
-    .modality = MODALITY_TEXT,
-    .version = 1,
-    .needs_file = true,
-    .open = clip_text_open,
-    .dim = clip_text_dim,
-    .encode = clip_text_encode,
-    .check = clip_text_check,
-    .free = clip_free,
-};
+CLIP_KINDS(clip, "clip", "pictures by a published CLIP, OpenCLIP, Chinese-CLIP or SigLIP, in one space with text",
+           "text by a published CLIP, OpenCLIP, Chinese-CLIP or SigLIP, in one space with pictures", WEIGHT_F32)
+CLIP_KINDS(clip_bf16, "clip_bf16", "the same with bf16 weights", "the same with bf16 weights", WEIGHT_BF16)
+CLIP_KINDS(clip_int8, "clip_int8", "the same with int8 weights", "the same with int8 weights", WEIGHT_INT8)

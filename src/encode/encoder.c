@@ -5,13 +5,29 @@
 
 #include "base/memory.h"
 
-const encoder_kind *const encoder_kinds[] = {&encoder_text_lsa,   &encoder_image_descriptor,
-                                             &encoder_audio_mfcc, &encoder_video_pooled,
-                                             &encoder_external,   &encoder_bert,
-                                             &encoder_bert_int8,  &encoder_mobilenet_v2,
-                                             &encoder_yamnet,     &encoder_vit,
-                                             &encoder_clip_image, &encoder_clip_text,
-                                             &encoder_whisper,    NULL};
+const encoder_kind *const encoder_kinds[] = {&encoder_text_lsa,
+                                             &encoder_image_descriptor,
+                                             &encoder_audio_mfcc,
+                                             &encoder_video_pooled,
+                                             &encoder_external,
+                                             &encoder_bert,
+                                             &encoder_bert_bf16,
+                                             &encoder_bert_int8,
+                                             &encoder_mobilenet_v2,
+                                             &encoder_yamnet,
+                                             &encoder_vit,
+                                             &encoder_vit_bf16,
+                                             &encoder_vit_int8,
+                                             &encoder_clip_image,
+                                             &encoder_clip_bf16_image,
+                                             &encoder_clip_int8_image,
+                                             &encoder_clip_text,
+                                             &encoder_clip_bf16_text,
+                                             &encoder_clip_int8_text,
+                                             &encoder_whisper,
+                                             &encoder_whisper_bf16,
+                                             &encoder_whisper_int8,
+                                             NULL};
 
 const encoder_kind *encoder_kind_find(const char *name) {
   for (size_t i = 0; encoder_kinds[i] != NULL; i++)

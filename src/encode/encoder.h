@@ -88,10 +88,14 @@ extern const encoder_kind encoder_image_descriptor;
 extern const encoder_kind encoder_audio_mfcc;
 extern const encoder_kind encoder_video_pooled;
 extern const encoder_kind encoder_external;
-extern const encoder_kind encoder_bert, encoder_bert_int8;
 extern const encoder_kind encoder_mobilenet_v2;
 extern const encoder_kind encoder_yamnet;
-extern const encoder_kind encoder_vit, encoder_clip_image, encoder_clip_text, encoder_whisper;
+/* Published networks, and the same in other precisions (nn/weights.h). */
+extern const encoder_kind encoder_bert, encoder_bert_bf16, encoder_bert_int8;
+extern const encoder_kind encoder_vit, encoder_vit_bf16, encoder_vit_int8;
+extern const encoder_kind encoder_clip_image, encoder_clip_bf16_image, encoder_clip_int8_image;
+extern const encoder_kind encoder_clip_text, encoder_clip_bf16_text, encoder_clip_int8_text;
+extern const encoder_kind encoder_whisper, encoder_whisper_bf16, encoder_whisper_int8;
 
 /* What decoding should make of the file for this encoder; path is borrowed. */
 media_request encoder_request(const encoder *e, const char *path);

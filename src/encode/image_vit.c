@@ -57,20 +57,21 @@ done:
   return status;
 }
 
-static medley_status vit_open(const char *path, encoder **out, medley_error *err) {
+static medley_status vit_open_as(const char *path, const encoder_kind *kind, weight_precision precision, encoder **out,
+                                 medley_error *err) {
   medley_status status = MEDLEY_OK;
   model_architecture a;
   vision_sizes sizes;
   vit_encoder *e = NULL;
   *out = NULL;
   TRY_NEW(e, 1, "an encoder");
-  e->kind = &encoder_vit;
+  e->kind = kind;
   TRY(checkpoint_open(&e->file, path, err));
   TRY(architecture_recognise(&e->file, &a, err));
   if (strcmp(a.kind->name, "vit") != 0)
     FAIL(err, MEDLEY_ERR_INPUT, "%s: holds a network of the family '%s', not vit", path, a.kind->name);
   TRY(sizes_read(&e->file, &a, &sizes, err));
-  e->weights.from = &e->file;
+  e->weights = (weights){.from = &e->file, .precision = precision};
   memcpy(e->weights.prefix, a.prefix, sizeof a.prefix);
   bool timm = a.layout != NULL && strcmp(a.layout, "timm") == 0;
   vision_init(&e->network, &e->weights, timm ? &names_timm : &names_transformers, &sizes);
@@ -102,16 +103,22 @@ static medley_status vit_check(const encoder *encoder, const safetensors *golden
   return vision_check(&e->network, false, "pooler_output", golden, report, err);
 }
 
-const encoder_kind encoder_vit = {
-    .name = "vit",
-    .summary = "a published ViT over patches of the picture, the first token's vector",
-    .modality = MODALITY_IMAGE,
-    .version = 1,
-    .needs_file = true,
-    .open = vit_open,
-    .wish = vit_wish,
-    .dim = vit_dim,
-    .encode = vit_encode,
-    .check = vit_check,
-    .free = vit_free,
-};
+#define VIT_KIND(id, title, text, precision)                                           \
+  static medley_status id##_open(const char *path, encoder **out, medley_error *err) { \
+    return vit_open_as(path, &encoder_##id, precision, out, err);                      \
+  }                                                                                    \
+  const encoder_kind encoder_##id = {.name = title,                                    \
+                                     .summary = text,                                  \
+                                     .modality = MODALITY_IMAGE,                       \
+                                     .version = 1,                                     \
+                                     .needs_file = true,                               \
+                                     .open = id##_open,                                \
+                                     .wish = vit_wish,                                 \
+                                     .dim = vit_dim,                                   \
+                                     .encode = vit_encode,                             \
+                                     .check = vit_check,                               \
+                                     .free = vit_free};
+
+VIT_KIND(vit, "vit", "a published ViT over patches of the picture, the first token's vector", WEIGHT_F32)
+VIT_KIND(vit_bf16, "vit_bf16", "the same with bf16 weights", WEIGHT_BF16)
+VIT_KIND(vit_int8, "vit_int8", "the same with int8 weights", WEIGHT_INT8)

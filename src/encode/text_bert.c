@@ -136,14 +136,6 @@ done:
   return status;
 }
 
-static medley_status bert_open(const char *path, encoder **out, medley_error *err) {
-  return bert_open_as(path, &encoder_bert, WEIGHT_F32, out, err);
-}
-
-static medley_status bert_int8_open(const char *path, encoder **out, medley_error *err) {
-  return bert_open_as(path, &encoder_bert_int8, WEIGHT_INT8, out, err);
-}
-
 /* ---- encoding ---- */
 
 static size_t bert_dim(const encoder *e) { return ((const bert_encoder *)e)->network.sizes.width; }
@@ -194,28 +186,24 @@ done:
   return status;
 }
 
-const encoder_kind encoder_bert = {
-    .name = "bert",
-    .summary = "a published BERT, RoBERTa, MiniLM, E5, BGE or Chinese BERT, pooled as its files say",
-    .modality = MODALITY_TEXT,
-    .version = 1,
-    .needs_file = true,
-    .open = bert_open,
-    .dim = bert_dim,
-    .encode = bert_encode,
-    .check = bert_check,
-    .free = bert_free,
-};
+#define BERT_KIND(id, title, text, precision)                                          \
+  static medley_status id##_open(const char *path, encoder **out, medley_error *err) { \
+    return bert_open_as(path, &encoder_##id, precision, out, err);                     \
+  }                                                                                    \
+  const encoder_kind encoder_##id = {.name = title,                                    \
+                                     .summary = text,                                  \
+                                     .modality = MODALITY_TEXT,                        \
+                                     .version = 1,                                     \
+                                     .needs_file = true,                               \
+                                     .open = id##_open,                                \
+                                     .dim = bert_dim,                                  \
+                                     .encode = bert_encode,                            \
+                                     .check = bert_check,                              \
+                                     .free = bert_free};
 
-const encoder_kind encoder_bert_int8 = {
-    .name = "bert_int8",
-    .summary = "the same with int8 weights: a quarter of the memory, faster where the processor multiplies int8",
-    .modality = MODALITY_TEXT,
-    .version = 1,
-    .needs_file = true,
-    .open = bert_int8_open,
-    .dim = bert_dim,
-    .encode = bert_encode,
-    .check = bert_check,
-    .free = bert_free,
-};
+BERT_KIND(bert, "bert", "a published BERT, RoBERTa, MiniLM, E5, BGE or Chinese BERT, pooled as its files say",
+          WEIGHT_F32)
+BERT_KIND(bert_bf16, "bert_bf16", "the same with bf16 weights: half the memory", WEIGHT_BF16)
+BERT_KIND(bert_int8, "bert_int8",
+          "the same with int8 weights: a quarter of the memory, faster where the processor multiplies int8",
+          WEIGHT_INT8)

@@ -12,9 +12,9 @@ static const float *numbers(const tensor *x) { return x != NULL ? x->data : NULL
 static void head_take(vision *v, weights *w, const char *stem) {
   const vision_sizes *s = &v->sizes;
   char name[128];
-  v->probe = weights_matrix(w, 1, s->width, "%sprobe", stem);
+  v->probe = weights_numbers(w, s->width, "%sprobe", stem);
   v->head.heads = s->heads;
-  v->head.in_weight = weights_matrix(w, 3 * s->width, s->width, "%sattention.in_proj_weight", stem);
+  v->head.in_weight = weights_get(w, 2, (size_t[]){3 * s->width, s->width}, "%sattention.in_proj_weight", stem);
   v->head.in_bias = weights_vector(w, 3 * s->width, "%sattention.in_proj_bias", stem);
 #define STEM(end) (snprintf(name, sizeof name, "%s%s", stem, end), name)
   v->head.out = linear_take(w, STEM("attention.out_proj"), s->width, s->width);

@@ -35,7 +35,7 @@ typedef struct vision {
   tensor *before_weight, *before_bias, *after_weight, *after_bias;
   layer_transformer *blocks;
   tensor *projection; /* [embedding, width] or NULL */
-  tensor *probe;      /* [1, width] of a head, else NULL */
+  tensor *probe;      /* width numbers, of a head, else NULL */
   layer_attention head;
   tensor *head_norm_weight, *head_norm_bias;
   layer_linear head_wide, head_narrow;

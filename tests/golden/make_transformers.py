@@ -7,8 +7,8 @@ A folder is laid out as models are published: config.json, model.safetensors, to
 outputs, computed in double precision and stored as float32. Norms get random weights too: with ones and zeros, a norm that is left out would
 often go unnoticed.
 """
-import json, pathlib, shutil, tempfile
-import safetensors, torch
+import json, pathlib, shutil, struct, tempfile
+import safetensors.torch, torch
 import transformers as T
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from make_nn_ops import save
@@ -85,6 +85,51 @@ def bert():
     (folder / '1_Pooling').mkdir()
     (folder / '1_Pooling/config.json').write_text(json.dumps({'word_embedding_dimension': 16, 'pooling_mode_cls_token': False, 'pooling_mode_mean_tokens': True}) + '\n')
     (folder / 'sentence_bert_config.json').write_text(json.dumps({'max_seq_length': 12, 'do_lower_case': True}) + '\n')
+    bert_gguf(special)
+
+
+def save_gguf(path, values, tensors):
+    """Version 3: values are texts, whole numbers, floats and lists of texts."""
+    text = lambda t: struct.pack('<Q', len(t.encode())) + t.encode()
+
+    def value(v):
+        if isinstance(v, str): return struct.pack('<I', 8) + text(v)
+        if isinstance(v, list): return struct.pack('<IIQ', 9, 8, len(v)) + b''.join(map(text, v))
+        return struct.pack('<If', 6, v) if isinstance(v, float) else struct.pack('<II', 4, v)
+    head = b'GGUF' + struct.pack('<IQQ', 3, len(tensors), len(values)) + b''.join(text(k) + value(v) for k, v in values.items())
+    data = b''
+    for name, x in tensors.items():
+        head += text(name) + struct.pack('<I', x.dim()) + b''.join(struct.pack('<Q', n) for n in reversed(x.shape)) + struct.pack('<IQ', 0, len(data))
+        raw = x.float().contiguous().numpy().tobytes()
+        data += raw + bytes(-len(raw) % 32)
+    path.write_bytes(head + bytes(-len(head) % 32) + data)
+
+
+GGUF_NAMES = [('embeddings.word_embeddings', 'token_embd'), ('embeddings.position_embeddings', 'position_embd'), ('embeddings.token_type_embeddings', 'token_types'),
+              ('embeddings.LayerNorm', 'token_embd_norm'), ('encoder.layer', 'blk'), ('attention.self.query', 'attn_q'), ('attention.self.key', 'attn_k'),
+              ('attention.self.value', 'attn_v'), ('attention.output.dense', 'attn_output'), ('attention.output.LayerNorm', 'attn_output_norm'),
+              ('intermediate.dense', 'ffn_up'), ('output.dense', 'ffn_down'), ('output.LayerNorm', 'layer_output_norm')]
+
+
+def bert_gguf(special):
+    """The same weights as bert as llama.cpp keeps them, pooled by the first token."""
+    folder = FOLDER / 'bert_gguf'
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    weights, tensors = safetensors.torch.load_file(FOLDER / 'bert/model.safetensors'), {}
+    for name, x in weights.items():
+        for old, new in GGUF_NAMES:
+            name = name.replace(old, new)
+        tensors[name] = x
+    values = {'general.architecture': 'bert', 'bert.block_count': 2, 'bert.embedding_length': 16, 'bert.feed_forward_length': 24, 'bert.attention.head_count': 2,
+              'bert.context_length': 24, 'bert.attention.layer_norm_epsilon': 1e-12, 'bert.pooling_type': 2, 'tokenizer.ggml.model': 'bert',
+              'tokenizer.ggml.tokens': special + [w[2:] if w.startswith('##') else '\u2581' + w for w in WORDS] + [f'[unused{i}]' for i in range(40 - len(special) - len(WORDS))],
+              'tokenizer.ggml.unknown_token_id': 1, 'tokenizer.ggml.seperator_token_id': 3, 'tokenizer.ggml.padding_token_id': 0, 'tokenizer.ggml.cls_token_id': 2,
+              'tokenizer.ggml.bos_token_id': 2, 'tokenizer.ggml.eos_token_id': 3, 'tokenizer.ggml.mask_token_id': 4}
+    save_gguf(folder / 'model.gguf', values, tensors)
+    golden = safetensors.torch.load_file(FOLDER / 'bert/golden.safetensors')
+    first = torch.nn.functional.normalize(golden['last_hidden_state'][:, 0])
+    save(folder / 'golden.safetensors', {**golden, 'sentence_embedding': first})
 
 
 def xlm_roberta():

@@ -19,7 +19,18 @@ typedef struct published {
 static const published table[] = {
     {"bert", MODALITY_TEXT, "bert", 1e-5, 16},
     {"xlm_roberta", MODALITY_TEXT, "bert", 1e-5, 16},
+    {"bert_gguf", MODALITY_TEXT, "bert", 1e-5, 16},
+    {"bert", MODALITY_TEXT, "bert_bf16", 3e-2, 16},
     {"bert", MODALITY_TEXT, "bert_int8", 5e-2, 16},
+    {"vit", MODALITY_IMAGE, "vit_bf16", 3e-2, 16},
+    {"vit", MODALITY_IMAGE, "vit_int8", 5e-2, 16},
+    {"clip", MODALITY_IMAGE, "clip_bf16", 3e-2, 8},
+    {"clip", MODALITY_TEXT, "clip_bf16", 3e-2, 8},
+    {"chinese_clip", MODALITY_TEXT, "clip_bf16", 3e-2, 8},
+    {"siglip", MODALITY_IMAGE, "clip_int8", 5e-2, 16},
+    {"openclip", MODALITY_TEXT, "clip_int8", 5e-2, 8},
+    {"whisper", MODALITY_AUDIO, "whisper_bf16", 3e-2, 16},
+    {"whisper", MODALITY_AUDIO, "whisper_int8", 5e-2, 16},
     {"vit", MODALITY_IMAGE, "vit", 1e-5, 16},
     {"vit_timm", MODALITY_IMAGE, "vit", 1e-5, 16},
     {"clip", MODALITY_IMAGE, "clip", 1e-5, 8},
@@ -40,13 +51,19 @@ static const char *golden_path(char path[512], const char *folder, const char *f
   return path;
 }
 
+/* The folder, or the one file that is GGUF: beside golden.safetensors it would not be found. */
+static const char *model_path(char path[512], const published *p) {
+  golden_path(path, p->folder, "model.gguf");
+  return access(path, R_OK) == 0 ? path : golden_path(path, p->folder, "");
+}
+
 static encoder *open_published(const published *p) {
   medley_error error = {0};
   char path[512];
   encoder *e = NULL;
   const encoder_kind *kind = encoder_kind_for(p->modality, p->kind);
   assert_non_null(kind);
-  assert_ok(kind->open(golden_path(path, p->folder, ""), &e, &error));
+  assert_ok(kind->open(model_path(path, p), &e, &error));
   assert_true(e->kind == kind && kind->dim(e) == p->dim);
   return e;
 }
@@ -366,7 +383,7 @@ static medley_status open_and_encode(const published *p, const encoder_input *in
   char path[512];
   encoder *e = NULL;
   const encoder_kind *kind = encoder_kind_for(p->modality, p->kind);
-  medley_status status = kind->open(golden_path(path, p->folder, ""), &e, err);
+  medley_status status = kind->open(model_path(path, p), &e, err);
   if (status == MEDLEY_OK) status = kind->encode(e, input, 1, out, err);
   if (e != NULL) kind->free(e);
   return status;
