@@ -20,6 +20,7 @@ typedef struct encode_run {
   const encoder_input *inputs;
   float *out;
   size_t count, next;   /* next input to be taken */
+  size_t share;         /* of few texts, a batch takes no more than leaves some for every thread */
   medley_status status; /* the first failure */
   medley_error error;
 } encode_run;
@@ -68,7 +69,7 @@ static bool has_words(const token_list *list) {
 static bool batch_take(encode_run *r, packed_texts *p, token_list *list, strbuf *joined) {
   const text_batcher *b = r->batcher;
   p->samples = p->rows = 0;
-  while (r->status == MEDLEY_OK && r->next < r->count && p->rows < TEXT_BATCH_ROWS) {
+  while (r->status == MEDLEY_OK && r->next < r->count && p->rows < TEXT_BATCH_ROWS && p->samples < r->share) {
     size_t item = r->next++;
     r->status = text_tokens(b, r->inputs[item].text, joined, list, &r->error);
     memset(r->out + item * b->dim, 0, b->dim * sizeof *r->out);
@@ -118,7 +119,8 @@ done:
 
 medley_status text_batches_encode(const text_batcher *b, const encoder_input *inputs, size_t count, float *out,
                                   medley_error *err) {
-  encode_run r = {.batcher = b, .inputs = inputs, .out = out, .count = count};
+  size_t threads = (size_t)omp_get_max_threads();
+  encode_run r = {.batcher = b, .inputs = inputs, .out = out, .count = count, .share = (count + threads - 1) / threads};
 #pragma omp parallel if (count > 1)
   {
     medley_error error = {0};

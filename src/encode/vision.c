@@ -31,8 +31,8 @@ void vision_init(vision *v, weights *w, const vision_names *n, const vision_size
   v->tokens = grid(v) * grid(v) + (n->first ? 1 : 0);
   v->patch_weight = weights_matrix(w, s->width, 3 * s->patch * s->patch, "%s.weight", n->patch);
   if (n->patch_bias) v->patch_bias = weights_vector(w, s->width, "%s.bias", n->patch);
-  if (n->first != NULL) v->first = numbers(weights_numbers(w, s->width, n->first));
-  v->places = numbers(weights_numbers(w, v->tokens * s->width, n->places));
+  if (n->first != NULL) v->first = numbers(weights_numbers(w, s->width, "%s", n->first));
+  v->places = numbers(weights_numbers(w, v->tokens * s->width, "%s", n->places));
   if (n->norm_before != NULL) norm_take(w, n->norm_before, s->width, &v->before_weight, &v->before_bias);
   transformer_options options = {.width = s->width,
                                  .heads = s->heads,
