@@ -290,8 +290,10 @@ static void pass_deinit(pass *p) {
 static medley_status worker_init(worker *w, const pass *p, size_t queries, medley_error *err) {
   medley_status status = MEDLEY_OK;
   TRY_NEW(w->best, queries, "search results");
-  TRY_NEW(w->scores, queries * TILE_ROOM(p->tile_rows), "search scores");
-  if (p->matrix != NULL) TRY_NEW(w->rows, TILE_ROOM(p->tile_rows) * p->rows->dim, "search rows");
+  /* Not zeroed: each thread meets its pages itself, and often not all of them. */
+  w->scores = mem_alloc(queries * TILE_ROOM(p->tile_rows), sizeof *w->scores);
+  if (p->matrix != NULL) w->rows = mem_alloc(TILE_ROOM(p->tile_rows) * p->rows->dim, sizeof *w->rows);
+  if (w->scores == NULL || (p->matrix != NULL && w->rows == NULL)) status = error_memory(err, "search scores");
 done:
   return status;
 }
@@ -310,9 +312,9 @@ static size_t tile_rows_for(const rows *r, size_t queries) {
   return rows;
 }
 
-/* Slots that are likely to fill a tile, and some hundred at least. */
-static size_t part_slots_for(const pass *p) {
-  size_t slots = p->tile_rows < TILE_ROWS_MAX ? TILE_ROWS_MAX : p->tile_rows;
+/* Slots that are likely to fill a tile, and some hundred for one query. */
+static size_t part_slots_for(const pass *p, size_t queries) {
+  size_t slots = queries == 1 ? TILE_ROWS_MAX : p->tile_rows;
   size_t allowed = p->allow != NULL ? p->allow->count : p->slots;
   while (slots < PART_SLOTS_MAX && allowed < p->slots / (2 * slots / p->tile_rows)) slots *= 2;
   return slots;
@@ -322,7 +324,7 @@ static size_t part_slots_for(const pass *p) {
 static medley_status pass_init(pass *p, const rows *r, const index_allow *allow, size_t most, medley_error *err) {
   medley_status status = MEDLEY_OK;
   *p = (pass){.rows = r, .allow = allow, .slots = rows_count(r), .tile_rows = tile_rows_for(r, most)};
-  p->part_slots = part_slots_for(p);
+  p->part_slots = part_slots_for(p, most);
   p->threads = threads_for(p, most);
   if (most >= SIEVE_QUERIES && r->storage != ROW_INT8) {
     TRY_NEW(p->matrix, most * r->dim, "search queries");
