@@ -2,6 +2,8 @@
  *
  *     bench_index                                         a quick look: a mixture of our own drawing, one table
  *     bench_index --vectors BASE.npy QUERY.npy [ROWS]     the same with your vectors
+ *     bench_index --bytes BASE.npy QUERY.npy [ROWS]       int8 rows with full vectors in the file, by links: what they
+ * take and what they find, beside f32
  *     bench_index --mix BASE.npy QUERY.npy [ROWS [SECONDS]]   nine searches to one insert or delete, two threads:
  * latency beside reading only, recall beside a fresh build bench_index --worker ours|ours-i8                   asked
  * over a pipe by index_peers.py (index_worker.py has the protocol): side by side with other libraries
@@ -15,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/memory.h"
@@ -75,15 +78,19 @@ static double cpu_s(void) {
   return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) + 1e-6 * (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec);
 }
 
-static double anonymous_bytes(void) {
-  char line[256];
-  double kib = 0;
-  malloc_trim(0);
+static double status_bytes(const char *name) {
+  char line[256], found[64];
+  double kib = 0, value;
   FILE *f = fopen("/proc/self/status", "r");
   while (f != NULL && fgets(line, sizeof line, f))
-    if (sscanf(line, "RssAnon: %lf", &kib) == 1) break;
+    if (sscanf(line, "%63[^:]: %lf", found, &value) == 2 && strcmp(found, name) == 0) kib = value;
   if (f != NULL) fclose(f);
   return kib * 1024;
+}
+
+static double anonymous_bytes(void) {
+  malloc_trim(0);
+  return status_bytes("RssAnon");
 }
 
 static medley_status index_build(const bench *b, const char *kind, size_t links, size_t breadth, medley_index **out,
@@ -333,12 +340,100 @@ static medley_status look(bench *b, medley_error *err) {
   printf("| breadth | recall@10 | queries/s | exact queries/s |\n|---|---|---|---|\n");
   for (size_t i = 0; i < sizeof breadths / sizeof *breadths; i++) {
     medley_index_recall r;
-    TRY(medley_index_measure(b->index, b->query.values, queries, K, breadths[i], &r, err));
+    TRY(medley_index_measure(b->index, b->query.values, queries, K, breadths[i], NULL, &r, err));
     printf("| %zu | %.4f (%.4f to %.4f) | %.0f | %.0f |\n", r.breadth, r.recall, r.low, r.high,
            (double)queries / r.seconds_index, (double)queries / r.seconds_exact);
     fflush(stdout);
   }
 done:
+  return status;
+}
+
+/* ---- bytes ---- */
+
+/* What an index of some setting takes and finds, opened from its file as a search service would. */
+typedef struct setting {
+  const char *storage, *rerank;
+  size_t links;
+} setting;
+
+static double resident_bytes(void) { return anonymous_bytes() + status_bytes("RssFile"); }
+
+static medley_status setting_write(const bench *b, const setting *s, const char *path, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  medley_index *index = NULL;
+  uint64_t *ids = must(mem_alloc(b->base.rows, sizeof *ids));
+  for (size_t i = 0; i < b->base.rows; i++) ids[i] = i;
+  medley_index_options o = {
+      .dim = b->base.dim, .storage = s->storage, .rerank = s->rerank, .links = s->links, .seed = 1};
+  TRY(medley_index_create(NULL, &o, &index, err));
+  TRY(medley_index_add(index, ids, b->base.values, b->base.rows, NULL, err));
+  TRY(medley_index_save(index, path, NULL, err));
+done:
+  medley_index_close(index);
+  mem_free(ids);
+  return status;
+}
+
+/* Equal vectors are equally right: what scores no less than the K-th of the truth, but for rounding. */
+static double hits_recall(const medley_index_hit *hits, const medley_index_hit *truth, size_t queries) {
+  size_t good = 0;
+  for (size_t q = 0; q < queries; q++)
+    for (size_t h = 0; h < K; h++) good += hits[q * K + h].score >= truth[q * K + K - 1].score - 1e-6f;
+  return (double)good / (double)(queries * K);
+}
+
+static medley_status setting_show(const bench *b, const setting *s, const char *path, const medley_index_hit *truth,
+                                  medley_index_hit *hits, size_t *found, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  medley_index *index = NULL;
+  medley_index_info info;
+  double rows = (double)b->base.rows, before = resident_bytes(), full = s->rerank ? 4.0 * (double)b->base.dim : 0;
+  TRY(medley_index_open(path, MEDLEY_INDEX_READ_ONLY, &index, err));
+  medley_index_get_info(index, &info);
+  printf("| %s%s | %zu | %.0f | %.0f |", s->storage, full > 0 ? " + f32" : "", info.links,
+         (double)info.mapped_bytes / rows, (double)info.mapped_bytes / rows - full);
+  for (size_t breadth = 32; breadth <= 128; breadth *= 2) {
+    medley_index_query query = {.k = K, .breadth = breadth};
+    double start = clock_now_s();
+    TRY(medley_index_search_batch(index, &query, b->query.values, b->query.rows, hits, found, NULL, err));
+    printf(" %.4f, %.0f |", hits_recall(hits, truth, b->query.rows), (double)b->query.rows / (clock_now_s() - start));
+  }
+  printf(" %.0f |\n", (resident_bytes() - before) / rows);
+  fflush(stdout);
+done:
+  medley_index_close(index);
+  return status;
+}
+
+static medley_status bytes_bench(bench *b, medley_error *err) {
+  static const setting settings[] = {{"f32", NULL, 16},   {"int8", "f32", 16}, {"int8", "f32", 12},
+                                     {"int8", "f32", 10}, {"int8", "f32", 9},  {"int8", "f32", 8}};
+  medley_status status = MEDLEY_OK;
+  char path[64];
+  medley_index_hit *truth = must(mem_alloc(b->query.rows * K, sizeof *truth));
+  medley_index_hit *hits = must(mem_alloc(b->query.rows * K, sizeof *hits));
+  size_t *found = must(mem_alloc(b->query.rows, sizeof *found));
+  snprintf(path, sizeof path, "/tmp/bench_index-%d.index", (int)getpid());
+  TRY(index_build(b, "exact", 0, 0, &b->exact, err));
+  TRY(medley_index_search_batch(b->exact, &(medley_index_query){.k = K}, b->query.values, b->query.rows, truth, found,
+                                NULL, err));
+  medley_index_close(b->exact);
+  b->exact = NULL;
+  printf("%zu x %zu, bytes a vector; recall@10, queries/s with %d threads at breadth 32, 64, 128\n", b->base.rows,
+         b->base.dim, omp_get_max_threads());
+  printf("| vectors | links | file | of it without full vectors | 32 | 64 | 128 | resident then |\n");
+  printf("|---|---|---|---|---|---|---|---|\n");
+  for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {
+    TRY(setting_write(b, &settings[i], path, err));
+    TRY(setting_show(b, &settings[i], path, truth, hits, found, err));
+    remove(path);
+  }
+done:
+  remove(path);
+  mem_free(truth);
+  mem_free(hits);
+  mem_free(found);
   return status;
 }
 
@@ -441,12 +536,12 @@ static medley_status mix_bench(bench *b, double seconds, medley_error *err) {
   float *left = must(mem_alloc(b->base.rows * b->base.dim, sizeof *left));
   mix_gone = must(mem_zalloc(b->base.rows, 1));
   TRY(index_build(b, "hnsw", 0, 0, &b->index, err));
-  TRY(medley_index_measure(b->index, b->query.values, queries, K, 0, &before, err));
+  TRY(medley_index_measure(b->index, b->query.values, queries, K, 0, NULL, &before, err));
   omp_set_num_threads(1);
   printf("| | searches/s | changes/s | p50 ms | p99 ms | p99.9 ms | worst ms |\n|---|---|---|---|---|---|---|\n");
   double read_only = mix_phase(b, b->index, seconds < 100 ? seconds / 2 : 30, false);
   double mixed = mix_phase(b, b->index, seconds, true);
-  TRY(medley_index_measure(b->index, b->query.values, queries, K, 0, &after, err));
+  TRY(medley_index_measure(b->index, b->query.values, queries, K, 0, NULL, &after, err));
   for (size_t i = 0; i < b->base.rows; i++) {
     if (mix_gone[i]) continue;
     ids[count] = i;
@@ -455,7 +550,7 @@ static medley_status mix_bench(bench *b, double seconds, medley_error *err) {
   omp_set_num_threads(MIX_THREADS);
   TRY(medley_index_create(NULL, &(medley_index_options){.dim = b->base.dim, .seed = 1}, &fresh, err));
   TRY(medley_index_add(fresh, ids, left, count, NULL, err));
-  TRY(medley_index_measure(fresh, b->query.values, queries, K, 0, &anew, err));
+  TRY(medley_index_measure(fresh, b->query.values, queries, K, 0, NULL, &anew, err));
   printf(
       "recall@10 at the start %.4f, after the mix %.4f, of a fresh build of the same %zu vectors %.4f; p99 %.2f of "
       "reading "
@@ -478,8 +573,8 @@ int main(int count, char **words) {
   bench b = {.metric = "cos"};
   medley_status status;
   if (count == 3 && strcmp(words[1], "--worker") == 0) return worker(words[2]);
-  bool mixed = count > 3 && strcmp(words[1], "--mix") == 0;
-  if (mixed || (count > 3 && strcmp(words[1], "--vectors") == 0)) {
+  bool mixed = count > 3 && strcmp(words[1], "--mix") == 0, bytes = count > 3 && strcmp(words[1], "--bytes") == 0;
+  if (mixed || bytes || (count > 3 && strcmp(words[1], "--vectors") == 0)) {
     b.base = matrix_read(words[2], count > 4 ? strtoul(words[4], NULL, 10) : 0, &err);
     if (b.base.values != NULL) b.query = matrix_read(words[3], 0, &err);
     if (b.query.values == NULL) {
@@ -490,10 +585,14 @@ int main(int count, char **words) {
     b.base = mixture(50000, 128, 2);
     b.query = mixture(500, 128, 3);
   } else {
-    fprintf(stderr, "bench_index [--vectors | --mix] BASE.npy QUERY.npy [ROWS [SECONDS]], or --worker NAME\n");
+    fprintf(stderr,
+            "bench_index [--vectors | --bytes | --mix] BASE.npy QUERY.npy [ROWS [SECONDS]], or --worker NAME\n");
     return 2;
   }
-  status = mixed ? mix_bench(&b, count > 5 ? strtod(words[5], NULL) : 600, &err) : look(&b, &err);
+  if (mixed)
+    status = mix_bench(&b, count > 5 ? strtod(words[5], NULL) : 600, &err);
+  else
+    status = bytes ? bytes_bench(&b, &err) : look(&b, &err);
   if (status != MEDLEY_OK) fprintf(stderr, "bench_index: %s\n", err.text);
   medley_index_close(b.index);
   mem_free(b.base.values);
