@@ -32,13 +32,14 @@ medley_status attributes_create(attributes **out, medley_error *err) {
 void attributes_free(attributes *a) {
   if (a == NULL) return;
   for (size_t i = 0; i < a->column_count; i++) column_free(a->columns[i]);
+  mem_free(a->forgotten);
   pthread_rwlock_destroy(&a->lock);
   mem_free(a);
 }
 
 void attributes_lock_read(const attributes *a) { pthread_rwlock_rdlock(&((attributes *)a)->lock); }
 void attributes_unlock(const attributes *a) { pthread_rwlock_unlock(&((attributes *)a)->lock); }
-static void attributes_lock_write(attributes *a) { pthread_rwlock_wrlock(&a->lock); }
+void attributes_lock_write(const attributes *a) { pthread_rwlock_wrlock(&((attributes *)a)->lock); }
 
 /* With the write lock held. */
 static void attributes_changed(attributes *a, size_t slots) {
@@ -50,7 +51,7 @@ uint64_t attributes_version(const attributes *a) { return atomic_load(&a->versio
 
 size_t attributes_bytes(const attributes *a) {
   attributes_lock_read(a);
-  size_t bytes = sizeof *a;
+  size_t bytes = sizeof *a + (a->forgotten ? (a->slots + 63) / 64 * sizeof *a->forgotten : 0);
   for (size_t i = 0; i < a->column_count; i++) bytes += column_bytes(a->columns[i]);
   attributes_unlock(a);
   return bytes;
@@ -146,8 +147,9 @@ done:
 /* ---- writing ---- */
 
 medley_status attributes_set_number(attributes *a, uint32_t slot, const char *name, double value, medley_error *err) {
-  medley_status status = MEDLEY_OK;
+  medley_status status = attributes_load(a, err);
   column *c;
+  if (status != MEDLEY_OK) return status;
   attributes_lock_write(a);
   TRY(check_slot(slot, err));
   TRY(check_number(name, value, err));
@@ -181,11 +183,12 @@ static medley_status word_list_add(word_list *list, column *c, const char *word,
 }
 
 medley_status attributes_add_word(attributes *a, uint32_t slot, const char *name, const char *word, medley_error *err) {
-  medley_status status = MEDLEY_OK;
+  medley_status status = attributes_load(a, err);
   column *c;
   word_list list;
   uint32_t single;
   const uint32_t *ids;
+  if (status != MEDLEY_OK) return status;
   attributes_lock_write(a);
   TRY(check_slot(slot, err));
   TRY(attributes_check_word(name, word, strlen(word), err));
@@ -201,7 +204,7 @@ done:
   return status;
 }
 
-static void slot_clear(attributes *a, uint32_t slot) {
+void attributes_slot_clear(attributes *a, uint32_t slot) {
   for (size_t i = 0; i < a->column_count; i++) {
     if (a->columns[i]->kind == COLUMN_NUMBERS)
       column_put_number(a->columns[i], slot, NAN);
@@ -212,7 +215,10 @@ static void slot_clear(attributes *a, uint32_t slot) {
 
 void attributes_clear(attributes *a, uint32_t slot) {
   attributes_lock_write(a);
-  slot_clear(a, slot);
+  if (a->forgotten == NULL)
+    attributes_slot_clear(a, slot);
+  else if (slot < a->slots)
+    a->forgotten[slot / 64] |= (uint64_t)1 << slot % 64;
   attributes_changed(a, 0);
   attributes_unlock(a);
 }
@@ -283,10 +289,11 @@ static medley_status row_add(attributes *a, row *r, const char *name, const json
 }
 
 medley_status attributes_set_json(attributes *a, uint32_t slot, const json_t *object, medley_error *err) {
-  medley_status status = MEDLEY_OK;
+  medley_status status = attributes_load(a, err);
   const char *name;
   json_t *value;
   row *r = NULL;
+  if (status != MEDLEY_OK) return status;
   attributes_lock_write(a);
   TRY(check_slot(slot, err));
   if (object != NULL && !json_is_object(object))
@@ -298,7 +305,7 @@ medley_status attributes_set_json(attributes *a, uint32_t slot, const json_t *ob
   r->count = r->id_count = r->id_capacity = 0;
   r->ids = NULL;
   json_object_foreach((json_t *)object, name, value) TRY(row_add(a, r, name, value, slot, err));
-  slot_clear(a, slot);
+  attributes_slot_clear(a, slot);
   for (size_t i = 0; i < r->count; i++) {
     const member *m = &r->members[i];
     if (m->column->kind == COLUMN_NUMBERS)
@@ -333,7 +340,9 @@ static json_t *cell_json(const column *c, uint32_t slot) {
 }
 
 medley_status attributes_get(const attributes *a, uint32_t slot, json_t **out, medley_error *err) {
-  medley_status status = MEDLEY_OK;
+  medley_status status = attributes_load(a, err);
+  *out = NULL;
+  if (status != MEDLEY_OK) return status;
   attributes_lock_read(a);
   *out = json_object();
   for (size_t i = 0; i < a->column_count && *out != NULL; i++) {
@@ -346,6 +355,9 @@ medley_status attributes_get(const attributes *a, uint32_t slot, json_t **out, m
 }
 
 medley_status attributes_describe(const attributes *a, json_t **out, medley_error *err) {
+  medley_status status = attributes_load(a, err);
+  *out = NULL;
+  if (status != MEDLEY_OK) return status;
   attributes_lock_read(a);
   *out = json_object();
   for (size_t i = 0; i < a->column_count && *out != NULL; i++) {

@@ -39,6 +39,7 @@
 #include "base/error.h"
 #include "base/json.h"
 
+#define ATTRIBUTES_SECTION "attributes"
 #define ATTRIBUTES_SLOTS_MAX ((size_t)1 << 30)
 #define ATTRIBUTES_COLUMNS_MAX 256
 #define ATTRIBUTES_NAME_BYTES_MAX 128
@@ -47,6 +48,7 @@
 #define ATTRIBUTES_SLOT_WORDS_MAX 256          /* words of one slot in one column */
 
 typedef struct attributes attributes;
+struct index_file;
 
 medley_status attributes_create(attributes **out, medley_error *err) MEDLEY_CHECK;
 void attributes_free(attributes *a);
@@ -81,5 +83,12 @@ medley_status attributes_write(const attributes *a, unsigned char **bytes, size_
                                medley_error *err) MEDLEY_CHECK;
 medley_status attributes_read(attributes **out, const void *bytes, size_t length, const char *name,
                               medley_error *err) MEDLEY_CHECK;
+/* The section ATTRIBUTES_SECTION of an open file, which is borrowed until attributes_free: its head at once, the rest
+ * with its checksums when somebody first asks or writes (a fifth of a second for a million slots), because most who
+ * open an index never filter. Damage is refused then, by whatever function needed it, each time. attributes_clear needs
+ * nothing of it. */
+medley_status attributes_read_later(attributes **out, const struct index_file *f, medley_error *err) MEDLEY_CHECK;
+/* Now, unless it is read. */
+medley_status attributes_load(const attributes *a, medley_error *err) MEDLEY_CHECK;
 
 #endif

@@ -10,6 +10,7 @@
 #include "base/memory.h"
 #include "base/strbuf.h"
 #include "index/attributes_parts.h"
+#include "index/file.h"
 
 #define FILE_MAGIC "MDLYATTR"
 #define FILE_VERSION 1
@@ -119,6 +120,8 @@ medley_status attributes_write(const attributes *a, unsigned char **bytes, size_
   strbuf b = {.limit = PTRDIFF_MAX};
   *bytes = NULL;
   *length = 0;
+  status = attributes_load(a, err);
+  if (status != MEDLEY_OK) return status;
   attributes_lock_read(a);
   file_head head = {.version = FILE_VERSION, .columns = (uint32_t)a->column_count, .slots = a->slots};
   memcpy(head.magic, FILE_MAGIC, sizeof head.magic);
@@ -338,23 +341,31 @@ done:
   return status;
 }
 
+static medley_status read_head(file_head *head, source *s, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  size_t length = s->left;
+  const unsigned char *start = source_take(s, 1, sizeof *head);
+  if (start == NULL) CORRUPT("%s: attributes have %zu bytes, their head alone has %zu", s->name, length, sizeof *head);
+  memcpy(head, start, sizeof *head);
+  if (memcmp(head->magic, FILE_MAGIC, sizeof head->magic) != 0)
+    CORRUPT("%s: attributes do not begin with " FILE_MAGIC, s->name);
+  if (head->version != FILE_VERSION)
+    FAIL(err, MEDLEY_ERR_UNSUPPORTED, "%s: attributes have version %u, this build reads %d", s->name, head->version,
+         FILE_VERSION);
+  if (head->columns > ATTRIBUTES_COLUMNS_MAX || head->slots > ATTRIBUTES_SLOTS_MAX)
+    CORRUPT("%s: attributes claim %u columns and %llu slots, at most %d and %zu are possible", s->name, head->columns,
+            (unsigned long long)head->slots, ATTRIBUTES_COLUMNS_MAX, ATTRIBUTES_SLOTS_MAX);
+done:
+  return status;
+}
+
 medley_status attributes_read(attributes **out, const void *bytes, size_t length, const char *name, medley_error *err) {
   medley_status status = MEDLEY_OK;
   source s = {.bytes = bytes, .left = length, .name = name};
   attributes *a = NULL;
   file_head head;
   *out = NULL;
-  const unsigned char *start = source_take(&s, 1, sizeof head);
-  if (start == NULL) CORRUPT("%s: attributes have %zu bytes, their head alone has %zu", name, length, sizeof head);
-  memcpy(&head, start, sizeof head);
-  if (memcmp(head.magic, FILE_MAGIC, sizeof head.magic) != 0)
-    CORRUPT("%s: attributes do not begin with " FILE_MAGIC, name);
-  if (head.version != FILE_VERSION)
-    FAIL(err, MEDLEY_ERR_UNSUPPORTED, "%s: attributes have version %u, this build reads %d", name, head.version,
-         FILE_VERSION);
-  if (head.columns > ATTRIBUTES_COLUMNS_MAX || head.slots > ATTRIBUTES_SLOTS_MAX)
-    CORRUPT("%s: attributes claim %u columns and %llu slots, at most %d and %zu are possible", name, head.columns,
-            (unsigned long long)head.slots, ATTRIBUTES_COLUMNS_MAX, ATTRIBUTES_SLOTS_MAX);
+  TRY(read_head(&head, &s, err));
   TRY(attributes_create(&a, err));
   a->slots = (size_t)head.slots;
   for (size_t i = 0; i < head.columns; i++) TRY(read_column(a, &s, i, err));
@@ -363,5 +374,68 @@ medley_status attributes_read(attributes **out, const void *bytes, size_t length
   a = NULL;
 done:
   attributes_free(a);
+  return status;
+}
+
+/* ---- reading when it is needed ---- */
+
+medley_status attributes_read_later(attributes **out, const index_file *f, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  unsigned char *bytes;
+  size_t length;
+  attributes *a = NULL;
+  file_head head;
+  *out = NULL;
+  TRY(index_file_section(f, ATTRIBUTES_SECTION, &bytes, &length, err));
+  source s = {.bytes = bytes, .left = length, .name = index_file_path(f)};
+  TRY(read_head(&head, &s, err));
+  if (head.columns == 0) return attributes_read(out, bytes, length, index_file_path(f), err);
+  if (head.slots / 8 > s.left) /* a column has a bit for each */
+    CORRUPT("%s: attributes claim %llu slots in %zu bytes", s.name, (unsigned long long)head.slots, length);
+  TRY(attributes_create(&a, err));
+  TRY_NEW(a->forgotten, (head.slots + 63) / 64, "attributes");
+  a->slots = (size_t)head.slots;
+  atomic_store(&a->later, f);
+  *out = a;
+  a = NULL;
+done:
+  attributes_free(a);
+  return status;
+}
+
+static void forgotten_clear(attributes *a) {
+  for (size_t w = 0; w * 64 < a->slots; w++)
+    for (uint64_t bits = a->forgotten[w]; bits != 0; bits &= bits - 1)
+      attributes_slot_clear(a, (uint32_t)(w * 64) + (uint32_t)__builtin_ctzll(bits));
+  mem_free(a->forgotten);
+  a->forgotten = NULL;
+}
+
+static medley_status load_now(attributes *a, const index_file *f, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  unsigned char *bytes;
+  size_t length;
+  attributes *read = NULL;
+  TRY(index_file_verify(f, ATTRIBUTES_SECTION, NULL, NULL, err));
+  TRY(index_file_section(f, ATTRIBUTES_SECTION, &bytes, &length, err));
+  TRY(attributes_read(&read, bytes, length, index_file_path(f), err));
+  memcpy(a->columns, read->columns, read->column_count * sizeof(column *));
+  a->column_count = read->column_count;
+  read->column_count = 0;
+  forgotten_clear(a);
+  atomic_store_explicit(&a->later, NULL, memory_order_release);
+done:
+  attributes_free(read);
+  return status;
+}
+
+medley_status attributes_load(const attributes *unread, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  attributes *a = (attributes *)unread;
+  if (atomic_load_explicit(&a->later, memory_order_acquire) == NULL) return MEDLEY_OK;
+  attributes_lock_write(a);
+  const index_file *f = atomic_load(&a->later); /* another thread may have been faster */
+  if (f != NULL) status = load_now(a, f, err);
+  attributes_unlock(a);
   return status;
 }

@@ -59,11 +59,16 @@ struct attributes {
   size_t column_count;
   size_t slots; /* one more than the greatest slot that ever had a value */
   _Atomic uint64_t version;
+  _Atomic(const struct index_file *) later; /* borrowed: where they lie unread; NULL: they are here */
+  uint64_t *forgotten; /* while they are unread: a bit per slot cleared since, [(slots + 63) / 64] */
 };
 
 /* A const attributes is locked all the same: no attributes object is truly constant. */
 void attributes_lock_read(const attributes *a);
+void attributes_lock_write(const attributes *a);
 void attributes_unlock(const attributes *a);
+
+void attributes_slot_clear(attributes *a, uint32_t slot);
 
 /* Kind by its name in sentences: "numbers", "words". */
 const char *column_kind_name(column_kind kind);

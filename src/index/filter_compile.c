@@ -386,6 +386,7 @@ medley_status filter_compile(const filter *f, const attributes *a, size_t slots,
   TRY(plan_create(&c, f->root, 1, &p, err));
   /* One bitmap for the answer, one for each level's second member, one for a negated test at the bottom. */
   TRY_NEW(c.scratch, (c.depth + 2) * BLOCK_WORDS, "a filter");
+  TRY(attributes_load(a, err));
   attributes_lock_read(a);
   out->version = attributes_version(a);
   status = plan_bind(&c, p, f->root, err);

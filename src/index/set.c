@@ -139,6 +139,7 @@ static medley_status open_once(const char *path, unsigned flags, medley_index **
   TRY(index_file_open(path, &file, err));
   if (flags & MEDLEY_INDEX_VERIFY) TRY(index_file_verify(file, NULL, NULL, NULL, err));
   TRY(set_read(file, &set, err));
+  if (flags & MEDLEY_INDEX_VERIFY) TRY(attributes_load(set->attributes, err));
   set->file = file;
   set->journal = j;
   file = NULL;

@@ -73,7 +73,7 @@ static medley_status attributes_section(const medley_index *set, index_file_writ
   unsigned char *bytes = NULL;
   size_t length;
   TRY(attributes_write(set->attributes, &bytes, &length, err));
-  TRY(index_file_writer_section(w, "attributes", bytes, length, err));
+  TRY(index_file_writer_section(w, ATTRIBUTES_SECTION, bytes, length, err));
 done:
   mem_free(bytes);
   return status;
@@ -166,11 +166,8 @@ done:
 
 static medley_status attributes_section_read(medley_index *set, const index_file *f, medley_error *err) {
   medley_status status = MEDLEY_OK;
-  unsigned char *bytes;
-  size_t length;
   attributes *read = NULL;
-  TRY(index_file_section(f, "attributes", &bytes, &length, err));
-  TRY(attributes_read(&read, bytes, length, index_file_path(f), err));
+  TRY(attributes_read_later(&read, f, err));
   attributes_free(set->attributes);
   set->attributes = read;
 done:
