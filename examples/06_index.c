@@ -54,7 +54,7 @@ int main(int argc, char **argv) {
   good = good && ask(index, NULL, &error) && ask(index, "price < 5 and warm = true", &error);
   good = good && medley_index_remove(index, gone, 1, NULL, &error) == MEDLEY_OK && ask(index, NULL, &error);
   /* How good are the answers? Measured against the exact search, on what was really asked. */
-  good = good && medley_index_measure(index, NULL, 0, 3, 0, &recall, &error) == MEDLEY_OK;
+  good = good && medley_index_measure(index, NULL, 0, 3, 0, NULL, &recall, &error) == MEDLEY_OK;
   if (good) printf("recall@3: %.2f over %zu queries\n", recall.recall, recall.queries);
   medley_index_close(index);
   /* Opening maps the file and replays the journal: everything is there again. */

@@ -43,10 +43,10 @@ typedef struct medley_index_options {
                            sets larger than memory */
   const char *distance; /* "cosine" (default), "dot" or "l2" */
   const char *storage;  /* "f32" (default), "f16", "int8": how vectors are held in memory */
-  const char *rerank;   /* "f32" or "f16": full vectors besides, in the file only once it is saved, that the best of an
-                           int8 or f16 search are compared with again. Default: none */
-  size_t links;         /* hnsw: M, links of a node per layer, 2 … 128; default 16 */
-  size_t build_breadth; /* hnsw: efConstruction; default 128. More: better graph, slower build */
+  const char *rerank; /* "f32" or "f16": full vectors besides, that the best of an int8 or f16 search are compared with
+                         again; only in the file once it is saved and opened again. Default: none */
+  size_t links;       /* hnsw: M, links of a node per layer, 2 … 128; default 16 */
+  size_t build_breadth;  /* hnsw: efConstruction; default 128. More: better graph, slower build */
   size_t search_breadth; /* hnsw: ef, default 64; ivfpq: lists looked at. More: better recall, slower search */
   size_t lists;          /* ivfpq: number of inverted lists; default 4 √vectors at training */
   size_t code_bytes;     /* ivfpq: bytes of a product code; default dim / 8 */
@@ -68,7 +68,8 @@ typedef enum medley_index_open_flags {
   MEDLEY_INDEX_SALVAGE = 4    /* a journal that is damaged is used up to the damage instead of refused */
 } medley_index_open_flags;
 
-/* Maps the file and replays its journal. Reads only what it needs: a million vectors answer within milliseconds.
+/* Maps the file and replays its journal. Reads only what it needs: a million vectors answer within milliseconds
+ * (attributes are read when a filter first asks for them, and refused then if they are damaged).
  * Damaged and foreign files are refused with a sentence; a file damaged behind its header is found by VERIFY or
  * medley_index_check and can at worst give wrong answers, never a crash. MEDLEY_ERR_BUSY: another process has it open
  * for changes. */
@@ -103,6 +104,11 @@ MEDLEY_API MEDLEY_CHECK medley_status medley_index_remove(medley_index *index, c
  * "category": "shoes", "tag": ["red", "summer"]}. Replaces what was known; NULL forgets it. */
 MEDLEY_API MEDLEY_CHECK medley_status medley_index_set_attributes(medley_index *index, uint64_t id, const char *json,
                                                                   medley_error *err);
+/* The same for ids [count] with json [count], in their order, with one wait for the disk. The first that is refused
+ * ends it; *accepted (may be NULL) counts those before it, which stay. */
+MEDLEY_API MEDLEY_CHECK medley_status medley_index_set_attributes_batch(medley_index *index, const uint64_t *ids,
+                                                                        const char *const *json, size_t count,
+                                                                        size_t *accepted, medley_error *err);
 
 /* Mends all links that removed vectors left, now. */
 MEDLEY_API MEDLEY_CHECK medley_status medley_index_repair(medley_index *index, const medley_progress *progress,
@@ -166,8 +172,8 @@ typedef struct medley_index_recall {
  * NULL: a sample of at most `count` (0: 200) of those that were asked of this index since it was opened, or, when there
  * were none, of its own vectors, each without itself. breadth 0: the index's own. */
 MEDLEY_API MEDLEY_CHECK medley_status medley_index_measure(medley_index *index, const float *vectors, size_t count,
-                                                           size_t k, size_t breadth, medley_index_recall *out,
-                                                           medley_error *err);
+                                                           size_t k, size_t breadth, const medley_progress *progress,
+                                                           medley_index_recall *out, medley_error *err);
 
 typedef struct medley_index_info {
   const char *kind, *distance, *storage, *rerank; /* constants */

@@ -75,12 +75,12 @@ static void build_show(console *c, const json_t *report) {
 }
 
 /* The recall of an index that overlooks nothing is not measured. */
-static medley_status recall_measure(medley_index *index, medley_index_recall *recall, bool *measured,
-                                    medley_error *err) {
+static medley_status recall_measure(medley_index *index, const medley_progress *progress, medley_index_recall *recall,
+                                    bool *measured, medley_error *err) {
   medley_index_info info;
   medley_index_get_info(index, &info);
   *measured = info.recall < 1;
-  return *measured ? medley_index_measure(index, NULL, 0, MEASURE_K, 0, recall, err) : MEDLEY_OK;
+  return *measured ? medley_index_measure(index, NULL, 0, MEASURE_K, 0, progress, recall, err) : MEDLEY_OK;
 }
 
 medley_status index_build_run(const arguments *a, console *c, medley_error *err) {
@@ -105,7 +105,7 @@ medley_status index_build_run(const arguments *a, console *c, medley_error *err)
   TRY(medley_index_add(index, in.ids, in.vectors.values, in.vectors.count, &progress, err));
   times.link = clock_now_s() - begun - times.read;
   TRY(index_input_describe(&in, index, &progress, err));
-  TRY(recall_measure(index, &recall, &measured, err));
+  TRY(recall_measure(index, &progress, &recall, &measured, err));
   begun = clock_now_s();
   TRY(medley_index_save(index, path, &progress, err));
   times.save = clock_now_s() - begun;

@@ -131,19 +131,20 @@ static void info_show(console *c, const json_t *report) {
   index_recall_append(&c->text, measured);
 }
 
-static medley_status show_measure(const arguments *a, medley_index *index, size_t dim, json_t *report,
+static medley_status show_measure(const arguments *a, console *c, medley_index *index, size_t dim, json_t *report,
                                   medley_error *err) {
   medley_status status = MEDLEY_OK;
   const char *path = arguments_text(a, "queries");
   medley_vectors queries = {0};
   medley_index_recall recall;
+  medley_progress progress = console_progress(c);
   size_t count = (size_t)arguments_integer(a, "count", 0);
   if (path != NULL) {
     TRY(index_vectors_read(path, dim, "the index", &queries, err));
     if (count == 0 || count > queries.count) count = queries.count;
   }
   TRY(medley_index_measure(index, queries.values, count, (size_t)arguments_integer(a, "nearest", 10),
-                           (size_t)arguments_integer(a, "breadth", 0), &recall, err));
+                           (size_t)arguments_integer(a, "breadth", 0), &progress, &recall, err));
   if (json_object_set_new(report, "recall", index_recall_json(&recall)) != 0) status = error_memory(err, "the report");
 done:
   medley_vectors_free(&queries);
@@ -169,7 +170,7 @@ medley_status index_show_run(const arguments *a, console *c, medley_error *err) 
   (void)file_stat(journal, &journal_bytes, &(int64_t){0});
   report = json_pack("{s:s, s:o, s:I}", "file", path, "index", index_info_json(&info), "journal_bytes",
                      (json_int_t)journal_bytes);
-  if (report != NULL && measure) TRY(show_measure(a, index, info.dim, report, err));
+  if (report != NULL && measure) TRY(show_measure(a, c, index, info.dim, report, err));
   status = index_report(c, report, info_show, err);
   report = NULL;
 done:

@@ -14,6 +14,7 @@
 #include "cli/index_actions.h"
 
 #define ATTRIBUTES_FILE_MAX ((size_t)8 << 30)
+#define ATTRIBUTES_BATCH 4096 /* set at once: one wait for the disk */
 
 /* ---- options ---- */
 
@@ -230,9 +231,11 @@ medley_status index_input_describe(const index_input *in, medley_index *index, c
   progress_stage stage;
   if (rows->count == 0) return MEDLEY_OK;
   progress_begin(&stage, progress, "set attributes", rows->count);
-  for (size_t i = 0; i < rows->count; i++) {
-    TRY(medley_index_set_attributes(index, rows->ids ? rows->ids[i] : in->ids[i], rows->texts[i], err));
-    TRY(progress_update(&stage, i + 1, err));
+  for (size_t i = 0, count; i < rows->count; i += count) {
+    count = rows->count - i < ATTRIBUTES_BATCH ? rows->count - i : ATTRIBUTES_BATCH;
+    const uint64_t *ids = rows->ids ? rows->ids : in->ids;
+    TRY(medley_index_set_attributes_batch(index, ids + i, (const char *const *)rows->texts + i, count, NULL, err));
+    TRY(progress_update(&stage, i + count, err));
   }
   progress_end(&stage, rows->count);
 done:

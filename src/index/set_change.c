@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/progress.h"
 #include "index/set.h"
 
 enum { RECORD_ADD = 1, RECORD_REMOVE = 2, RECORD_ATTRIBUTES = 3 };
@@ -23,6 +24,7 @@ enum { RECORD_ADD = 1, RECORD_REMOVE = 2, RECORD_ATTRIBUTES = 3 };
 #define RECORD_BATCH 256     /* records written at once */
 #define REPAIR_SHARE 20      /* a sweep begins when one row in so many is removed */
 #define REPAIR_ROWS_MIN 1024 /* rows looked at in one go */
+#define REPAIR_STRETCH 65536 /* rows between two reports of progress */
 
 static medley_status set_lock(medley_index *set, medley_error *err) {
   if (set->read_only) return error_set(err, MEDLEY_ERR_USAGE, "%s was opened for reading only", set->path);
@@ -91,14 +93,26 @@ static void repair_go_along(medley_index *set, size_t changes) {
   if (repair_run(set, set->repair_debt, NULL) == MEDLEY_OK) set->repair_debt = 0;
 }
 
+/* To the end of a sweep that had begun, and through a whole one: then nothing removed is linked to. */
+static medley_status repair_all(medley_index *set, const medley_progress *progress, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  progress_stage stage;
+  uint64_t slots = rows_count(&set->rows), looked = 0;
+  progress_begin(&stage, progress, "mend links", slots);
+  while (removed_count(set) > 0 && looked < 2 * slots) {
+    TRY(repair_run(set, REPAIR_STRETCH, err));
+    looked += REPAIR_STRETCH;
+    TRY(progress_update(&stage, looked < slots ? looked : slots, err));
+  }
+  progress_end(&stage, slots);
+done:
+  return status;
+}
+
 medley_status medley_index_repair(medley_index *set, const medley_progress *progress, medley_error *err) {
   medley_status status = MEDLEY_OK;
-  (void)progress;
   TRY(set_lock(set, err));
-  if (set->kind->repair != NULL) {
-    status = repair_run(set, SIZE_MAX, err); /* ends a sweep that had begun */
-    if (status == MEDLEY_OK) status = repair_run(set, SIZE_MAX, err);
-  }
+  if (set->kind->repair != NULL) status = repair_all(set, progress, err);
   pthread_mutex_unlock(&set->write);
 done:
   return status;
@@ -135,9 +149,16 @@ static medley_status addition_check(const medley_index *set, addition *a, medley
   return MEDLEY_OK;
 }
 
+/* About what another row takes: its vectors, its links or code (with their share of tables), not its attributes. */
+static size_t row_own_bytes(const medley_index *set) {
+  index_options in_use = {0}; /* the options asked for may be 0, which is the default */
+  if (set->kind->describe != NULL) set->kind->describe(set->structure, &in_use);
+  return set->rows.stride_bytes + (set->full.dim ? set->full.stride_bytes : 0) + in_use.code_bytes +
+         (2 * in_use.links + 4) * sizeof(uint32_t);
+}
+
 static medley_status memory_check(const medley_index *set, size_t count, medley_error *err) {
-  size_t per_row = set->rows.stride_bytes + (set->full.dim ? set->full.stride_bytes : 0) +
-                   (2 * set->options.links + 4) * sizeof(uint32_t);
+  size_t per_row = row_own_bytes(set);
   size_t now = set_own_bytes(set), free_slots = set->limbo_count - set->limbo_at;
   size_t more = count > free_slots ? (count - free_slots) * per_row : 0;
   if (set->memory_limit_bytes == 0 || now + more <= set->memory_limit_bytes) return MEDLEY_OK;
@@ -146,19 +167,21 @@ static medley_status memory_check(const medley_index *set, size_t count, medley_
                    more >> 20, now >> 20, (unsigned long long)set->memory_limit_bytes >> 20);
 }
 
-/* Slots for all of them, and memory for everything that is to come. */
+/* Slots for all of them, and memory for everything that is to come; what is known of the old ones is read. */
 static medley_status addition_reserve(medley_index *set, addition *a, medley_error *err) {
   medley_status status = MEDLEY_OK;
   size_t slots = rows_count(&set->rows), taken = set->limbo_at;
-  bool plain = true;
+  bool plain = true, replaces = false;
   for (size_t i = 0; i < a->count; i++) {
     size_t slot = slot_take(set);
     a->slots[i] = (uint32_t)(slot == SIZE_MAX ? slots++ : slot);
     plain = plain && a->slots[i] == a->ids[i];
     status = labels_slot(&set->labels, a->ids[i], &a->old[i], err);
     if (status != MEDLEY_OK) break;
-    plain = plain && a->old[i] == LABELS_NONE;
+    replaces = replaces || a->old[i] != LABELS_NONE;
   }
+  plain = plain && !replaces;
+  if (status == MEDLEY_OK && replaces) status = attributes_load(set->attributes, err);
   if (status == MEDLEY_OK) status = rows_reserve(&set->rows, slots, err);
   if (status == MEDLEY_OK && set->full.dim > 0) status = rows_reserve(&set->full, slots, err);
   if (status == MEDLEY_OK) status = labels_reserve(&set->labels, a->count, slots, plain, err);
@@ -349,29 +372,52 @@ done:
   return status;
 }
 
-medley_status medley_index_set_attributes(medley_index *set, uint64_t id, const char *json, medley_error *err) {
+/* bytes: room for the longest of the texts behind an id. Made first: what is wrong in them is refused and leaves all as
+ * it was; written when it was right. */
+static medley_status attributes_accept(medley_index *set, uint64_t id, const char *json, unsigned char *bytes,
+                                       medley_error *err) {
   medley_status status = MEDLEY_OK;
   size_t length = json ? strlen(json) : 0;
-  unsigned char *bytes = NULL;
-  bool locked = false;
-  if (length > ATTRIBUTES_BYTES_MAX)
-    FAIL(err, MEDLEY_ERR_LIMIT, "attributes of %zu bytes: at most %zu are possible", length, ATTRIBUTES_BYTES_MAX);
-  TRY_NEW(bytes, sizeof id + length, "index attributes");
+  TRY(attributes_make(set, id, json, length, err));
+  if (set->journal == NULL) return MEDLEY_OK;
   memcpy(bytes, &id, sizeof id);
   if (length > 0) memcpy(bytes + sizeof id, json, length);
+  journal_record record = {.bytes = bytes, .length = sizeof id + length, .type = RECORD_ATTRIBUTES};
+  TRY(made(set, journal_append(set->journal, &record, 1, err)));
+done:
+  return status;
+}
+
+medley_status medley_index_set_attributes_batch(medley_index *set, const uint64_t *ids, const char *const *json,
+                                                size_t count, size_t *accepted, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  size_t longest = 0, done = 0;
+  unsigned char *bytes = NULL;
+  bool locked = false;
+  for (size_t i = 0; i < count; i++) {
+    size_t length = json[i] ? strlen(json[i]) : 0;
+    if (length > ATTRIBUTES_BYTES_MAX)
+      FAIL(err, MEDLEY_ERR_LIMIT, "attributes of %zu bytes (id %llu): at most %zu are possible", length,
+           (unsigned long long)ids[i], ATTRIBUTES_BYTES_MAX);
+    if (length > longest) longest = length;
+  }
+  TRY_NEW(bytes, sizeof *ids + longest, "index attributes");
   TRY(set_lock(set, err));
   locked = true;
-  /* Made first: it refuses what is wrong in them and leaves all as it was; written when it was right. */
-  TRY(attributes_make(set, id, json, length, err));
-  if (set->journal != NULL) {
-    journal_record record = {.bytes = bytes, .length = sizeof id + length, .type = RECORD_ATTRIBUTES};
-    TRY(made(set, journal_append(set->journal, &record, 1, err)));
-    TRY(made(set, journal_sync(set->journal, record.sequence, err)));
-  }
+  for (; done < count; done++) TRY(attributes_accept(set, ids[done], json[done], bytes, err));
 done:
+  if (locked && done > 0 && set->journal != NULL) {
+    medley_status synced = made(set, journal_sync(set->journal, UINT64_MAX, status == MEDLEY_OK ? err : NULL));
+    if (status == MEDLEY_OK) status = synced;
+  }
   if (locked) pthread_mutex_unlock(&set->write);
+  if (accepted != NULL) *accepted = done;
   mem_free(bytes);
   return status;
+}
+
+medley_status medley_index_set_attributes(medley_index *set, uint64_t id, const char *json, medley_error *err) {
+  return medley_index_set_attributes_batch(set, &id, &json, 1, NULL, err);
 }
 
 /* ---- replay ---- */

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
+#include "base/progress.h"
 #include "index/set.h"
 
 #define MEASURE_DEFAULT 200
@@ -66,12 +67,14 @@ static medley_status ask(const measurement *m, size_t i, bool exact, medley_inde
 }
 
 /* Equal vectors are equally right: what scores no less than the exact k-th counts. */
-static medley_status compare(measurement *m, medley_error *err) {
+static medley_status compare(measurement *m, const medley_progress *progress, medley_error *err) {
   medley_status status = MEDLEY_OK;
+  progress_stage stage;
   medley_index_hit *hits = NULL;
   size_t found, truth;
   TRY_NEW(hits, 2 * (m->k + 1), "index recall");
   medley_index_hit *exact = hits + m->k + 1;
+  progress_begin(&stage, progress, "measure recall", m->count);
   for (size_t i = 0; i < m->count; i++) {
     size_t good = 0;
     TRY(ask(m, i, true, exact, &truth, &m->seconds[1], err));
@@ -81,14 +84,16 @@ static medley_status compare(measurement *m, medley_error *err) {
     double recall = truth == 0 ? 1 : good < truth ? (double)good / (double)truth : 1;
     m->sum += recall;
     m->square += recall * recall;
+    TRY(progress_update(&stage, i + 1, err));
   }
+  progress_end(&stage, m->count);
 done:
   mem_free(hits);
   return status;
 }
 
 medley_status medley_index_measure(medley_index *set, const float *vectors, size_t count, size_t k, size_t breadth,
-                                   medley_index_recall *out, medley_error *err) {
+                                   const medley_progress *progress, medley_index_recall *out, medley_error *err) {
   medley_status status = MEDLEY_OK;
   measurement m = {.set = set,
                    .count = count ? count : MEASURE_DEFAULT,
@@ -105,7 +110,7 @@ medley_status medley_index_measure(medley_index *set, const float *vectors, size
     memcpy(m.vectors, vectors, m.count * set->rows.dim * sizeof *vectors);
   else
     TRY(sample_take(&m, &real, err));
-  TRY(compare(&m, err));
+  TRY(compare(&m, progress, err));
   double n = (double)m.count, mean = m.sum / n, spread = sqrt(fmax(m.square / n - mean * mean, 0) / n);
   *out = (medley_index_recall){.recall = mean,
                                .low = fmax(mean - 1.96 * spread, 0),
@@ -170,6 +175,7 @@ medley_status medley_index_check(const medley_index *set, const medley_progress 
   if (found.broken > 0)
     FAIL(err, MEDLEY_ERR_CORRUPT, "the index is broken in %zu places: %s", found.broken, found.fault);
   if (set->file != NULL) TRY(index_file_verify(set->file, NULL, progress, NULL, err));
+  TRY(attributes_load(set->attributes, err));
 done:
   return status;
 }

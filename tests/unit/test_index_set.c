@@ -251,15 +251,15 @@ static void test_measure(void **state) {
   }
   assert_ok(
       medley_index_create(NULL, &(medley_index_options){.dim = DIM, .links = 4, .search_breadth = 10}, &index, &error));
-  assert_refused(medley_index_measure(index, NULL, 0, K, 0, &recall, &error), MEDLEY_ERR_USAGE, "empty index");
+  assert_refused(medley_index_measure(index, NULL, 0, K, 0, NULL, &recall, &error), MEDLEY_ERR_USAGE, "empty index");
   assert_ok(medley_index_add(index, ids, vectors, count, NULL, &error));
   medley_index_query query = {.vector = vectors, .k = K};
-  assert_ok(medley_index_measure(index, NULL, 100, K, 0, &recall, &error));
+  assert_ok(medley_index_measure(index, NULL, 100, K, 0, NULL, &recall, &error));
   assert_int_equal(recall.real, 0);
   assert_int_equal(recall.queries, 100);
-  assert_ok(medley_index_measure(index, NULL, 100, K, 0, &recall, &error));
+  assert_ok(medley_index_measure(index, NULL, 100, K, 0, NULL, &recall, &error));
   assert_int_equal(recall.real, 0); /* what a measurement asks is no real query */
-  assert_refused(medley_index_measure(index, vectors, 0, K, 0, &recall, &error), MEDLEY_ERR_USAGE, "no queries");
+  assert_refused(medley_index_measure(index, vectors, 0, K, 0, NULL, &recall, &error), MEDLEY_ERR_USAGE, "no queries");
   assert_ok(medley_index_search(index, &query, hits, &found, &answer, &error));
   assert_int_equal(answer.exact, 0);
   assert_near(answer.recall, recall.recall, 0);
@@ -268,7 +268,7 @@ static void test_measure(void **state) {
   assert_ok(medley_index_search(index, &query, hits, &found, &answer, &error));
   assert_true(answer.recall < 0); /* not measured with this breadth */
   medley_index_recall wide;
-  assert_ok(medley_index_measure(index, vectors, 100, K, 500, &wide, &error));
+  assert_ok(medley_index_measure(index, vectors, 100, K, 500, NULL, &wide, &error));
   assert_true(wide.recall > recall.recall && wide.recall > 0.98 && wide.real);
   query.exact = 1;
   assert_ok(medley_index_search(index, &query, hits, &found, &answer, &error));
@@ -277,7 +277,7 @@ static void test_measure(void **state) {
   assert_ok(medley_index_create(NULL, &(medley_index_options){.dim = DIM}, &index, &error));
   assert_ok(medley_index_add(index, ids, vectors, 300, NULL, &error));
   assert_ok(medley_index_remove(index, ids + 100, 150, NULL, &error));
-  assert_ok(medley_index_measure(index, NULL, 140, K, 0, &recall, &error));
+  assert_ok(medley_index_measure(index, NULL, 140, K, 0, NULL, &recall, &error));
   assert_int_equal(recall.queries, 140); /* removed ones leave no gaps in the sample */
   medley_index_close(index);
   mem_free(vectors);
@@ -445,6 +445,78 @@ static void test_refusals(void **state) {
   assert_refused(medley_index_open("/nowhere/at/all", 0, &index, &error), MEDLEY_ERR_NOT_FOUND, "there is no index");
 }
 
+/* Options that are left out count with their defaults: links take most of the memory of short vectors. */
+static void test_memory_limit(void **state) {
+  (void)state;
+  medley_error error = {0};
+  enum { MANY = 100000 };
+  static const struct {
+    medley_index_options options;
+    bool fits;
+  } table[] = {{{.kind = "hnsw"}, false}, {{.kind = "hnsw", .links = 4}, true}, {{.kind = "exact"}, true}};
+  float *vectors = mem_zalloc(MANY * DIM, sizeof *vectors);
+  uint64_t *ids = mem_zalloc(MANY, sizeof *ids);
+  for (size_t i = 0; i < MANY; i++) ids[i] = i;
+  for (size_t t = 0; t < sizeof table / sizeof *table; t++) {
+    medley_index *index;
+    medley_index_options o = table[t].options;
+    o.dim = DIM;
+    assert_ok(medley_index_create(NULL, &o, &index, &error));
+    medley_index_info info;
+    medley_index_get_info(index, &info);
+    medley_index_close(index);
+    o.memory_limit_bytes = info.vector_bytes + info.structure_bytes + (12 << 20); /* beside what an empty one takes */
+    assert_ok(medley_index_create(NULL, &o, &index, &error));
+    if (!table[t].fits)
+      assert_refused(medley_index_add(index, ids, vectors, MANY, NULL, &error), MEDLEY_ERR_LIMIT,
+                     "100000 more vectors would need about 16 MiB");
+    else
+      assert_ok(medley_index_add(index, ids, vectors, 1000, NULL, &error));
+    medley_index_close(index);
+  }
+  mem_free(vectors);
+  mem_free(ids);
+}
+
+typedef struct told {
+  char stages[200];
+} told;
+
+static int tell(void *context, const medley_progress_state *state) {
+  told *t = context;
+  if (strstr(t->stages, state->stage) == NULL && strlen(t->stages) < 150)
+    snprintf(t->stages + strlen(t->stages), 40, "%s;", state->stage);
+  return 0;
+}
+
+/* Repair and measure tell how far they are. */
+static void test_progress(void **state) {
+  (void)state;
+  medley_error error = {0};
+  float vectors[400 * DIM];
+  uint64_t ids[400];
+  medley_index *index;
+  medley_index_info info;
+  medley_index_recall recall;
+  rng r;
+  rng_seed(&r, 8);
+  for (size_t i = 0; i < 400; i++) {
+    ids[i] = i;
+    draw(&r, vectors + i * DIM);
+  }
+  assert_ok(medley_index_create(NULL, &(medley_index_options){.dim = DIM, .links = 4}, &index, &error));
+  assert_ok(medley_index_add(index, ids, vectors, 400, NULL, &error));
+  assert_ok(medley_index_remove(index, ids, 15, NULL, &error));
+  told t = {0};
+  medley_progress progress = {.report = tell, .context = &t};
+  assert_ok(medley_index_repair(index, &progress, &error));
+  medley_index_get_info(index, &info);
+  assert_int_equal(info.removed, 0);
+  assert_ok(medley_index_measure(index, NULL, 50, K, 0, &progress, &recall, &error));
+  assert_string_equal(t.stages, "mend links;measure recall;");
+  medley_index_close(index);
+}
+
 /* A file in which anything behind the header may be wrong is refused or answers; it never crashes. */
 static void test_damaged_file(void **state) {
   (void)state;
@@ -555,6 +627,8 @@ int main(void) {
       cmocka_unit_test(test_batch),
       cmocka_unit_test(test_readers_beside_a_writer),
       cmocka_unit_test(test_refusals),
+      cmocka_unit_test(test_memory_limit),
+      cmocka_unit_test(test_progress),
       cmocka_unit_test(test_damaged_file),
 #ifdef MEDLEY_FAULTS
       cmocka_unit_test(test_memory),
