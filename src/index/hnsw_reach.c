@@ -1,16 +1,24 @@
 /* index/hnsw_reach.c: every living node can be walked to from the entry.
  *
  * Choosing neighbours drops links back, and now and then all of a node's: it links to others and none to it, so no
- * search finds it. After a bulk insertion and after a sweep the lowest layer is walked through once; what was not met
- * is linked to from the nearest of its own neighbours that was met: in a free place of the list, or in the place of the
- * farthest link to a node that others link to as well.
+ * search finds it. After a bulk insertion and after a sweep the lowest layer is walked through; what was not met is
+ * linked to from the nearest of its own neighbours that was met: in a free place of the list, or in the place of the
+ * farthest link to a node that others link to as well. Where vectors lie in tight clusters, the nodes of one fill each
+ * other's lists and none of them was met: such an island is linked to from the nearest nodes that a walk from the entry
+ * finds. A place taken may have been somebody's only way after all (his other links came from an island), so it is
+ * looked again until all are met.
  */
+#include <string.h>
+
 #include "base/memory.h"
-#include "index/hnsw.h"
+#include "index/hnsw_walk.h"
+
+#define REACH_PASSES 8
 
 typedef struct reaching {
   const hnsw *h;
-  uint32_t count;
+  uint32_t entry, count;
+  hnsw_scratch *scratch;
   uint8_t *met;    /* [count] */
   uint8_t *named;  /* [count] how many lists name it, at most 255 */
   uint32_t *queue; /* [count] met, links not followed from `head` on */
@@ -46,39 +54,72 @@ static size_t place_find(const reaching *r, const link_slot *list) {
   return SIZE_MAX;
 }
 
+static bool link_from(reaching *r, uint32_t from, uint32_t slot) {
+  link_slot *list = hnsw_lowest(r->h, from);
+  size_t place = place_find(r, list);
+  if (place == SIZE_MAX) return false;
+  uint32_t before = hnsw_link(list, place);
+  if (before != HNSW_NOBODY) r->named[before]--;
+  hnsw_link_set(list, place, slot);
+  r->named[slot] = 1;
+  meet(r, slot);
+  follow(r);
+  return true;
+}
+
 /* From the nearest neighbour (lists begin with it) that was met and has a place. */
-static void link_to(reaching *r, uint32_t slot) {
+static bool link_from_neighbour(reaching *r, uint32_t slot) {
   const link_slot *own = hnsw_lowest(r->h, slot);
   for (size_t i = 0; i < hnsw_width(r->h, 0); i++) {
     uint32_t neighbour = hnsw_link(own, i);
-    if (neighbour == HNSW_NOBODY) return;
-    if (neighbour >= r->count || !r->met[neighbour]) continue;
-    link_slot *list = hnsw_lowest(r->h, neighbour);
-    size_t place = place_find(r, list);
-    if (place == SIZE_MAX) continue;
-    uint32_t before = hnsw_link(list, place);
-    if (before != HNSW_NOBODY) r->named[before]--;
-    hnsw_link_set(list, place, slot);
-    r->named[slot] = 1;
-    meet(r, slot);
-    follow(r);
-    return;
+    if (neighbour == HNSW_NOBODY) return false;
+    if (neighbour < r->count && r->met[neighbour] && link_from(r, neighbour, slot)) return true;
   }
+  return false;
+}
+
+/* Along the lowest layer alone: what is found there was met. */
+static void link_from_afar(reaching *r, uint32_t slot) {
+  const rows *rows = r->h->base.rows;
+  hnsw_scratch *s = r->scratch;
+  row_query_from_row(&s->from_row, rows, slot);
+  scored start = {rows->score(&s->from_row, rows_at(rows, r->entry), rows->dim), r->entry};
+  size_t found = hnsw_walk(r->h, s, &s->from_row, start, 0, r->h->build_breadth, r->count);
+  for (size_t i = 0; i < found; i++)
+    if (link_from(r, s->beam[i].slot, slot)) return;
+}
+
+/* Returns how many were not met. */
+static size_t reach_once(reaching *r) {
+  size_t missed = 0;
+  memset(r->met, 0, r->count);
+  memset(r->named, 0, r->count);
+  r->head = r->tail = 0;
+  meet(r, r->entry);
+  follow(r);
+  for (uint32_t slot = 0; slot < r->count; slot++) {
+    if (r->met[slot] || !rows_alive(r->h->base.rows, slot)) continue;
+    missed++;
+    (void)link_from_neighbour(r, slot);
+  }
+  for (uint32_t slot = 0; missed > 0 && slot < r->count; slot++)
+    if (!r->met[slot] && rows_alive(r->h->base.rows, slot)) link_from_afar(r, slot);
+  return missed;
 }
 
 medley_status hnsw_reach(hnsw *h, medley_error *err) {
   medley_status status = MEDLEY_OK;
   reaching r = {.h = h, .count = rows_count(h->base.rows)};
-  uint32_t top, entry = hnsw_entry(h, &top);
-  if (entry == HNSW_NOBODY) return MEDLEY_OK;
+  uint32_t top;
+  r.entry = hnsw_entry(h, &top);
+  if (r.entry == HNSW_NOBODY) return MEDLEY_OK;
   TRY_NEW(r.met, r.count, "index graph");
   TRY_NEW(r.named, r.count, "index graph");
   TRY_NEW(r.queue, r.count, "index graph");
-  meet(&r, entry);
-  follow(&r);
-  for (uint32_t slot = 0; slot < r.count; slot++)
-    if (!r.met[slot] && rows_alive(h->base.rows, slot)) link_to(&r, slot);
+  TRY(hnsw_scratch_take(h, h->build_breadth, &r.scratch, err));
+  for (int pass = 0; pass < REACH_PASSES && reach_once(&r) > 0; pass++) continue;
 done:
+  hnsw_scratch_give(h, r.scratch);
   mem_free(r.met);
   mem_free(r.named);
   mem_free(r.queue);

@@ -130,6 +130,42 @@ static void test_small(void **state) {
   }
 }
 
+/* Tight clusters fill each other's lists: islands, which must be linked to from afar. */
+static void test_islands(void **state) {
+  (void)state;
+  static const struct {
+    size_t clusters;
+    float spread;
+  } table[] = {{20, 0.02f}, {50, 0.01f}};
+  for (size_t t = 0; t < sizeof table / sizeof *table; t++) {
+    medley_error error = {0};
+    rows rows;
+    index_structure *graph;
+    rng r;
+    float *centres = mem_alloc(table[t].clusters * DIM, sizeof *centres), vector[DIM];
+    uint32_t slots[COUNT];
+    size_t linked;
+    rng_seed(&r, 5);
+    for (size_t i = 0; i < table[t].clusters * DIM; i++) centres[i] = (float)rng_normal(&r);
+    assert_ok(rows_init(&rows, DIM, INDEX_COSINE, ROW_F32, COUNT, &error));
+    assert_ok(rows_reserve(&rows, COUNT, &error));
+    for (uint32_t i = 0; i < COUNT; i++) {
+      const float *centre = centres + rng_below(&r, table[t].clusters) * DIM;
+      for (size_t d = 0; d < DIM; d++) vector[d] = centre[d] + table[t].spread * (float)rng_normal(&r);
+      assert_ok(rows_set(&rows, i, vector, &error));
+      rows_set_alive(&rows, i, true);
+      slots[i] = i;
+    }
+    assert_ok(index_hnsw.create(&rows, &(index_options){.links = 4, .build_breadth = 60, .seed = 3}, &graph, &error));
+    assert_ok(index_hnsw.insert(graph, slots, COUNT, NULL, &linked, &error));
+    index_check c = checked(graph);
+    if (c.reachable != COUNT) fail_msg("%zu clusters: %zu of %d can be reached", table[t].clusters, c.reachable, COUNT);
+    index_hnsw.free(graph);
+    rows_deinit(&rows);
+    mem_free(centres);
+  }
+}
+
 static bool same_graph(const hnsw *a, const hnsw *b, size_t count) {
   for (uint32_t slot = 0; slot < count; slot++) {
     if (hnsw_level(a, slot) != hnsw_level(b, slot)) return false;
@@ -386,13 +422,10 @@ static void test_memory(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_recall),
-      cmocka_unit_test(test_small),
-      cmocka_unit_test(test_same_for_any_threads),
-      cmocka_unit_test(test_filters),
-      cmocka_unit_test(test_remove_and_reuse),
-      cmocka_unit_test(test_file),
-      cmocka_unit_test(test_damaged_file),
+      cmocka_unit_test(test_recall),   cmocka_unit_test(test_small),
+      cmocka_unit_test(test_islands),  cmocka_unit_test(test_same_for_any_threads),
+      cmocka_unit_test(test_filters),  cmocka_unit_test(test_remove_and_reuse),
+      cmocka_unit_test(test_file),     cmocka_unit_test(test_damaged_file),
       cmocka_unit_test(test_refusals),
 #ifdef MEDLEY_FAULTS
       cmocka_unit_test(test_memory),
