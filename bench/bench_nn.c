@@ -18,8 +18,17 @@
 #include "nn_works.h"
 
 /* One line a work. */
-static const nn_work *const nn_works[] = {&nn_work_gru,    &nn_work_lstm,        &nn_work_bags, &nn_work_transformer,
-                                          &nn_work_minilm, &nn_work_minilm_int8, NULL};
+static const nn_work *const nn_works[] = {&nn_work_gru,
+                                          &nn_work_lstm,
+                                          &nn_work_bags,
+                                          &nn_work_transformer,
+                                          &nn_work_minilm,
+                                          &nn_work_minilm_int8,
+                                          &nn_work_mobilenet_1,
+                                          &nn_work_mobilenet_32,
+                                          &nn_work_mobilenet_int8_1,
+                                          &nn_work_mobilenet_int8_32,
+                                          NULL};
 
 static int float_order(const void *a, const void *b) {
   double x = *(const double *)a, y = *(const double *)b;

@@ -12,7 +12,7 @@ of a work's peers in that round. Memory is the most that a process held (VmHWM):
 the libraries, is taken away. The limit is measured in the same run: the BLAS's best product, and the best rate of copying; said is what
 share of it our step reaches, counting only what cannot be avoided.
 """
-import argparse, json, os, pathlib, statistics, subprocess, sys, time
+import argparse, functools, json, os, pathlib, statistics, subprocess, sys, time
 
 HERE = pathlib.Path(__file__).resolve().parent
 
@@ -180,6 +180,100 @@ def onnx_minilm_export(path):
     fused.save_model_to_file(path)
 
 
+def mobilenet_weights():
+    """The checkpoint's tensors by name; float32."""
+    import numpy, torch
+    raw = (pathlib.Path(os.environ.get('MEDLEY_DATA', HERE.parent.parent / 'shared/data')) / 'models/mobilenet_v2.safetensors').read_bytes()
+    size = int.from_bytes(raw[:8], 'little')
+    header = json.loads(raw[8:8 + size])
+    header.pop('__metadata__', None)
+    part = lambda v: raw[8 + size + v['data_offsets'][0]:8 + size + v['data_offsets'][1]]
+    return {name: torch.from_numpy(numpy.frombuffer(part(v), numpy.float16).reshape(v['shape']).astype(numpy.float32)) for name, v in header.items()}
+
+
+def mobilenet_net():
+    """Batch norm is folded already; padding in front and behind as TensorFlow has it."""
+    import torch
+    from torch import nn
+    weights = mobilenet_weights()
+
+    def conv(name, stride=1, act=True):
+        weight = weights[name + '.weight']
+        outs, ins, side, _ = weight.shape
+        groups = outs if side == 3 and ins == 1 else 1
+        one = nn.Conv2d(ins * groups, outs, side, stride, padding=1 if side == 3 and stride == 1 else 0, groups=groups)
+        one.weight.data, one.bias.data = weight, weights[name + '.bias']
+        pad = [nn.ZeroPad2d((0, 1, 0, 1))] if side == 3 and stride == 2 else []
+        return nn.Sequential(*pad, one, *([nn.ReLU6()] if act else []))
+
+    class Block(nn.Module):
+        def __init__(self, name, stride, residual):
+            super().__init__()
+            self.steps = nn.Sequential(conv(name + '.conv_pw'), conv(name + '.conv_dw', stride), conv(name + '.conv_pwl', act=False))
+            self.residual = residual
+
+        def forward(self, x):
+            return x + self.steps(x) if self.residual else self.steps(x)
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            parts = [conv('conv_stem', 2), conv('blocks.0.0.conv_dw'), conv('blocks.0.0.conv_pw', act=False)]
+            for group, (repeats, stride) in enumerate([(2, 2), (3, 2), (4, 2), (3, 1), (3, 2), (1, 1)], 1):
+                parts += [Block(f'blocks.{group}.{i}', stride if i == 0 else 1, i > 0) for i in range(repeats)]
+            self.maps = nn.Sequential(*parts, conv('conv_head'))
+            self.classifier = nn.Linear(1280, 1001)
+            self.classifier.weight.data, self.classifier.bias.data = weights['classifier.weight'], weights['classifier.bias']
+
+        def forward(self, x):
+            return self.classifier(self.maps(x).mean((2, 3)))
+    return Net().eval()
+
+
+def mobilenet_step(count, run):
+    """From pixels [count, 224, 224, 3] on; run takes [count, 3, 224, 224]."""
+    import numpy
+    pixels = numpy.random.default_rng(1).integers(0, 256, (count, 224, 224, 3), dtype=numpy.uint8)
+
+    def step():
+        x = pixels.transpose(0, 3, 1, 2).astype(numpy.float32)
+        x -= 128
+        x *= 0.0078125
+        return float(run(x)[0, 1])
+    return step
+
+
+def torch_mobilenet(count, last):
+    """last: channels last, which is the faster of PyTorch's two ways in some batches."""
+    import numpy, torch
+    net = mobilenet_net()
+    if last:
+        net = net.to(memory_format=torch.channels_last)
+
+    @torch.inference_mode()
+    def run(x):
+        x = torch.from_numpy(numpy.ascontiguousarray(x) if not last else x)
+        return net(x.contiguous(memory_format=torch.channels_last) if last else x).numpy()
+    return mobilenet_step(count, run)
+
+
+def onnx_mobilenet(count):
+    import numpy, onnxruntime, tempfile
+    path = pathlib.Path(tempfile.gettempdir()) / f'medley-mobilenet-{count}.onnx'
+    if not path.exists():
+        subprocess.run([sys.executable, '-c', f'import nn_peers; nn_peers.onnx_mobilenet_export({count}, {str(path)!r})'], check=True, cwd=HERE,
+                       stdout=sys.stderr)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = int(os.environ['OMP_NUM_THREADS'])
+    session = onnxruntime.InferenceSession(str(path), options, providers=['CPUExecutionProvider'])
+    return mobilenet_step(count, lambda x: session.run(None, {'x': numpy.ascontiguousarray(x)})[0])
+
+
+def onnx_mobilenet_export(count, path):
+    import torch
+    torch.onnx.export(mobilenet_net(), (torch.zeros(count, 3, 224, 224),), path, input_names=['x'], output_names=['y'], dynamo=False, opset_version=17)
+
+
 # name: steps before anything counts, the bar (peer / ours), peers by name. One line a work.
 WORKS = {
     'gru': (5, 1.0, {'torch': lambda: torch_recurrent('GRU')}),
@@ -188,6 +282,8 @@ WORKS = {
     'minilm': (2, 1.0, {'torch': torch_minilm, 'onnx': onnx_minilm}),
     'minilm_int8': (2, 1.0, {'torch': torch_minilm, 'onnx': onnx_minilm}),
     'bags': (150, 3.0, {'torch': torch_bags, 'torch-rows': torch_bags_rows}),
+    **{f'mobilenet{kind}_{count}': (3, 1.0, {'torch': functools.partial(torch_mobilenet, count, False), 'torch-last': functools.partial(torch_mobilenet, count, True),
+                                             'onnx': functools.partial(onnx_mobilenet, count)}) for kind in ('', '_int8') for count in (1, 32)},
 }
 
 

@@ -25,5 +25,7 @@ typedef struct nn_work {
 extern const nn_work nn_work_gru, nn_work_lstm;                                /* nn_works_recurrent.c */
 extern const nn_work nn_work_transformer, nn_work_minilm, nn_work_minilm_int8; /* nn_works_transformer.c */
 extern const nn_work nn_work_bags;                                             /* nn_works_bags.c */
+extern const nn_work nn_work_mobilenet_1, nn_work_mobilenet_32, nn_work_mobilenet_int8_1,
+    nn_work_mobilenet_int8_32; /* nn_works_mobilenet.c */
 
 #endif

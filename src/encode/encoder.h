@@ -89,6 +89,8 @@ extern const encoder_kind encoder_audio_mfcc;
 extern const encoder_kind encoder_video_pooled;
 extern const encoder_kind encoder_external;
 extern const encoder_kind encoder_mobilenet_v2;
+extern const encoder_kind encoder_bert, encoder_bert_int8;
+extern const encoder_kind encoder_mobilenet_v2, encoder_mobilenet_v2_int8;
 extern const encoder_kind encoder_yamnet;
 /* Published networks, and the same in other precisions (nn/weights.h). */
 extern const encoder_kind encoder_bert, encoder_bert_bf16, encoder_bert_int8;

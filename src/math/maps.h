@@ -7,7 +7,7 @@
  *
  * Why not BLAS for the 1 × 1 convolutions: their matrices are small (K of 16 to 960), and BLAS packs both operands anew
  * in each call, while weights can be packed once, pixels are rows without gaps already, and bias, clamp and residual
- * would be a second pass over the result. PERFORMANCE.md has both side by side.
+ * would be a second pass over the result.
  *
  * Thread-safe; the same numbers whatever else is computed in the same call: each output is one sum in one order.
  */
@@ -15,6 +15,7 @@
 #define MATH_MAPS_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #define MAPS_LANES 16
 static inline size_t maps_round(size_t channels) { return (channels + MAPS_LANES - 1) / MAPS_LANES * MAPS_LANES; }
@@ -50,6 +51,9 @@ typedef struct maps_window {
   const float *bias;      /* [channels] */
   float *y;               /* [out, channels] */
   float low, high;
+  uint8_t *codes; /* [out, channels] takes the place of y unless NULL: round(y *
+                     code_rate), at most 255; low is 0 */
+  float code_rate;
 } maps_window;
 void maps_slide(const maps_window *w);
 

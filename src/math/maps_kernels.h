@@ -38,7 +38,7 @@ KERNEL_TARGET static inline VECTOR_INLINE void KERNEL(tile)(const maps_product *
       }
     }
   }
-  KERNEL(lanes) low = KERNEL(lanes_all)(p->low), high = KERNEL(lanes_all)(p->high);
+  const KERNEL(lanes) low = KERNEL(lanes_all)(p->low), high = KERNEL(lanes_all)(p->high);
   TILE_UNROLL for (int r = 0; r < rows; r++) TILE_UNROLL for (int v = 0; v < panels * VECTORS; v++) {
     size_t at = panel * MAPS_LANES + (size_t)v * KERNEL_LANES;
     KERNEL(lanes) y = sum[r][v];
@@ -105,12 +105,25 @@ KERNEL_TARGET static void KERNEL(multiply)(const maps_product *p) {
 
 /* ---- depthwise ---- */
 
+KERNEL_TARGET static inline VECTOR_INLINE void KERNEL(slide_store)(const maps_window *w, size_t at, KERNEL(lanes) y) {
+  if (w->codes == NULL) {
+    *(KERNEL(lanes) *)(w->y + at) = y;
+    return;
+  }
+  y *= KERNEL(lanes_all)(w->code_rate);
+#if KERNEL_LANES == 16
+  _mm_storeu_si128((__m128i *)(w->codes + at), _mm512_cvtusepi32_epi8(_mm512_cvtps_epi32((__m512)y)));
+#else
+  for (size_t i = 0; i < KERNEL_LANES; i++) w->codes[at + i] = (uint8_t)(y[i] < 255 ? y[i] + 0.5f : 255);
+#endif
+}
+
 /* count outputs next to each other from `at` on, whose windows lie inside the rows: what they share is loaded once. */
 KERNEL_TARGET static inline VECTOR_INLINE void KERNEL(slide_inside)(const maps_window *w, size_t at, const int count,
                                                                     const int stride) {
   enum { COLUMNS = 9 };
   size_t channels = w->channels, first = (at * (size_t)stride - w->before) * channels;
-  KERNEL(lanes) low = KERNEL(lanes_all)(w->low), high = KERNEL(lanes_all)(w->high);
+  const KERNEL(lanes) low = KERNEL(lanes_all)(w->low), high = KERNEL(lanes_all)(w->high);
   for (size_t c = 0; c < channels; c += KERNEL_LANES) {
     KERNEL(lanes) sum[4], x[COLUMNS];
     TILE_UNROLL for (int i = 0; i < count; i++) sum[i] = LANES(w->bias + c);
@@ -124,7 +137,7 @@ KERNEL_TARGET static inline VECTOR_INLINE void KERNEL(slide_inside)(const maps_w
       }
     }
     TILE_UNROLL for (int i = 0; i < count; i++) {
-      *(KERNEL(lanes) *)(w->y + (at + (size_t)i) * channels + c) = KERNEL(lanes_clamp)(sum[i], low, high);
+      KERNEL(slide_store)(w, (at + (size_t)i) * channels + c, KERNEL(lanes_clamp)(sum[i], low, high));
     }
   }
 }
@@ -132,7 +145,7 @@ KERNEL_TARGET static inline VECTOR_INLINE void KERNEL(slide_inside)(const maps_w
 /* One output whose window may stick out to the left or right. */
 KERNEL_TARGET static void KERNEL(slide_edge)(const maps_window *w, size_t at) {
   size_t channels = w->channels, start = at * w->stride;
-  KERNEL(lanes) low = KERNEL(lanes_all)(w->low), high = KERNEL(lanes_all)(w->high);
+  const KERNEL(lanes) low = KERNEL(lanes_all)(w->low), high = KERNEL(lanes_all)(w->high);
   for (size_t c = 0; c < channels; c += KERNEL_LANES) {
     KERNEL(lanes) sum = LANES(w->bias + c);
     for (size_t ky = 0; ky < 3; ky++)
@@ -140,7 +153,7 @@ KERNEL_TARGET static void KERNEL(slide_edge)(const maps_window *w, size_t at) {
         if (w->row[ky] != NULL && start + kx >= w->before && start + kx - w->before < w->width)
           sum = KERNEL(lanes_multiply_add)(sum, LANES(w->row[ky] + (start + kx - w->before) * channels + c),
                                            LANES(w->weight + (ky * 3 + kx) * channels + c));
-    *(KERNEL(lanes) *)(w->y + at * channels + c) = KERNEL(lanes_clamp)(sum, low, high);
+    KERNEL(slide_store)(w, at * channels + c, KERNEL(lanes_clamp)(sum, low, high));
   }
 }
 

@@ -17,7 +17,8 @@
 
 struct separable_space {
   size_t ranks;   /* threads that can work in it */
-  float *input;   /* [height + 1, (width + 1) * channels] the picture, a row and a column of zeros behind */
+  float *input;   /* [height + 1, (width + 1) * channels] the picture, a row and a
+                     column of zeros behind */
   float *maps[2]; /* [map_floats] what a layer reads and what it writes */
   float *strips;  /* [ranks, strip_floats] */
   separable_space *next;
@@ -79,14 +80,22 @@ static void space_give(const separable *net, separable_space *s) {
 
 /* ---- one layer ---- */
 
+/* Room for pixels in int8. */
+typedef struct codes {
+  float *scale;
+  uint8_t *codes;
+} codes;
+
 /* One thread's share of one layer of one picture. */
 typedef struct layer_pass {
   const separable *net;
   const separable_stage *stage;
   const float *x; /* [in_height, in_width, in_step] */
   float *y;       /* [out_height, out_width, out_step] */
-  float *ring;    /* [ring_rows, in_width, middle] widened rows: row r at r % ring_rows */
-  float *slid;    /* [strip, out_width, middle] */
+  float *ring;    /* [ring_rows, in_width, middle] widened rows: row r at r %
+                     ring_rows */
+  float *slid;    /* [strip, out_width, middle]; in int8: codes */
+  codes codes;    /* room for code_pixels of the input */
 } layer_pass;
 
 static maps_product product_of(const separable_product *p) {
@@ -98,6 +107,34 @@ static maps_product product_of(const separable_product *p) {
                         .y_step = p->panels * MAPS_LANES,
                         .low = p->low,
                         .high = p->high};
+}
+
+/* The same product with int8 weights, of pixels that are float32 still. */
+static void multiply_coded(const separable_product *q, const maps_product *p, const codes *room) {
+  size_t step = maps_round(q->depth);
+  maps_int8_quantise(p->x, p->x_step, p->pixels, q->depth, room->codes, step, room->scale);
+  maps_int8_multiply(&(maps_product_int8){.x = room->codes,
+                                          .x_step = step,
+                                          .depth = q->depth,
+                                          .pixels = p->pixels,
+                                          .zero = 128,
+                                          .x_scale = room->scale,
+                                          .weight = q->codes,
+                                          .weight_scale = q->code_scale,
+                                          .weight_sum = q->code_sum,
+                                          .bias = p->bias,
+                                          .panels = p->panels,
+                                          .y = p->y,
+                                          .y_step = p->y_step,
+                                          .low = p->low,
+                                          .high = p->high});
+}
+
+static void multiply(const separable_product *q, const maps_product *p, const codes *room) {
+  if (q->codes != NULL)
+    multiply_coded(q, p, room);
+  else
+    maps_multiply(p);
 }
 
 /* A row of the picture seen through windows of 3 × 3 that move by two: three runs of three pixels. */
@@ -126,18 +163,20 @@ static void expand_rows(const layer_pass *l, size_t from, size_t to) {
     maps_product p = product_of(&s->expand);
     p.x = l->x + row * s->in_width * s->in_step, p.x_step = s->in_step;
     p.pixels = count * s->in_width, p.y = y;
-    maps_multiply(&p);
+    multiply(&s->expand, &p, &l->codes);
   }
 }
 
 static const float *window_row(const layer_pass *l, size_t row) {
   const separable_stage *s = l->stage;
-  if (s->expand.weight == NULL) return l->x + row * s->in_width * s->in_step;
+  if (!separable_product_is_there(&s->expand)) return l->x + row * s->in_width * s->in_step;
   return l->ring + row % s->ring_rows * s->in_width * s->middle;
 }
 
-static void slide_row(const layer_pass *l, size_t out_row, float *y) {
+/* A row of windows into row `at` of what lies slid. Between 0 and the ceiling 255 steps do for int8. */
+static void slide_row(const layer_pass *l, size_t out_row, size_t at) {
   const separable_stage *s = l->stage;
+  size_t first = at * s->out_width * s->middle;
   maps_window w = {.width = s->in_width,
                    .channels = s->middle,
                    .stride = s->stride,
@@ -145,14 +184,37 @@ static void slide_row(const layer_pass *l, size_t out_row, float *y) {
                    .out = s->out_width,
                    .weight = s->window,
                    .bias = s->window_bias,
-                   .y = y,
                    .high = l->net->ceiling};
+  if (s->project.codes != NULL)
+    w.codes = (uint8_t *)l->slid + first, w.code_rate = 255 / l->net->ceiling;
+  else
+    w.y = l->slid + first;
   for (size_t k = 0; k < 3; k++) {
     size_t row = out_row * s->stride + k; /* counted from the padding on */
     bool inside = row >= s->before_high && row - s->before_high < s->in_height;
     w.row[k] = inside ? window_row(l, row - s->before_high) : NULL;
   }
   maps_slide(&w);
+}
+
+static void project_coded(const layer_pass *l, const maps_product *p) {
+  const separable_product *q = &l->stage->project;
+  maps_int8_multiply(&(maps_product_int8){.x = (const uint8_t *)l->slid,
+                                          .x_step = l->stage->middle,
+                                          .depth = q->depth,
+                                          .pixels = p->pixels,
+                                          .x_scale_of_all = l->net->ceiling / 255,
+                                          .weight = q->codes,
+                                          .weight_scale = q->code_scale,
+                                          .weight_sum = q->code_sum,
+                                          .bias = p->bias,
+                                          .panels = p->panels,
+                                          .y = p->y,
+                                          .y_step = p->y_step,
+                                          .add = p->add,
+                                          .add_step = p->add_step,
+                                          .low = p->low,
+                                          .high = p->high});
 }
 
 static void project_rows(const layer_pass *l, size_t from, size_t count) {
@@ -162,7 +224,10 @@ static void project_rows(const layer_pass *l, size_t from, size_t count) {
   p.pixels = count * s->out_width;
   p.y = l->y + from * s->out_width * p.y_step;
   if (s->residual) p.add = l->x + from * s->in_width * s->in_step, p.add_step = s->in_step;
-  maps_multiply(&p);
+  if (s->project.codes != NULL)
+    project_coded(l, &p);
+  else
+    maps_multiply(&p);
 }
 
 /* Rows [from, to) of the layer's output. */
@@ -175,16 +240,17 @@ static void layer_rows(const layer_pass *l, size_t from, size_t to) {
     top = top > s->before_high ? top - s->before_high : 0;
     bottom = bottom - s->before_high < s->in_height ? bottom - s->before_high : s->in_height;
     if (made < top) made = top;
-    if (s->expand.weight != NULL && made < bottom) expand_rows(l, made, bottom);
+    if (separable_product_is_there(&s->expand) && made < bottom) expand_rows(l, made, bottom);
     made = bottom;
-    for (size_t k = 0; k < count; k++) slide_row(l, row + k, l->slid + k * s->out_width * s->middle);
+    for (size_t k = 0; k < count; k++) slide_row(l, row + k, k);
     project_rows(l, row, count);
   }
 }
 
 /* ---- the end of the network ---- */
 
-/* Means over the places of channels of `panels` panels, which lie y_step apart. */
+/* Means over the places of channels of `panels` panels, which lie y_step apart.
+ */
 static void average(const float *map, size_t places, size_t step, size_t channels, float *mean) {
   for (size_t c = 0; c < channels; c++) mean[c] = 0;
   for (size_t i = 0; i < places; i++)
@@ -194,25 +260,56 @@ static void average(const float *map, size_t places, size_t step, size_t channel
 
 enum { HEAD_PANELS = 2 }; /* at once: their map stays in the first cache until it is averaged */
 
-/* Panels [from, to) of the embedding. */
+/* The last map through `count` panels of the head from `panel` on, into scratch [places, count * MAPS_LANES]. */
+static void head_map(const separable *net, const maps_product *whole, size_t panel, size_t count, const codes *room,
+                     float *scratch) {
+  maps_product p = *whole;
+  p.panels = count, p.y = scratch, p.y_step = count * MAPS_LANES;
+  p.bias += panel * MAPS_LANES;
+  if (net->head.codes == NULL) {
+    p.weight += panel * MAPS_LANES * p.depth;
+    maps_multiply(&p);
+    return;
+  }
+  const separable_product *q = &net->head;
+  size_t first = panel * MAPS_LANES;
+  maps_int8_multiply(&(maps_product_int8){.x = room->codes,
+                                          .x_step = maps_round(q->depth),
+                                          .depth = q->depth,
+                                          .pixels = p.pixels,
+                                          .zero = 128,
+                                          .x_scale = room->scale,
+                                          .weight = q->codes + first * q->depth,
+                                          .weight_scale = q->code_scale + first,
+                                          .weight_sum = q->code_sum + first,
+                                          .bias = p.bias,
+                                          .panels = count,
+                                          .y = p.y,
+                                          .y_step = p.y_step,
+                                          .low = p.low,
+                                          .high = p.high});
+}
+
+/* Panels [from, to) of the embedding. scratch: the strip of this thread. */
 static void embed_panels(const separable *net, const float *x, float *scratch, size_t from, size_t to, float *out) {
   const separable_stage *last = &net->stages[net->stage_count - 1];
   size_t places = last->out_height * last->out_width, step = last->project.panels * MAPS_LANES;
+  codes room = {scratch + places * HEAD_PANELS * MAPS_LANES, NULL};
+  room.codes = (uint8_t *)(room.scale + places);
+  maps_product whole = product_of(&net->head);
+  whole.x = x, whole.x_step = step, whole.pixels = places;
+  if (net->head.codes != NULL && from < to)
+    maps_int8_quantise(x, step, places, net->head.depth, room.codes, maps_round(net->head.depth), room.scale);
   for (size_t panel = from, count; panel < to; panel += count) {
     count = to - panel < HEAD_PANELS ? to - panel : HEAD_PANELS;
     size_t first = panel * MAPS_LANES, channels = count * MAPS_LANES;
     if (channels > net->dim - first) channels = net->dim - first;
-    const float *map = x + first;
-    size_t map_step = step;
-    if (net->head.weight != NULL) {
-      maps_product p = product_of(&net->head);
-      p.x = x, p.x_step = step, p.pixels = places;
-      p.weight += first * p.depth, p.bias += first, p.panels = count;
-      p.y = scratch, p.y_step = count * MAPS_LANES;
-      maps_multiply(&p);
-      map = scratch, map_step = p.y_step;
+    if (!separable_product_is_there(&net->head)) {
+      average(x + first, places, step, channels, out + first);
+      continue;
     }
-    average(map, places, map_step, channels, out + first);
+    head_map(net, &whole, panel, count, &room, scratch);
+    average(scratch, places, count * MAPS_LANES, channels, out + first);
   }
 }
 
@@ -232,7 +329,10 @@ static void run_picture(const separable *net, separable_space *space, size_t ran
   for (size_t i = 0; i < net->stage_count; i++) {
     const separable_stage *s = &net->stages[i];
     float *strip = space->strips + rank * net->strip_floats;
-    layer_pass l = {net, s, x, space->maps[i % 2], strip, strip + s->ring_rows * s->in_width * s->middle};
+    layer_pass l = {net, s, x, space->maps[i % 2], strip, NULL, {NULL, NULL}};
+    l.slid = l.ring + s->ring_rows * s->in_width * s->middle;
+    l.codes.scale = l.slid + s->strip * s->out_width * s->middle;
+    l.codes.codes = (uint8_t *)(l.codes.scale + s->code_pixels);
     layer_rows(&l, share(s->out_height, rank, size), share(s->out_height, rank + 1, size));
     team_wait(size);
     x = l.y;

@@ -20,7 +20,8 @@
 
 /* Tensors are "<name>.weight" and "<name>.bias". */
 typedef struct separable_layer {
-  char expand[SEPARABLE_NAME_MAX]; /* "": the window slides over the input itself */
+  char expand[SEPARABLE_NAME_MAX]; /* "": the window slides over the input
+                                      itself */
   char window[SEPARABLE_NAME_MAX];
   char project[SEPARABLE_NAME_MAX];
   size_t middle, out; /* channels under the window, and behind the layer */
@@ -38,6 +39,8 @@ typedef struct separable_plan {
   size_t dim;                    /* channels that are averaged over all places at the end */
   char classifier[SEPARABLE_NAME_MAX];
   size_t classes;
+  bool int8; /* 1 × 1 convolutions in int8 where the machine is fast at it
+                (math/maps_int8.h); needs a finite ceiling */
 } separable_plan;
 
 typedef struct separable separable;

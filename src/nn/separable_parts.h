@@ -5,14 +5,22 @@
 #include <pthread.h>
 
 #include "math/maps.h"
+#include "math/maps_int8.h"
 #include "nn/separable.h"
 
 /* A convolution of 1 × 1 (the first one: of 3 × 3), packed for math/maps.h. */
 typedef struct separable_product {
   size_t depth, panels; /* numbers that an output is made of; outputs / MAPS_LANES */
-  float *weight, *bias; /* weight NULL: there is none */
+  float *weight, *bias; /* weight NULL: there is none, or it is in int8 */
+  int8_t *codes;        /* the weight in int8 (math/maps_int8.h); NULL: in float32 */
+  float *code_scale;
+  int32_t *code_sum;
   float low, high;
 } separable_product;
+
+static inline bool separable_product_is_there(const separable_product *p) {
+  return p->weight != NULL || p->codes != NULL;
+}
 
 /* A layer with its weights and sizes; channels are rounded up (maps_round). */
 typedef struct separable_stage {
@@ -24,6 +32,7 @@ typedef struct separable_stage {
   size_t in_height, in_width; /* of what the window slides over */
   size_t out_height, out_width;
   size_t strip, ring_rows; /* output rows at a time, and widened rows that they look at */
+  size_t code_pixels;      /* pixels of the input that are brought to int8 at once */
 } separable_stage;
 
 typedef struct separable_space separable_space;
@@ -31,6 +40,7 @@ typedef struct separable_space separable_space;
 struct separable {
   size_t height, width, channels, dim, classes;
   float ceiling;
+  bool int8;
   separable_stage stages[SEPARABLE_LAYERS_MAX];
   size_t stage_count;
   separable_product head, classifier;

@@ -43,9 +43,20 @@ done:
   return status;
 }
 
-/* kernel: 1, 3, or 0 for a linear layer's [outs, in]. */
+static medley_status keep_codes(const float *weight, size_t outs, separable_product *p, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  assert(p->depth % MAPS_INT8_GROUP == 0);
+  TRY_NEW(p->codes, maps_round(outs) * p->depth, "a network's weights");
+  TRY_NEW(p->code_scale, maps_round(outs), "a network's weights");
+  TRY_NEW(p->code_sum, maps_round(outs), "a network's weights");
+  maps_int8_pack(weight, outs, p->depth, p->codes, p->code_scale, p->code_sum);
+done:
+  return status;
+}
+
+/* coded: the weight becomes int8, where the network is so. kernel: 1, 3, or 0 for a linear layer's [outs, in]. */
 static medley_status read_product(separable *net, const checkpoint *c, const char *name, size_t in, size_t outs,
-                                  size_t kernel, separable_product *p, medley_error *err) {
+                                  size_t kernel, bool coded, separable_product *p, medley_error *err) {
   medley_status status = MEDLEY_OK;
   float *weight = NULL;
   uint64_t shape[] = {outs, in, kernel, kernel};
@@ -53,10 +64,14 @@ static medley_status read_product(separable *net, const checkpoint *c, const cha
   if (kernel == 3) TRY(channels_last(&weight, outs, in, err));
   p->depth = in * (kernel == 3 ? 9 : 1);
   p->panels = maps_round(outs) / MAPS_LANES;
-  TRY_NEW(p->weight, maps_round(outs) * p->depth, "a network's weights");
-  maps_pack(weight, outs, p->depth, p->weight);
+  if (coded && net->int8) {
+    TRY(keep_codes(weight, outs, p, err));
+  } else {
+    TRY_NEW(p->weight, maps_round(outs) * p->depth, "a network's weights");
+    maps_pack(weight, outs, p->depth, p->weight);
+  }
   TRY(read_bias(c, name, outs, &p->bias, err));
-  net->bytes += maps_round(outs) * (p->depth + 1) * sizeof(float);
+  net->bytes += maps_round(outs) * (p->depth * (p->codes != NULL ? 1 : sizeof(float)) + sizeof(float));
 done:
   mem_free(weight);
   return status;
@@ -86,7 +101,8 @@ static void same(size_t in, size_t stride, size_t *out, size_t *before) {
 }
 
 /* A strip should be some tiles of pixels high, so that weights are not loaded for a few pixels, and its widened rows
- * should stay in half of a second cache. */
+ * should stay in half of a second cache.
+ */
 enum { STRIP_PIXELS = 28, STRIP_BYTES = 512 * 1024 };
 
 static void choose_strip(separable_stage *s) {
@@ -95,12 +111,14 @@ static void choose_strip(separable_stage *s) {
          ((s->strip * s->stride + 3) * s->in_width + (s->strip + 1) * s->out_width) * s->middle * sizeof(float) <
              STRIP_BYTES)
     s->strip++;
-  s->ring_rows = s->expand.weight != NULL ? (s->strip - 1) * s->stride + 3 : 0;
+  s->ring_rows = separable_product_is_there(&s->expand) ? (s->strip - 1) * s->stride + 3 : 0;
+  s->code_pixels = s->expand.codes != NULL ? maps_round(s->ring_rows * s->in_width) : 0;
 }
 
 static void make_room(separable *net, const separable_stage *s) {
   size_t map = s->out_height * s->out_width * s->project.panels * MAPS_LANES;
   size_t strip = (s->ring_rows * s->in_width + s->strip * s->out_width) * s->middle;
+  strip += s->code_pixels * (1 + s->in_step / sizeof(float)); /* scales and codes */
   if (map > net->map_floats) net->map_floats = map;
   if (strip > net->strip_floats) net->strip_floats = maps_round(strip);
 }
@@ -122,9 +140,10 @@ static medley_status read_layer(separable *net, const checkpoint *c, const separ
   *height = s->out_height, *width = s->out_width;
   s->expand.high = s->project.high = net->ceiling;
   if (layer->linear) s->project.low = -INFINITY, s->project.high = INFINITY;
-  if (*layer->expand) TRY(read_product(net, c, layer->expand, in, layer->middle, s->stem ? 3 : 1, &s->expand, err));
+  if (*layer->expand)
+    TRY(read_product(net, c, layer->expand, in, layer->middle, s->stem ? 3 : 1, !s->stem, &s->expand, err));
   TRY(read_window(net, c, layer->window, layer->middle, s, err));
-  TRY(read_product(net, c, layer->project, layer->middle, layer->out, 1, &s->project, err));
+  TRY(read_product(net, c, layer->project, layer->middle, layer->out, 1, true, &s->project, err));
   choose_strip(s);
   make_room(net, s);
 done:
@@ -142,24 +161,27 @@ static medley_status read_all(separable *net, const checkpoint *c, const separab
     channels = layer->out;
   }
   net->head.high = net->ceiling;
-  if (*plan->head) TRY(read_product(net, c, plan->head, channels, plan->dim, 1, &net->head, err));
+  if (*plan->head) TRY(read_product(net, c, plan->head, channels, plan->dim, 1, true, &net->head, err));
   net->classifier.low = -INFINITY, net->classifier.high = INFINITY;
-  TRY(read_product(net, c, plan->classifier, plan->dim, plan->classes, 0, &net->classifier, err));
-  /* The head's map of two panels is made in the strip. */
-  if (net->strip_floats < height * width * 2 * MAPS_LANES) net->strip_floats = height * width * 2 * MAPS_LANES;
+  TRY(read_product(net, c, plan->classifier, plan->dim, plan->classes, 0, false, &net->classifier, err));
+  /* The head's map of two panels is made in the strip; in int8 the last map is there beside it. */
+  size_t end = height * width * (2 * MAPS_LANES + 1 + maps_round(channels) / sizeof(float));
+  if (net->strip_floats < end) net->strip_floats = maps_round(end);
 done:
   return status;
 }
 
 medley_status separable_create(const checkpoint *c, const separable_plan *plan, separable **out, medley_error *err) {
   medley_status status = MEDLEY_OK;
-  assert(plan->height % 2 == 0 && plan->width % 2 == 0 && plan->layer_count <= SEPARABLE_LAYERS_MAX);
+  assert(plan->height % 2 == 0 && plan->width % 2 == 0 && (!plan->int8 || isfinite(plan->ceiling)) &&
+         plan->layer_count <= SEPARABLE_LAYERS_MAX);
   *out = NULL;
   separable *net = mem_zalloc(1, sizeof *net);
   if (net == NULL) return error_memory(err, "a network");
   pthread_mutex_init(&net->lock, NULL);
   net->height = plan->height, net->width = plan->width, net->channels = plan->channels;
   net->dim = plan->dim, net->classes = plan->classes, net->ceiling = plan->ceiling;
+  net->int8 = plan->int8 && maps_int8_is_fast();
   TRY(read_all(net, c, plan, err));
   *out = net;
 done:
@@ -170,6 +192,9 @@ done:
 static void product_free(separable_product *p) {
   mem_free(p->weight);
   mem_free(p->bias);
+  mem_free(p->codes);
+  mem_free(p->code_scale);
+  mem_free(p->code_sum);
 }
 
 void separable_free(separable *net) {

@@ -5,6 +5,7 @@
 #include "base/rng.h"
 #include "math/clones.h"
 #include "math/maps.h"
+#include "math/maps_int8.h"
 
 enum { CHANNELS_MAX = 80, NUMBERS = 1 << 16 };
 static float numbers[3][NUMBERS];
@@ -100,6 +101,86 @@ static void test_windows(void **state) {
         check_window(&r, width, width % 2 ? 16 : CHANNELS_MAX, stride, before, (int)(width + stride) % 4 - 1);
 }
 
+/* Codes of a window, of any level, are the rounded values. */
+static void test_window_codes(void **state) {
+  (void)state;
+  enum { WIDTH = 9, CHANNELS = 32 };
+  static float y[WIDTH * CHANNELS];
+  static uint8_t codes[WIDTH * CHANNELS];
+  rng r;
+  rng_seed(&r, 7);
+  numbers_fill(&r);
+  maps_window w = {{numbers[0], numbers[0] + 500, numbers[0] + 1000},
+                   WIDTH,
+                   CHANNELS,
+                   1,
+                   1,
+                   WIDTH,
+                   numbers[1],
+                   numbers[2],
+                   y,
+                   0,
+                   1,
+                   NULL,
+                   255};
+  for (int level = 0; level < VECTOR_LEVEL_COUNT; level++) {
+    if (maps_kernels_at(level) == NULL) continue;
+    w.codes = NULL;
+    maps_kernels_at(level)->slide(&w);
+    w.codes = codes;
+    maps_kernels_at(level)->slide(&w);
+    for (size_t i = 0; i < WIDTH * CHANNELS; i++) assert_near(codes[i], y[i] * 255, 0.501);
+  }
+}
+
+/* Products in int8: the fast way gives what the plain one does, and both are near the product of the numbers. */
+static void check_int8(rng *r, size_t pixels, size_t depth, size_t outs, bool add) {
+  size_t all = maps_round(outs), step = maps_round(depth);
+  float *x = mem_zalloc_aligned(pixels * step, sizeof *x), *y = mem_zalloc_aligned(2 * pixels * all, sizeof *y);
+  float *scale = mem_zalloc_aligned(pixels + 2 * all, sizeof *scale), *bias = scale + pixels + all;
+  uint8_t *codes = mem_zalloc_aligned(pixels * step, 1);
+  int8_t *packed = mem_zalloc_aligned(all * depth, 1);
+  int32_t *sum = mem_zalloc_aligned(all, sizeof *sum);
+  numbers_fill(r);
+  for (size_t i = 0; i < pixels; i++) /* the first pixel is all zeros */
+    for (size_t k = 0; k < depth; k++) x[i * step + k] = i == 0 ? 0 : numbers[0][i * depth + k] * (float)(i + 1);
+  maps_int8_pack(numbers[1], outs, depth, packed, scale + pixels, sum);
+  maps_int8_quantise(x, step, pixels, depth, codes, step, scale);
+  maps_product_int8 p = {codes,   step,   depth,
+                         pixels,  128,    scale,
+                         0,       packed, scale + pixels,
+                         sum,     bias,   all / MAPS_LANES,
+                         y,       all,    add ? numbers[2] : NULL,
+                         all + 1, -5,     50};
+  maps_int8_multiply(&p);
+  p.y = y + pixels * all;
+  maps_int8_multiply_plain(&p);
+  for (size_t i = 0; i < pixels; i++)
+    for (size_t o = 0; o < outs; o++) {
+      double exact = add ? numbers[2][i * (all + 1) + o] : 0;
+      for (size_t k = 0; k < depth; k++) exact += (double)numbers[1][o * depth + k] * x[i * step + k];
+      assert_near(y[i * all + o], p.y[i * all + o], 1e-4);
+      assert_near(y[i * all + o], clamped(exact, -5, 50), 0.02 * (double)(i + 1) * sqrt((double)depth));
+    }
+  mem_free(x);
+  mem_free(y);
+  mem_free(scale);
+  mem_free(codes);
+  mem_free(packed);
+  mem_free(sum);
+}
+
+static void test_int8(void **state) {
+  (void)state;
+  rng r;
+  rng_seed(&r, 8);
+  if (!maps_int8_is_fast()) printf("this machine has no VNNI: the plain way beside itself\n");
+  check_int8(&r, 29, 32, 48, false);
+  check_int8(&r, 14, 16, 32, true);
+  check_int8(&r, 3, 100, 17, true);
+  check_int8(&r, 50, 24, 5, false);
+}
+
 static void test_clamp_keeps_no_number(void **state) {
   (void)state;
   static float x[1] = {NAN}, weight[16], bias[16], y[16];
@@ -116,6 +197,8 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_products),
       cmocka_unit_test(test_windows),
+      cmocka_unit_test(test_window_codes),
+      cmocka_unit_test(test_int8),
       cmocka_unit_test(test_clamp_keeps_no_number),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,6 +11,7 @@
 #include "base/memory.h"
 #include "encode/mobilenet_v2.h"
 #include "encode/yamnet.h"
+#include "math/vector.h"
 #include "media/image.h"
 #include "media/sound.h"
 
@@ -117,6 +118,32 @@ static void test_sounds(void **state) {
   printf("yamnet: %zu of %zu spoken digits are speech\n", speech, seen);
   assert_true(seen > 0 && (double)speech >= 0.95 * (double)seen);
   e->kind->free(e);
+}
+
+/* In int8 the vectors point where those of float32 do, and the answers are as good. */
+static void test_int8(void **state) {
+  (void)state;
+  medley_error error = {0};
+  char path[512];
+  static float exact[MOBILENET_V2_DIM], coded[MOBILENET_V2_DIM];
+  encoder *e = open_real(&networks[0]), *small;
+  if (e == NULL || test_data("models/imagenet100", path) == NULL) skip();
+  assert_ptr_equal(encoder_kind_find("mobilenet_v2_int8"), &encoder_mobilenet_v2_int8);
+  assert_ok(encoder_mobilenet_v2_int8.open(test_data(networks[0].file, path), &small, &error));
+  for (size_t class = 0; class < 1000; class += 20 * (size_t)every) {
+    char name[64];
+    image picture;
+    snprintf(name, sizeof name, "models/imagenet100/%03zu.jpg", class);
+    assert_ok(image_load(test_data(name, path), &(image_options){.side = 336}, &picture, &error));
+    assert_ok(e->kind->encode(e, &(encoder_input){.image = &picture}, 1, exact, &error));
+    assert_ok(small->kind->encode(small, &(encoder_input){.image = &picture}, 1, coded, &error));
+    double along = vector_dot(exact, coded, MOBILENET_V2_DIM), a = vector_dot(exact, exact, MOBILENET_V2_DIM),
+           b = vector_dot(coded, coded, MOBILENET_V2_DIM);
+    assert_true(along / sqrt(a * b) >= 0.99);
+    image_deinit(&picture);
+  }
+  e->kind->free(e);
+  small->kind->free(small);
 }
 
 /* ---- content at the edges of what there is ---- */
@@ -292,9 +319,10 @@ static void test_nth_allocation(void **state) {
 int main(int argc, char **argv) {
   if (argc > 1) every = atoi(argv[1]);
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_golden),         cmocka_unit_test(test_pictures),
-      cmocka_unit_test(test_sounds),         cmocka_unit_test(test_smallest_content),
-      cmocka_unit_test(test_same_numbers),   cmocka_unit_test(test_damaged_files),
+      cmocka_unit_test(test_golden),           cmocka_unit_test(test_pictures),
+      cmocka_unit_test(test_sounds),           cmocka_unit_test(test_int8),
+      cmocka_unit_test(test_smallest_content), cmocka_unit_test(test_same_numbers),
+      cmocka_unit_test(test_damaged_files),
 #ifdef MEDLEY_FAULTS
       cmocka_unit_test(test_nth_allocation),
 #endif
