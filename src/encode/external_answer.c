@@ -47,7 +47,7 @@ static medley_status entry_place(const json_t *entry, size_t position, size_t co
 static medley_status data_read(const json_t *data, size_t count, size_t *dim, float **out, medley_error *err) {
   medley_status status = MEDLEY_OK;
   uint8_t *seen = NULL;
-  size_t place;
+  size_t place = 0;
   if (!json_is_array(data)) FAIL(err, MEDLEY_ERR_INPUT, "there is no list 'data' in it");
   if (json_array_size(data) != count)
     FAIL(err, MEDLEY_ERR_INPUT, "%zu vectors for %zu texts", json_array_size(data), count);
