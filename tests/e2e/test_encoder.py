@@ -195,7 +195,7 @@ def service_that_lies():
         'no right': (lambda h, rows: h.answer(401, {'error': 'who are you'}), 'answers 401: who are you (is the key right?)'),
         'elsewhere': (lambda h, rows: h.answer(302, b'', [('Location', 'http://127.0.0.1:1/')]), 'answers 302'),
         'no HTTP': (lambda h, rows: (h.wfile.write(b'SSH-2.0-OpenSSH\r\n'), hang_up(h, rows)), 'cannot be asked'),
-        'later': (lambda h, rows: h.answer(429, {}, [('Retry-After', '86400')]), 'asks to be left alone for 86400 s'),
+        'later': (lambda h, rows: h.answer(429, {}, [('Retry-After', '7200')]), 'asks to be left alone for 7200 s'),
     }
     with Service() as service:
         add(service, '--attempts', '1')
