@@ -29,6 +29,14 @@ const encoder_kind *const encoder_kinds[] = {
     &encoder_whisper_bf16,
     &encoder_whisper_int8,
     &encoder_mobilenet_v2_int8,
+    &encoder_text_cnn,
+    &encoder_text_gru,
+    &encoder_autoencoder_image,
+    &encoder_autoencoder_audio,
+    &encoder_autoencoder_video,
+    &encoder_vae_image,
+    &encoder_vae_audio,
+    &encoder_vae_video,
     NULL,
 };
 

@@ -31,47 +31,14 @@ void lsa_model_deinit(lsa_model *m) {
   *m = (lsa_model){0};
 }
 
-/* ---- preparers ---- */
-
-static text_preparer *pool_take(preparer_pool *pool) {
-  text_preparer *p = NULL;
-  pthread_mutex_lock(&pool->lock);
-  if (pool->count > 0) p = pool->resting[--pool->count];
-  pthread_mutex_unlock(&pool->lock);
-  return p;
-}
-
-void text_lsa_put_preparer(preparer_pool *pool, text_preparer *p) {
-  void *grown = NULL;
-  pthread_mutex_lock(&pool->lock);
-  grown = pool->resting;
-  bool room = mem_grow(&grown, &pool->capacity, pool->count + 1, sizeof *pool->resting);
-  pool->resting = grown;
-  if (room) pool->resting[pool->count++] = p;
-  pthread_mutex_unlock(&pool->lock);
-  if (!room) text_preparer_free(p);
-}
-
-static void pool_free(preparer_pool *pool) {
-  if (pool == NULL) return;
-  for (size_t i = 0; i < pool->count; i++) text_preparer_free(pool->resting[i]);
-  mem_free(pool->resting);
-  pthread_mutex_destroy(&pool->lock);
-  mem_free(pool);
-}
-
-medley_status text_lsa_take_preparer(preparer_pool *pool, text_preparer **out, medley_error *err) {
-  *out = pool_take(pool);
-  return *out != NULL ? MEDLEY_OK : text_preparer_create(&(text_options){0}, out, err);
-}
-
 /* ---- creating ---- */
 
 static void lsa_free(encoder *e) {
   text_lsa *l = (text_lsa *)e;
   if (l == NULL) return;
   lsa_model_deinit(&l->model);
-  pool_free(l->pool);
+  if (l->pool != NULL) preparer_pool_deinit(l->pool);
+  mem_free(l->pool);
   mem_free(l);
 }
 
@@ -86,7 +53,7 @@ static medley_status lsa_create(uint64_t seed, size_t dim, encoder **out, medley
   l->seed = seed;
   l->dim_wanted = dim ? dim : TEXT_LSA_DIM_DEFAULT;
   TRY_NEW(l->pool, 1, "text encoder");
-  pthread_mutex_init(&l->pool->lock, NULL);
+  preparer_pool_init(l->pool);
   *out = &l->base;
   l = NULL;
 done:
@@ -160,7 +127,7 @@ typedef struct encode_scratch {
 static void encode_scratch_free(void *context, void *scratch) {
   encode_scratch *x = scratch;
   if (x == NULL) return;
-  if (x->preparer != NULL) text_lsa_put_preparer(((encode_job *)context)->encoder->pool, x->preparer);
+  if (x->preparer != NULL) preparer_pool_put(((encode_job *)context)->encoder->pool, x->preparer);
   mem_free(x->list.ids);
   mem_free(x->row);
   mem_free(x);
@@ -171,7 +138,7 @@ static medley_status encode_scratch_create(void *context, void **scratch, medley
   const text_lsa *l = ((encode_job *)context)->encoder;
   encode_scratch *x = NULL;
   TRY_NEW(x, 1, "text encoder");
-  TRY(text_lsa_take_preparer(l->pool, &x->preparer, err));
+  TRY(preparer_pool_take(l->pool, &x->preparer, err));
   x->list.terms = &l->model.terms;
   *scratch = x;
   x = NULL;

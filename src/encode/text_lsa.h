@@ -3,23 +3,14 @@
 #ifndef ENCODE_TEXT_LSA_H
 #define ENCODE_TEXT_LSA_H
 
-#include <pthread.h>
-
 #include "base/map.h"
 #include "encode/encoder.h"
-#include "media/text.h"
+#include "encode/preparer_pool.h"
 
 #define TEXT_LSA_DIM_DEFAULT 512
 #define TEXT_LSA_DIM_MAX 2048
 #define TEXT_LSA_WORDS_MAX 60000
 #define TEXT_LSA_GRAMS_MAX 30000
-
-/* Preparers hold dictionaries and are costly to make, so those that rest wait here. */
-typedef struct preparer_pool {
-  pthread_mutex_t lock;
-  text_preparer **resting;
-  size_t count, capacity;
-} preparer_pool;
 
 /* What fit learns. */
 typedef struct lsa_model {
@@ -39,10 +30,6 @@ typedef struct text_lsa {
   lsa_model model;
   preparer_pool *pool;
 } text_lsa;
-
-/* Takes a resting preparer or makes one; put it back afterwards. */
-medley_status text_lsa_take_preparer(preparer_pool *pool, text_preparer **out, medley_error *err) MEDLEY_CHECK;
-void text_lsa_put_preparer(preparer_pool *pool, text_preparer *p);
 
 typedef struct weighted_term {
   uint32_t id;

@@ -65,13 +65,13 @@ static void corpus_deinit(corpus *c) {
 
 static medley_status corpus_scratch(void *context, void **scratch, medley_error *err) {
   text_preparer *p;
-  medley_status status = text_lsa_take_preparer(((corpus *)context)->encoder->pool, &p, err);
+  medley_status status = preparer_pool_take(((corpus *)context)->encoder->pool, &p, err);
   *scratch = p;
   return status;
 }
 
 static void corpus_scratch_free(void *context, void *scratch) {
-  text_lsa_put_preparer(((corpus *)context)->encoder->pool, scratch);
+  preparer_pool_put(((corpus *)context)->encoder->pool, scratch);
 }
 
 static medley_status corpus_row(void *context, void *scratch, size_t row, medley_error *err) {

@@ -13,7 +13,7 @@ enum { NARROWEST = 2 };
 void layer_text_cnn_init(layer_text_cnn *l, parameters *p, const char *prefix, size_t words, size_t dim,
                          size_t filters) {
   char name[SAFETENSORS_NAME_MAX];
-  layer_embedding_init(&l->words, p, layer_name(name, prefix, "words"), words, dim, 0.1, false);
+  layer_embedding_init(&l->words, p, layer_name(name, prefix, "words"), words, dim, 0.1, true);
   for (size_t width = NARROWEST; width <= LAYER_TEXT_CNN_WIDEST; width++)
     layer_linear_init(&l->filters[width - NARROWEST], p, layer_name(name, prefix, "filters.%zu", width), width * dim,
                       filters, true);

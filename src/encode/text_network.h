@@ -1,0 +1,47 @@
+/* encode/text_network.h: what text.cnn and text.gru share: words as numbers, training on two halves of a text, encoding
+ * in batches.
+ *
+ * A text's words are stemmed (media/text.h) and hashed into TEXT_NETWORK_WORDS rows of an embedding: no vocabulary to
+ * keep, and two words in one row are rare enough. Rows that no text of the catalogue touched are words nobody knows:
+ * they are left out.
+ */
+#ifndef ENCODE_TEXT_NETWORK_H
+#define ENCODE_TEXT_NETWORK_H
+
+#include "encode/encoder.h"
+#include "nn/layer.h"
+
+#define TEXT_NETWORK_WORDS 16384
+#define TEXT_NETWORK_LENGTH 64 /* words of a text that are read */
+#define TEXT_NETWORK_DIM_DEFAULT 128
+
+/* The layers of either kind; which are used, its functions know. */
+typedef struct text_layers {
+  layer_text_cnn cnn;
+  layer_embedding words;
+  layer_recurrent recurrent;
+  layer_linear out; /* to the encoder's dimension */
+} text_layers;
+
+typedef struct text_network_kind {
+  const encoder_kind *kind;
+  void (*init)(text_layers *l, parameters *p, size_t dim);
+  /* ids [batch, length] with negative ones behind the ends, lengths [batch] (0 where a text has no word) → [batch, dim]
+   */
+  tensor *(*forward)(tape *t, const text_layers *l, tensor *ids, tensor *lengths);
+} text_network_kind;
+
+/* The members of an encoder_kind, given the kind's own part. */
+medley_status text_network_create(const text_network_kind *kind, uint64_t seed, size_t dim, encoder **out,
+                                  medley_error *err) MEDLEY_CHECK;
+medley_status text_network_load(const text_network_kind *kind, const safetensors *s, const char *prefix, encoder **out,
+                                medley_error *err) MEDLEY_CHECK;
+medley_status text_network_fit(encoder *e, const encoder_input *inputs, size_t count, progress_stage *progress,
+                               medley_error *err);
+medley_status text_network_encode(const encoder *e, const encoder_input *inputs, size_t count, float *out,
+                                  medley_error *err);
+medley_status text_network_save(const encoder *e, safetensors_writer *w, const char *prefix, medley_error *err);
+size_t text_network_dim(const encoder *e);
+void text_network_free(encoder *e);
+
+#endif

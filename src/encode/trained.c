@@ -1,0 +1,122 @@
+/* encode/trained.c: see encode/trained.h. */
+#include "encode/trained.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "base/rng.h"
+#include "nn/layer.h"
+#include "nn/optimiser.h"
+#include "nn/schedule.h"
+#include "nn/training_log.h"
+
+typedef struct training {
+  optimiser *optimiser;
+  tape *tape;
+  uint32_t *order; /* [items] */
+  training_log log;
+  schedule_options schedule;
+  rng shuffle;
+} training;
+
+static void training_deinit(training *r) {
+  optimiser_free(r->optimiser);
+  tape_free(r->tape);
+  mem_free(r->order);
+  training_log_deinit(&r->log);
+}
+
+static size_t steps_of(const trained_plan *plan, size_t items) {
+  size_t each = (items + plan->batch - 1) / plan->batch, steps = each * plan->passes;
+  return steps < TRAINED_STEPS_MIN ? TRAINED_STEPS_MIN : steps > TRAINED_STEPS_MAX ? TRAINED_STEPS_MAX : steps;
+}
+
+static medley_status training_step(training *r, const trained_plan *plan, const uint32_t *items, size_t count,
+                                   progress_stage *stage, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  double rate = schedule_rate(schedule_find("cosine"), &r->schedule, r->log.steps);
+  tensor *loss = plan->loss(r->tape, plan->context, items, count);
+  TRY(tape_backward(r->tape, loss, err));
+  TRY(training_log_step(&r->log, stage, tape_value(loss), rate, err));
+  TRY(optimiser_step(r->optimiser, rate, NULL, err));
+done:
+  tape_reset(r->tape);
+  return status;
+}
+
+medley_status trained_fit(parameters *p, uint64_t seed, const trained_plan *plan, size_t items, progress_stage *stage,
+                          medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  training r = {0};
+  size_t steps = steps_of(plan, items), at = items, batch = plan->batch < items ? plan->batch : items;
+  r.schedule = (schedule_options){.rate = plan->rate, .total_steps = steps, .warmup_steps = steps / 20, .floor = 0.02};
+  TRY_NEW(r.order, items, "a training");
+  for (size_t i = 0; i < items; i++) r.order[i] = (uint32_t)i;
+  rng_seed(&r.shuffle, seed);
+  r.tape = tape_create(seed);
+  if (r.tape == NULL) FAIL(err, MEDLEY_ERR_MEMORY, "out of memory for a training");
+  TRY(optimiser_create(optimiser_find("adamw"), p, &(optimiser_options){.decay = 0.01, .clip_norm = 1}, &r.optimiser,
+                       err));
+  if (stage != NULL) stage->total = steps;
+  for (size_t step = 0; step < steps; step++, at += batch) {
+    if (at + batch > items) { /* what is left over is too little to tell items apart: the next pass begins */
+      rng_shuffle(&r.shuffle, r.order, items);
+      at = 0;
+    }
+    TRY(training_step(&r, plan, r.order + at, batch, stage, err));
+  }
+done:
+  training_deinit(&r);
+  return status;
+}
+
+medley_status trained_save(parameters *p, safetensors_writer *w, const char *prefix, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  char name[SAFETENSORS_NAME_MAX];
+  for (size_t i = 0; i < parameters_count(p); i++) {
+    const parameter *item = parameters_at(p, i);
+    uint64_t shape[TENSOR_RANK_MAX];
+    for (int d = 0; d < item->value.rank; d++) shape[d] = item->value.shape[d];
+    layer_name(name, prefix, "%s", item->name);
+    TRY(safetensors_add(w, name, DTYPE_F32, item->value.rank, shape, item->value.data, err));
+  }
+done:
+  return status;
+}
+
+medley_status trained_load(parameters *p, const safetensors *s, const char *prefix, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  char name[SAFETENSORS_NAME_MAX];
+  for (size_t i = 0; i < parameters_count(p); i++) {
+    parameter *item = parameters_at(p, i);
+    uint64_t shape[TENSOR_RANK_MAX];
+    const tensor_view *from;
+    for (int d = 0; d < item->value.rank; d++) shape[d] = item->value.shape[d];
+    layer_name(name, prefix, "%s", item->name);
+    TRY(safetensors_need(s, name, DTYPE_F32, item->value.rank, shape, &from, err));
+    const float *values = from->data;
+    for (uint64_t k = 0; k < from->count; k++)
+      if (!isfinite(values[k]))
+        FAIL(err, MEDLEY_ERR_CORRUPT, "%s: '%s' holds a value that is not finite, at %" PRIu64, s->path, name, k);
+    memcpy(item->value.data, values, from->count * sizeof *values);
+  }
+done:
+  return status;
+}
+
+medley_status trained_rows(const safetensors *s, const char *prefix, const char *name, size_t most, size_t *out,
+                           medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  char full[SAFETENSORS_NAME_MAX];
+  const tensor_view *view;
+  layer_name(full, prefix, "%s", name);
+  TRY(safetensors_need(s, full, DTYPE_F32, 2, (uint64_t[]){0, 0}, &view, err));
+  if (view->shape[0] == 0 || view->shape[0] > most)
+    FAIL(err, MEDLEY_ERR_CORRUPT, "%s: '%s' has %" PRIu64 " rows, expected 1 to %zu", s->path, full, view->shape[0],
+         most);
+  *out = (size_t)view->shape[0];
+done:
+  return status;
+}

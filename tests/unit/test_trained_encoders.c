@@ -1,0 +1,239 @@
+/* Encoders that are trained on the catalogue: each learns a small set, keeps what it learnt in a file, gives the same
+ * bits again, and refuses what it cannot do. */
+#include "test.h"
+
+#include "base/memory.h"
+#include "base/rng.h"
+#include "encode/encoder.h"
+#include "math/vector.h"
+
+/* ---- a small catalogue: texts that differ, pictures and sounds of four kinds ---- */
+
+enum { TOPICS = 4, EACH = 8, ITEMS = TOPICS * EACH };
+
+typedef struct catalogue {
+  encoder_input inputs[ITEMS];
+  char texts[ITEMS][200];
+  image pictures[ITEMS];
+  sound sounds[ITEMS];
+} catalogue;
+
+/* Seven of 144 words, of which three hundred items could not share the same five. */
+static void text_fill(catalogue *c, int i, rng *r) {
+  static const char *const syllables[] = {"ba", "do", "ki", "lu", "me", "no", "pa", "ri", "su", "ta", "vo", "zu"};
+  strcpy(c->texts[i], "");
+  for (int k = 0; k < 7; k++)
+    snprintf(c->texts[i] + strlen(c->texts[i]), 16, "%s%srk ", syllables[rng_below(r, 12)],
+             syllables[rng_below(r, 12)]);
+  c->inputs[i].text = c->texts[i];
+}
+
+/* A colour and a direction of stripes per topic, and noise. */
+static void picture_fill(image *to, int topic, rng *r) {
+  *to = (image){48, 48, mem_alloc(48 * 48 * 3, 1)};
+  for (int y = 0; y < 48; y++)
+    for (int x = 0; x < 48; x++) {
+      bool on = (topic & 1 ? x + y : x - y + 48) / 6 % 2;
+      for (int k = 0; k < 3; k++)
+        to->rgb[(y * 48 + x) * 3 + k] = (uint8_t)((on ? 60 : 120) + (k == topic % 3 ? 90 : 0) + (int)rng_below(r, 40));
+    }
+}
+
+static void sound_fill(sound *to, int topic, rng *r) {
+  *to = (sound){16000, 8000, mem_alloc(8000, sizeof(float))};
+  double pitch = 220 * pow(1.8, topic) * (1 + 0.02 * rng_uniform(r));
+  for (size_t i = 0; i < to->count; i++)
+    to->samples[i] = (float)(0.4 * sin(2 * M_PI * pitch * (double)i / 16000) + 0.02 * rng_normal(r));
+}
+
+static void catalogue_fill(catalogue *c, modality m) {
+  rng r;
+  rng_seed(&r, 4);
+  memset(c, 0, sizeof *c);
+  for (int i = 0; i < ITEMS; i++) {
+    if (m == MODALITY_TEXT) text_fill(c, i, &r);
+    if (m == MODALITY_IMAGE) picture_fill(&c->pictures[i], i % TOPICS, &r), c->inputs[i].image = &c->pictures[i];
+    if (m == MODALITY_AUDIO) sound_fill(&c->sounds[i], i % TOPICS, &r), c->inputs[i].sound = &c->sounds[i];
+  }
+}
+
+static void catalogue_deinit(catalogue *c) {
+  for (int i = 0; i < ITEMS; i++) {
+    image_deinit(&c->pictures[i]);
+    sound_deinit(&c->sounds[i]);
+  }
+}
+
+/* ---- the table's promises ---- */
+
+/* Share of items whose nearest other is of their topic, after the mean is taken away. */
+static double purity(const float *vectors, size_t dim) {
+  float *rows = mem_alloc(ITEMS * dim, sizeof *rows);
+  memcpy(rows, vectors, ITEMS * dim * sizeof *rows);
+  for (size_t k = 0; k < dim; k++) {
+    double mean = 0;
+    for (size_t i = 0; i < ITEMS; i++) mean += rows[i * dim + k] / ITEMS;
+    for (size_t i = 0; i < ITEMS; i++) rows[i * dim + k] -= (float)mean;
+  }
+  int right = 0;
+  for (size_t i = 0; i < ITEMS; i++) {
+    double best = -INFINITY;
+    size_t nearest = 0;
+    for (size_t j = 0; j < ITEMS; j++) {
+      double length = sqrt(vector_dot(rows + j * dim, rows + j * dim, dim)) + 1e-12;
+      double score = vector_dot(rows + i * dim, rows + j * dim, dim) / length;
+      if (j != i && score > best) best = score, nearest = j;
+    }
+    right += nearest % TOPICS == i % TOPICS;
+  }
+  mem_free(rows);
+  return (double)right / ITEMS;
+}
+
+/* Share of texts that are found by five of their words. */
+static double found_by_part(const encoder *e, const catalogue *c, const float *vectors, size_t dim) {
+  medley_error error = {0};
+  int right = 0;
+  float *asked = mem_alloc(dim, sizeof *asked);
+  for (size_t i = 0; i < ITEMS; i++) {
+    char part[200];
+    snprintf(part, sizeof part, "%s", c->texts[i]);
+    for (int words = 0, k = 0; part[k] != 0; k++)
+      if (part[k] == ' ' && ++words == 5) part[k + 1] = 0;
+    assert_ok(e->kind->encode(e, &(encoder_input){.text = part}, 1, asked, &error));
+    double best = -INFINITY;
+    size_t nearest = 0;
+    for (size_t j = 0; j < ITEMS; j++) {
+      double score = vector_dot(asked, vectors + j * dim, dim);
+      if (score > best) best = score, nearest = j;
+    }
+    right += nearest == i;
+  }
+  mem_free(asked);
+  return (double)right / ITEMS;
+}
+
+static float *fit_and_encode(const encoder_kind *kind, const catalogue *c, size_t dim, encoder **out) {
+  medley_error error = {0};
+  encoder *e = NULL;
+  assert_ok(kind->create(7, dim, &e, &error));
+  float *vectors = mem_alloc(ITEMS * (dim ? dim : 1024), sizeof *vectors);
+  char words[80];
+  snprintf(words, sizeof words, "%s must be fitted", kind->name);
+  assert_refused(kind->encode(e, c->inputs, 1, vectors, &error), MEDLEY_ERR_USAGE, words);
+  safetensors_writer w = {0};
+  assert_refused(kind->save(e, &w, "x", &error), MEDLEY_ERR_USAGE, words);
+  safetensors_writer_deinit(&w);
+  progress_stage stage;
+  progress_begin(&stage, NULL, "fit", 0);
+  assert_ok(kind->fit(e, c->inputs, ITEMS, &stage, &error));
+  assert_true(stage.total > 0 && strncmp(stage.detail, "loss ", 5) == 0);
+  assert_ok(kind->encode(e, c->inputs, ITEMS, vectors, &error));
+  *out = e;
+  return vectors;
+}
+
+static void loads_again(const encoder_kind *kind, const encoder *e, const catalogue *c, const float *vectors) {
+  medley_error error = {0};
+  char folder[256], path[300];
+  safetensors_writer w = {0};
+  safetensors s = {0};
+  encoder *again = NULL;
+  size_t dim = kind->dim(e);
+  float *other = mem_alloc(ITEMS * dim, sizeof *other);
+  test_folder(folder);
+  snprintf(path, sizeof path, "%s/encoder.safetensors", folder);
+  assert_ok(kind->save(e, &w, "part", &error));
+  assert_ok(safetensors_save(&w, path, &error));
+  safetensors_writer_deinit(&w);
+  assert_ok(safetensors_open(&s, path, &error));
+  assert_int_not_equal(kind->load(&s, "other", &again, &error), MEDLEY_OK);
+  assert_null(again);
+  assert_ok(kind->load(&s, "part", &again, &error));
+  safetensors_close(&s);
+  assert_int_equal(kind->dim(again), dim);
+  assert_ok(kind->encode(again, c->inputs, ITEMS, other, &error));
+  assert_memory_equal(vectors, other, ITEMS * dim * sizeof *other);
+  kind->free(again);
+  mem_free(other);
+  unlink(path), rmdir(folder);
+}
+
+typedef struct trained_row {
+  const char *name;
+  modality modality;
+  size_t dim;
+  double right; /* share of nearest items that are, at least */
+} trained_row;
+
+/* One line an encoder; the other modalities of the last two differ in the descriptor alone. */
+static const trained_row trained_rows_of[] = {
+    {"text.cnn", MODALITY_TEXT, 24, 0.85},
+    {"text.gru", MODALITY_TEXT, 24, 0.85},
+    {"autoencoder", MODALITY_IMAGE, 12, 0.95},
+    {"vae", MODALITY_AUDIO, 12, 0.95},
+};
+
+static void test_all(void **state) {
+  (void)state;
+  for (size_t k = 0; k < sizeof trained_rows_of / sizeof *trained_rows_of; k++) {
+    const trained_row *row = &trained_rows_of[k];
+    const encoder_kind *kind = encoder_kind_for(row->modality, row->name);
+    assert_non_null(kind);
+    static catalogue c;
+    catalogue_fill(&c, row->modality);
+    encoder *e;
+    float *vectors = fit_and_encode(kind, &c, row->dim, &e);
+    assert_int_equal(kind->dim(e), row->dim);
+    double right = row->modality == MODALITY_TEXT ? found_by_part(e, &c, vectors, row->dim) : purity(vectors, row->dim);
+    if (right < row->right)
+      fail_msg("%s, %s: %.3f of the nearest are the right ones", row->name, modality_name(row->modality), right);
+    loads_again(kind, e, &c, vectors);
+    kind->free(e);
+    mem_free(vectors);
+    catalogue_deinit(&c);
+  }
+}
+
+static void test_same_again(void **state) {
+  (void)state;
+  static catalogue c;
+  encoder *e[2];
+  float *vectors[2];
+  catalogue_fill(&c, MODALITY_TEXT);
+  for (int k = 0; k < 2; k++) vectors[k] = fit_and_encode(&encoder_text_cnn, &c, 16, &e[k]);
+  assert_memory_equal(vectors[0], vectors[1], ITEMS * 16 * sizeof(float));
+  /* a text of unknown words is no text; one word is enough, and a text says the same in every batch */
+  medley_error error = {0};
+  float out[3 * 16];
+  encoder_input odd[] = {{.text = ""}, {.text = "gymnasium thermostat"}, {.text = c.texts[3]}};
+  assert_ok(e[0]->kind->encode(e[0], odd, 3, out, &error));
+  for (int i = 0; i < 32; i++) assert_true(out[i] == 0);
+  assert_near(vector_dot(out + 32, out + 32, 16), 1, 1e-5);
+  for (int k = 0; k < 2; k++) e[k]->kind->free(e[k]), mem_free(vectors[k]);
+}
+
+static void test_refusals(void **state) {
+  (void)state;
+  medley_error error = {0};
+  encoder *e = NULL;
+  assert_refused(encoder_text_gru.create(1, 5000, &e, &error), MEDLEY_ERR_USAGE,
+                 "text.gru gives at most 1024 dimensions, not 5000");
+  assert_refused(encoder_vae_image.create(1, 5000, &e, &error), MEDLEY_ERR_USAGE, "vae gives at most 1024 dimensions");
+  assert_ok(encoder_text_gru.create(1, 0, &e, &error));
+  encoder_input one[] = {{.text = "a boat"}, {.text = "..."}};
+  assert_refused(e->kind->fit(e, one, 2, NULL, &error), MEDLEY_ERR_INPUT, "1 texts with words are too few");
+  e->kind->free(e);
+  assert_ok(encoder_autoencoder_image.create(1, 0, &e, &error));
+  assert_refused(e->kind->fit(e, one, 0, NULL, &error), MEDLEY_ERR_INPUT, "0 items are too few");
+  e->kind->free(e);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_all),
+      cmocka_unit_test(test_same_again),
+      cmocka_unit_test(test_refusals),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
