@@ -47,11 +47,14 @@ typedef struct medley_index_options {
                          again; only in the file once it is saved and opened again. Default: none */
   size_t links;       /* hnsw: M, links of a node per layer, 2 … 128; default 16 */
   size_t build_breadth;  /* hnsw: efConstruction; default 128. More: better graph, slower build */
-  size_t search_breadth; /* hnsw: ef, default 64; ivfpq: lists looked at. More: better recall, slower search */
-  size_t lists;          /* ivfpq: number of inverted lists; default 4 √vectors at training */
-  size_t code_bytes;     /* ivfpq: bytes of a product code; default dim / 8 */
+  size_t search_breadth; /* hnsw: ef, default 64; ivfpq: lists looked at, default 16. More: better recall, slower */
+  size_t lists;          /* ivfpq: number of inverted lists; default √vectors at training */
+  size_t code_bytes;     /* ivfpq: bytes of a product code; default dim / 8, 8 … 64 */
   uint64_t seed;
   uint64_t memory_limit_bytes; /* own memory (not the mapped file) it may take; adding beyond is refused. 0: none */
+  const char *scratch; /* a folder: vectors that need not be in memory (those of ivfpq, and those to rank again with)
+                          lie in a nameless file there until the index is saved and opened again. Default: the folder of
+                          the index's own file; in memory for an index without one */
 } medley_index_options;
 
 /* ---- life ---- */
@@ -184,7 +187,8 @@ typedef struct medley_index_info {
   size_t lists, code_bytes;                    /* likewise; also before there were enough vectors to train them */
   uint64_t vector_bytes;                       /* own memory of vectors */
   uint64_t structure_bytes;                    /* own memory beside them: links, ids, attributes */
-  uint64_t mapped_bytes; /* of the file, read when touched, dropped by the system when it needs the room */
+  uint64_t mapped_bytes; /* of the file and of the nameless one, read when touched, dropped by the system when it needs
+                            the room */
   uint64_t journal_bytes;
   double recall; /* as in medley_index_answer */
   int read_only;

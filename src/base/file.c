@@ -132,13 +132,6 @@ done:
   return status;
 }
 
-/* The folder that a file is in; mem_free. */
-static char *path_folder(const char *path) {
-  const char *name = path_name(path);
-  if (name == path) return mem_strdup(".");
-  return mem_strndup(path, name - path > 1 ? (size_t)(name - path) - 1 : 1);
-}
-
 medley_status file_writer_commit(file_writer *w, medley_error *err) {
   medley_status status = MEDLEY_OK;
   /* Asked for first: once the file has its name, only the disk may say no. */
@@ -352,6 +345,12 @@ char *path_join(const char *folder, const char *name) {
 const char *path_name(const char *path) {
   const char *slash = strrchr(path, '/');
   return slash ? slash + 1 : path;
+}
+
+char *path_folder(const char *path) {
+  const char *name = path_name(path);
+  if (name == path) return mem_strdup(".");
+  return mem_strndup(path, name - path > 1 ? (size_t)(name - path) - 1 : 1);
 }
 
 const char *path_extension(const char *path) {

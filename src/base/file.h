@@ -60,6 +60,8 @@ medley_status file_sync_folder(const char *path, medley_error *err) MEDLEY_CHECK
 
 /* "a/b" from "a" and "b"; an absolute b stands alone. NULL when memory runs out; mem_free. */
 char *path_join(const char *folder, const char *name);
+/* The folder that a file is in, "." when no slash says so. NULL when memory runs out; mem_free. */
+char *path_folder(const char *path);
 /* Borrowed: the part after the last slash; the part after the last dot of that ("" when there is none). */
 const char *path_name(const char *path);
 const char *path_extension(const char *path);

@@ -121,6 +121,11 @@ const command cmd_index = {
         "answer it finds. show tells size, memory and recall. check reads every link and checksum and ends with 1 when "
         "something is broken. repair unlinks removed vectors now and saves; save folds the journal into the file, or "
         "with --output writes a copy.\n\n"
+        "When the vectors do not fit in memory, --kind ivfpq keeps a short code of each there and leaves the vectors "
+        "in the "
+        "file; of those only the likeliest few hundred are read for a search. --lists and --code-bytes say how, "
+        "--breadth "
+        "how many lists a search looks through.\n\n"
         "bench VECTORS.npy measures on your own vectors: it holds some out as queries (or takes --queries), finds the "
         "truth by exact search, builds, and tells recall, queries a second and latency for each breadth, and for "
         "filters that let a share of the vectors pass.",
@@ -141,14 +146,16 @@ const command cmd_index = {
             {"links", 0, VALUE_INTEGER, "N", "hnsw: links of a vector in each layer (16)", 2, 128},
             {"build-breadth", 0, VALUE_INTEGER, "N", "hnsw: more makes a better graph, more slowly (128)", 1, 100000},
             {"breadth", 0, VALUE_INTEGER, "N",
-             "more finds more, more slowly: hnsw: candidates kept (64); ivfpq: lists looked at; search: for this once",
+             "more finds more, more slowly: hnsw: candidates kept (64); ivfpq: lists looked at (16); search: for this "
+             "once",
              1, 1000000},
-            {"lists", 0, VALUE_INTEGER, "N", "ivfpq: inverted lists (4 times the root of the number of vectors)", 1,
-             1 << 24},
-            {"code-bytes", 0, VALUE_INTEGER, "N", "ivfpq: bytes of a vector's code (an eighth of its dimensions)", 1,
-             65536},
+            {"lists", 0, VALUE_INTEGER, "N", "ivfpq: inverted lists (the root of the number of vectors)", 1, 1 << 20},
+            {"code-bytes", 0, VALUE_INTEGER, "N",
+             "ivfpq: bytes of a vector's code (an eighth of its dimensions, 8 to 64)", 1, 256},
             {"memory-limit", 0, VALUE_TEXT, "SIZE",
-             "such as 500M or 2G: own memory the index may take, now and later; adding beyond is refused"},
+             "such as 500M or 2G: own memory the index may take, now and later; adding beyond is refused; of ivfpq the "
+             "vectors "
+             "lie in a file and do not count"},
             {"seed", 0, VALUE_INTEGER, "N", "of everything drawn by chance (0)", 0, 9007199254740992.0},
             {"threads", 0, VALUE_INTEGER, "N", "for building and searching (as many as there are cores)", 1, 1024},
             {"ids", 0, VALUE_FILE, "FILE", "build, add: ids of the vectors; remove: which go; " ID_HELP},
@@ -182,6 +189,8 @@ const command cmd_index = {
             {"medley index build shop.npy -o shop.index --ids shop.ids --attributes shop.jsonl --storage int8 --rerank "
              "f32",
              "With ids and attributes of your own, in a quarter of the memory"},
+            {"medley index build shop.npy -o shop.index --kind ivfpq --memory-limit 500M",
+             "Vectors that need not fit in memory"},
             {"medley index search shop.index --vectors shop-queries.npy --row 0 -k 5 --filter \"price < 50\"",
              "The five nearest of the first query that cost less than 50"},
             {"medley index search shop.index --like 17 --exact --json", "Exactly what is nearest to 17, as JSON"},

@@ -86,6 +86,7 @@ static medley_status recall_measure(medley_index *index, const medley_progress *
 medley_status index_build_run(const arguments *a, console *c, medley_error *err) {
   medley_status status = MEDLEY_OK;
   const char *vectors = arguments_text(a, "file"), *path = arguments_text(a, "output");
+  char *folder = NULL;
   index_input in = {0};
   medley_index *index = NULL;
   medley_index_options options;
@@ -100,6 +101,9 @@ medley_status index_build_run(const arguments *a, console *c, medley_error *err)
   TRY(index_input_read(&in, a, vectors, err));
   TRY(attributes_have_vectors(&in, arguments_text(a, "attributes"), err));
   TRY(index_options_of(a, in.vectors.dim, &options, err));
+  folder = path_folder(path);
+  if (folder == NULL) FAIL(err, MEDLEY_ERR_MEMORY, "out of memory for the index");
+  options.scratch = folder; /* what need not be in memory waits beside the file that it will be in */
   TRY(medley_index_create(NULL, &options, &index, err));
   times.read = clock_now_s() - begun;
   TRY(medley_index_add(index, in.ids, in.vectors.values, in.vectors.count, &progress, err));
@@ -113,6 +117,7 @@ medley_status index_build_run(const arguments *a, console *c, medley_error *err)
 done:
   medley_index_close(index);
   index_input_deinit(&in);
+  mem_free(folder);
   return status;
 }
 

@@ -11,6 +11,7 @@ const index_kind index_hnsw = {
     .search = hnsw_search,
     .describe = hnsw_describe,
     .bytes = hnsw_bytes,
+    .each_bytes = hnsw_each_bytes,
     .check = hnsw_check,
     .write = hnsw_write,
     .open = hnsw_open,

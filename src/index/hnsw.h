@@ -67,6 +67,7 @@ medley_status hnsw_create(const rows *rows, const index_options *o, index_struct
                           medley_error *err) MEDLEY_CHECK;
 void hnsw_free(index_structure *s);
 size_t hnsw_bytes(const index_structure *s);
+size_t hnsw_each_bytes(const index_structure *s);
 void hnsw_describe(const index_structure *s, index_options *out);
 medley_status hnsw_reserve(hnsw *h, size_t count, medley_error *err) MEDLEY_CHECK;
 /* Gives a node its (empty) lists: layers 0 … level. */

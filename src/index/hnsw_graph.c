@@ -83,6 +83,8 @@ size_t hnsw_bytes(const index_structure *s) {
   return h->bytes + h->dead_capacity * sizeof *h->dead;
 }
 
+size_t hnsw_each_bytes(const index_structure *s) { return (2 * ((const hnsw *)s)->links + 4) * sizeof(uint32_t); }
+
 void hnsw_describe(const index_structure *s, index_options *out) {
   out->links = ((const hnsw *)s)->links;
   out->build_breadth = ((const hnsw *)s)->build_breadth;

@@ -22,9 +22,10 @@ typedef struct index_options {
   size_t links;          /* hnsw: M, links per node and layer, twice as many on the lowest; 2..128, default 16 */
   size_t build_breadth;  /* hnsw: efConstruction, default 128 */
   size_t search_breadth; /* hnsw: ef; ivfpq: lists looked at; default by kind */
-  size_t lists;          /* ivfpq: inverted lists, default 4 sqrt(count) */
+  size_t lists;          /* ivfpq: inverted lists, default sqrt(count) */
   size_t code_bytes;     /* ivfpq: bytes of a product code, default dim / 8 */
   uint64_t seed;
+  uint64_t memory_bytes; /* what the whole index may take: training keeps to a part of it; 0: no matter */
 } index_options;
 
 /* Which slots may be answered. Made by filter.h or from ids; read-only during the search. */
@@ -65,7 +66,8 @@ typedef struct index_check {
 
 struct index_kind {
   const char *name, *summary;
-  bool exact; /* always: its recall is 1 by construction */
+  bool exact;        /* always: its recall is 1 by construction */
+  bool rows_on_disk; /* a search reads few rows: they may lie in a file */
   medley_status (*create)(const rows *rows, const index_options *o, index_structure **out, medley_error *err);
   /* The rows are set and alive already. Runs over all threads of OpenMP. May reorder slots; on error, or when progress
    * asks to stop, the first *linked of them are findable and the rest is as before. */
@@ -85,7 +87,8 @@ struct index_kind {
                                 scored *out, size_t *found, index_effort *effort, medley_error *err);
   /* Fills those of the options that the kind uses, as they are now. NULL: it has none. */
   void (*describe)(const index_structure *s, index_options *out);
-  size_t (*bytes)(const index_structure *s); /* own memory beside the rows */
+  size_t (*bytes)(const index_structure *s);      /* own memory beside the rows */
+  size_t (*each_bytes)(const index_structure *s); /* about what one row more takes of it; NULL: nothing */
   medley_status (*check)(const index_structure *s, index_check *out, medley_error *err); /* NULL: nothing to check */
   /* Sections of the file, and back: every number is checked before it is trusted. A mapped section may be used in place
    * and written to (the mapping is private). NULL: there is nothing to keep. */

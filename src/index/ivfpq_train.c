@@ -138,6 +138,9 @@ typedef struct training {
   uint32_t *nearest; /* [count] */
 } training;
 
+/* What one array of training may take when the whole index is bounded: there are at most three at a time. */
+static size_t memory_part(const index_options *o) { return o->memory_bytes ? (size_t)(o->memory_bytes / 8) : SIZE_MAX; }
+
 /* `want` of the slots in their order, each set as likely as any other (Knuth's algorithm S). */
 static medley_status sample_choose(training *t, const uint32_t *slots, size_t count, size_t want, medley_error *err) {
   medley_status status = MEDLEY_OK;
@@ -155,7 +158,8 @@ static medley_status rotation_learn(training *t, medley_error *err) {
   medley_status status = MEDLEY_OK;
   const rows *r = t->rows;
   float *x = NULL;
-  size_t most = size_min(ROTATION_SAMPLE, size_max(ROTATION_BYTES / (r->dim * sizeof *x), IVF_DIM_KEPT));
+  size_t bytes = size_min(ROTATION_BYTES, memory_part(t->options));
+  size_t most = size_min(ROTATION_SAMPLE, size_max(bytes / (r->dim * sizeof *x), IVF_DIM_KEPT));
   size_t count = size_min(t->count, most);
   TRY_NEW(x, count * r->dim, "training sample");
   for (size_t i = 0; i < count; i++) rows_get(r, t->sample[i * t->count / count], x + i * r->dim);
@@ -217,6 +221,8 @@ medley_status ivf_train(const rows *r, const index_options *o, const uint32_t *s
   size_t lists = ivf_lists_for(o, count);
   size_t want = size_min(size_max(lists * SAMPLE_PER_LIST, SAMPLE_MIN), SAMPLE_MAX);
   TRY(ivf_model_create(r->dim, lists, ivf_code_bytes_for(o, r->dim), true, &t.model, err));
+  size_t bounded = memory_part(o) / (t.model->rotation.out_dim * sizeof *t.values);
+  want = size_min(want, size_max(bounded, size_max(lists, PRODUCT_CODES)));
   TRY(sample_choose(&t, slots, count, size_min(want, count), err));
   TRY_NEW(t.values, t.count * t.model->rotation.out_dim, "training sample");
   TRY_NEW(t.nearest, t.count, "training sample");

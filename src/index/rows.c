@@ -52,22 +52,49 @@ void rows_deinit(rows *r) {
   mem_free(r->chunk);
   mem_free(r->alive);
   mem_free(r->borrowed);
+  scratch_deinit(&r->scratch);
   *r = (rows){0};
 }
 
-static medley_status rows_add_chunk(rows *r, size_t c, unsigned char *borrowed, medley_error *err) {
+medley_status rows_use_scratch(rows *r, const char *folder, medley_error *err) {
+  return scratch_init(&r->scratch, folder, err);
+}
+
+/* The first chunk may be all there is: a small index should not take a huge page for a few rows. */
+static medley_status chunk_own(rows *r, size_t c, unsigned char **out, medley_error *err) {
+  *out = mem_map(chunk_bytes(r), c > 0);
+  if (*out == NULL) return error_memory(err, "vectors of the index");
+  r->bytes += chunk_bytes(r);
+  return MEDLEY_OK;
+}
+
+/* `bytes` becomes chunk c; borrowed: it is not ours to unmap. */
+static medley_status chunk_put(rows *r, size_t c, unsigned char *bytes, bool borrowed, medley_error *err) {
   _Atomic uint64_t *alive = mem_zalloc(alive_bytes(r), 1);
-  /* The first chunk may be all there is: a small index should not take a huge page for a few rows. */
-  unsigned char *own = alive != NULL && borrowed == NULL ? mem_map(chunk_bytes(r), c > 0) : NULL;
-  if (alive == NULL || (own == NULL && borrowed == NULL)) {
-    mem_free(alive);
+  if (alive == NULL) {
+    if (!borrowed) mem_unmap(bytes, chunk_bytes(r));
     return error_memory(err, "vectors of the index");
   }
-  r->borrowed[c] = borrowed != NULL;
-  r->bytes += alive_bytes(r) + (borrowed ? 0 : chunk_bytes(r));
-  atomic_store_explicit(&r->chunk[c], borrowed ? borrowed : own, memory_order_release);
+  r->borrowed[c] = borrowed;
+  r->bytes += alive_bytes(r);
+  atomic_store_explicit(&r->chunk[c], bytes, memory_order_release);
   atomic_store_explicit(&r->alive[c], alive, memory_order_release);
   return MEDLEY_OK;
+}
+
+static medley_status chunk_add(rows *r, size_t c, bool in_memory, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  unsigned char *own = NULL;
+  void *mapped = NULL;
+  if (in_memory || r->scratch.folder == NULL) {
+    TRY(chunk_own(r, c, &own, err));
+  } else {
+    TRY(scratch_map(&r->scratch, chunk_bytes(r), &mapped, err));
+    own = mapped;
+  }
+  TRY(chunk_put(r, c, own, false, err));
+done:
+  return status;
 }
 
 medley_status rows_reserve(rows *r, size_t count, medley_error *err) {
@@ -76,7 +103,7 @@ medley_status rows_reserve(rows *r, size_t count, medley_error *err) {
     FAIL(err, MEDLEY_ERR_LIMIT, "the index can hold %zu vectors, %zu are asked for", r->chunk_max << r->chunk_shift,
          count);
   for (size_t c = 0; c << r->chunk_shift < count; c++)
-    if (r->chunk[c] == NULL) TRY(rows_add_chunk(r, c, NULL, err));
+    if (r->chunk[c] == NULL) TRY(chunk_add(r, c, false, err));
 done:
   return status;
 }
@@ -87,9 +114,9 @@ medley_status rows_borrow(rows *r, unsigned char *bytes, size_t count, medley_er
   if (count > r->chunk_max << r->chunk_shift)
     FAIL(err, MEDLEY_ERR_LIMIT, "the index can hold %zu vectors, the file has %zu", r->chunk_max << r->chunk_shift,
          count);
-  for (size_t c = 0; c < whole; c++) TRY(rows_add_chunk(r, c, bytes + c * chunk_bytes(r), err));
+  for (size_t c = 0; c < whole; c++) TRY(chunk_put(r, c, bytes + c * chunk_bytes(r), true, err));
   if (rest > 0) {
-    TRY(rows_add_chunk(r, whole, NULL, err));
+    TRY(chunk_add(r, whole, true, err));
     memcpy(r->chunk[whole], bytes + whole * chunk_bytes(r), rest * r->stride_bytes);
   }
   atomic_store_explicit(&r->count, (uint32_t)count, memory_order_release);

@@ -3,8 +3,8 @@
  * A slot is a small number that an index kind links, lists and answers with; the user's ids are a table above
  * (labels.h). Vectors lie in chunks of a power of two rows, so that the set grows while readers scan it: a chunk never
  * moves, the table of chunks has its final size from the start. A chunk is our own memory (huge pages asked for:
- * the walk through a graph is random, and half of its time was page walks with 4 KiB pages) or a private mapping of the
- * index file.
+ * the walk through a graph is random, and half of its time was page walks with 4 KiB pages), a private mapping of the
+ * index file, or a piece of a nameless file, for rows that are read so seldom that they need not be in memory.
  *
  * A row is held as it was given (f32), in half precision (f16) or as int8 with one scale per row. For the cosine every
  * row is brought to length 1 on the way in and the score is a dot product; so it costs no division later, and
@@ -20,6 +20,7 @@
 #include <stdbool.h>
 
 #include "base/error.h"
+#include "base/scratch.h"
 #include "math/vector.h"
 
 #define ROWS_DIM_MAX 65536
@@ -61,6 +62,7 @@ typedef struct rows {
   _Atomic uint32_t count;             /* slots ever given out, dead ones too; stored with release */
   _Atomic uint32_t alive_count;
   size_t bytes;        /* of our own memory */
+  scratch scratch;     /* folder NULL: new chunks are our own memory; otherwise they lie in there */
   struct guard *guard; /* who reads (guard.h); borrowed; NULL: nobody beside the writer */
 } rows;
 
@@ -69,6 +71,8 @@ typedef struct rows {
 medley_status rows_init(rows *r, size_t dim, index_distance distance, row_storage storage, size_t limit,
                         medley_error *err) MEDLEY_CHECK;
 void rows_deinit(rows *r);
+/* Chunks to come lie in a nameless file in the folder (base/scratch.h). */
+medley_status rows_use_scratch(rows *r, const char *folder, medley_error *err) MEDLEY_CHECK;
 
 /* Makes room for slots below `count`; nothing is lost when it fails. */
 medley_status rows_reserve(rows *r, size_t count, medley_error *err) MEDLEY_CHECK;

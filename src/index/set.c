@@ -46,7 +46,8 @@ medley_status set_options_read(const medley_index_options *o, medley_index *set,
   TRY(name_find(o->storage && *o->storage ? o->storage : "f32", storage_at, ROW_STORAGE_COUNT, "storage", &found, err));
   *storage = (row_storage)found;
   TRY(rerank_read(o->rerank, *storage, rerank, err));
-  set->options = (index_options){o->links, o->build_breadth, o->search_breadth, o->lists, o->code_bytes, o->seed};
+  set->options = (index_options){o->links,      o->build_breadth, o->search_breadth,    o->lists,
+                                 o->code_bytes, o->seed,          o->memory_limit_bytes};
   set->memory_limit_bytes = o->memory_limit_bytes;
 done:
   return status;
@@ -75,6 +76,27 @@ medley_status set_create(const medley_index_options *o, medley_index **out, medl
   set = NULL;
 done:
   medley_index_close(set);
+  return status;
+}
+
+medley_status set_use_scratch(medley_index *set, const char *folder, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  if (set->kind->rows_on_disk) TRY(rows_use_scratch(&set->rows, folder, err));
+  if (set->full.dim > 0) TRY(rows_use_scratch(&set->full, folder, err));
+done:
+  return status;
+}
+
+/* The folder of a new index's vectors that need not be in memory: as asked for, or that of its file. */
+static medley_status scratch_choose(medley_index *set, const char *asked, const char *path, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  char *folder = NULL;
+  if (asked == NULL && path == NULL) return MEDLEY_OK;
+  folder = asked ? mem_strdup(asked) : path_folder(path);
+  if (folder == NULL) FAIL(err, MEDLEY_ERR_MEMORY, "out of memory for the index");
+  TRY(set_use_scratch(set, folder, err));
+done:
+  mem_free(folder);
   return status;
 }
 
@@ -119,6 +141,7 @@ medley_status medley_index_create(const char *path, const medley_index_options *
   if (path != NULL && file_exists(path))
     FAIL(err, MEDLEY_ERR_EXISTS, "%s is there already: open it, or remove it first", path);
   TRY(set_create(options, &set, err));
+  TRY(scratch_choose(set, options->scratch, path, err));
   TRY(set->kind->create(&set->rows, &set->options, &set->structure, err));
   if (path != NULL) TRY(set_settle(set, path, NULL, err));
   *index = set;
@@ -139,6 +162,7 @@ static medley_status open_once(const char *path, unsigned flags, medley_index **
   TRY(index_file_open(path, &file, err));
   if (flags & MEDLEY_INDEX_VERIFY) TRY(index_file_verify(file, NULL, NULL, NULL, err));
   TRY(set_read(file, &set, err));
+  if (!read_only) TRY(scratch_choose(set, NULL, path, err)); /* a reader's folder may be closed to it */
   if (flags & MEDLEY_INDEX_VERIFY) TRY(attributes_load(set->attributes, err));
   set->file = file;
   set->journal = j;

@@ -70,6 +70,8 @@ medley_status set_options_read(const medley_index_options *o, medley_index *set,
 /* Rows, labels, attributes, locks; everything but the structure. */
 medley_status set_create(const medley_index_options *o, medley_index **out, medley_error *err) MEDLEY_CHECK;
 size_t set_own_bytes(const medley_index *set);
+/* Vectors to come that need not be in memory lie in a nameless file in this folder. */
+medley_status set_use_scratch(medley_index *set, const char *folder, medley_error *err) MEDLEY_CHECK;
 medley_status set_finds(void *set, uint64_t id, uint32_t *slot,
                         medley_error *err) MEDLEY_CHECK; /* filter_labels.find */
 

@@ -149,12 +149,14 @@ static medley_status addition_check(const medley_index *set, addition *a, medley
   return MEDLEY_OK;
 }
 
-/* About what another row takes: its vectors, its links or code (with their share of tables), not its attributes. */
+/* About what another row takes of our own memory: its vectors, unless they lie in a file, its links or code, not its
+ * attributes. */
 static size_t row_own_bytes(const medley_index *set) {
-  index_options in_use = {0}; /* the options asked for may be 0, which is the default */
-  if (set->kind->describe != NULL) set->kind->describe(set->structure, &in_use);
-  return set->rows.stride_bytes + (set->full.dim ? set->full.stride_bytes : 0) + in_use.code_bytes +
-         (2 * in_use.links + 4) * sizeof(uint32_t);
+  const rows *held[] = {&set->rows, &set->full};
+  size_t bytes = set->kind->each_bytes ? set->kind->each_bytes(set->structure) : 0;
+  for (size_t i = 0; i < 2; i++)
+    if (held[i]->dim > 0 && held[i]->scratch.folder == NULL) bytes += held[i]->stride_bytes;
+  return bytes;
 }
 
 static medley_status memory_check(const medley_index *set, size_t count, medley_error *err) {

@@ -135,20 +135,21 @@ void medley_index_get_info(const medley_index *set, medley_index_info *out) {
   size_t vectors = set->rows.bytes + set->full.bytes, own = set_own_bytes(set);
   uint32_t slots = rows_count(&set->rows), alive = set->rows.alive_count;
   size_t unused = set->limbo_count - set->limbo_at;
-  *out = (medley_index_info){.kind = set->kind->name,
-                             .distance = index_distance_name(set->rows.distance),
-                             .storage = row_storage_name(set->rows.storage),
-                             .rerank = set->full.dim ? row_storage_name(set->full.storage) : "",
-                             .dim = set->rows.dim,
-                             .vectors = alive,
-                             .removed = slots - alive > unused ? slots - alive - unused : 0,
-                             .search_breadth = set->structure->breadth,
-                             .vector_bytes = vectors,
-                             .structure_bytes = own - vectors,
-                             .mapped_bytes = set->file ? index_file_bytes(set->file) : 0,
-                             .journal_bytes = set->journal && !set->read_only ? journal_bytes(set->journal) : 0,
-                             .recall = set->kind->exact && set->full.dim == 0 ? 1 : (double)set->recall,
-                             .read_only = set->read_only};
+  *out = (medley_index_info){
+      .kind = set->kind->name,
+      .distance = index_distance_name(set->rows.distance),
+      .storage = row_storage_name(set->rows.storage),
+      .rerank = set->full.dim ? row_storage_name(set->full.storage) : "",
+      .dim = set->rows.dim,
+      .vectors = alive,
+      .removed = slots - alive > unused ? slots - alive - unused : 0,
+      .search_breadth = set->structure->breadth,
+      .vector_bytes = vectors,
+      .structure_bytes = own - vectors,
+      .mapped_bytes = (set->file ? index_file_bytes(set->file) : 0) + set->rows.scratch.bytes + set->full.scratch.bytes,
+      .journal_bytes = set->journal && !set->read_only ? journal_bytes(set->journal) : 0,
+      .recall = set->kind->exact && set->full.dim == 0 ? 1 : (double)set->recall,
+      .read_only = set->read_only};
   index_options in_use = {0};
   if (set->kind->describe != NULL) set->kind->describe(set->structure, &in_use);
   out->links = in_use.links;

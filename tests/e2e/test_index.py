@@ -168,15 +168,19 @@ def a_long_journal_is_folded_into_the_file():
 
 
 def a_kill_loses_nothing_that_was_acknowledged():
-    name = small('shop.index', 50)
-    draw, acknowledged, killed = random.Random(3), list(range(50)), 0
+    for kind, count, turns in (('hnsw', 50, 12), ('ivfpq', 1010, 8)):
+        kill_changes(small(f'{kind}.index', count, '--kind', kind), count, turns)
+
+
+def kill_changes(name, count, turns):
+    draw, acknowledged, killed = random.Random(3), list(range(count)), 0
     npy('new.npy', cloud(25, seed=9))
     begun = time.monotonic()
-    medley('index', 'add', name, '--vectors', 'new.npy', '--first-id', 50)
+    medley('index', 'add', name, '--vectors', 'new.npy', '--first-id', count)
     usual = time.monotonic() - begun
-    acknowledged += range(50, 75)
-    for turn in range(12):
-        first = 1000 + 25 * turn
+    acknowledged += range(count, count + 25)
+    for turn in range(turns):
+        first = 2000 + 25 * turn
         process = subprocess.Popen([os.environ['MEDLEY_COMMAND'], 'index', 'add', name, '--vectors', 'new.npy', '--first-id', str(first)],
                                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment())
         time.sleep(usual * draw.uniform(0.2, 1.2))

@@ -316,6 +316,64 @@ static void test_batch(void **state) {
   }
 }
 
+/* ---- larger than memory ---- */
+
+/* With lists of codes, vectors of several times the limit are built, saved, opened and searched; a graph is refused. */
+static void test_larger_than_the_limit(void **state) {
+  (void)state;
+  medley_error error = {0};
+  enum { WIDE = 512, ROWS = 8000, LIMIT = 8 << 20 }; /* 16 MiB of vectors */
+  char folder[256], path[300];
+  float *vectors = mem_alloc((size_t)ROWS * WIDE, sizeof *vectors);
+  uint64_t *ids = mem_alloc(ROWS, sizeof *ids);
+  medley_index_options o = {.dim = WIDE, .kind = "ivfpq", .code_bytes = 16, .memory_limit_bytes = LIMIT};
+  medley_index *index;
+  medley_index_info info;
+  medley_index_recall recall;
+  rng r;
+  rng_seed(&r, 6);
+  test_folder(folder);
+  snprintf(path, sizeof path, "%s/index", folder);
+  for (size_t i = 0; i < ROWS; i++) {
+    ids[i] = i;
+    for (size_t d = 0; d < WIDE; d++) /* clusters: nothing is near anything in a round cloud of so many dimensions */
+      vectors[i * WIDE + d] = (float)(((i % 50) * 31 + d * 17) % 101) / 50 - 1 + 0.3f * (float)rng_normal(&r);
+  }
+  assert_ok(medley_index_create(path, &o, &index, &error));
+  for (size_t done = 0; done < ROWS; done += ROWS / 4)
+    assert_ok(medley_index_add(index, ids + done, vectors + done * WIDE, ROWS / 4, NULL, &error));
+  for (int opened = 0; opened < 2; opened++) {
+    medley_index_get_info(index, &info);
+    assert_int_equal(info.vectors, ROWS);
+    if (info.vector_bytes + info.structure_bytes > LIMIT)
+      fail_msg("%zu and %zu bytes of memory", (size_t)info.vector_bytes, (size_t)info.structure_bytes);
+    assert_true(info.mapped_bytes >= (uint64_t)ROWS * WIDE * sizeof *vectors);
+    assert_ok(medley_index_measure(index, vectors, 50, K, 0, NULL, &recall, &error));
+    assert_true(recall.recall > 0.9);
+    if (opened) break;
+    assert_ok(medley_index_save(index, NULL, NULL, &error));
+    medley_index_close(index);
+    assert_ok(medley_index_open(path, 0, &index, &error));
+  }
+  medley_index_close(index);
+  o.scratch = folder; /* in memory, but for them */
+  assert_ok(medley_index_create(NULL, &o, &index, &error));
+  assert_ok(medley_index_add(index, ids, vectors, ROWS, NULL, &error));
+  medley_index_close(index);
+  o.scratch = "/nowhere/at/all";
+  assert_ok(medley_index_create(NULL, &o, &index, &error));
+  assert_refused(medley_index_add(index, ids, vectors, ROWS, NULL, &error), MEDLEY_ERR_IO, "/nowhere/at/all");
+  medley_index_close(index);
+  o.kind = "hnsw";
+  o.scratch = folder;
+  assert_ok(medley_index_create(NULL, &o, &index, &error));
+  assert_refused(medley_index_add(index, ids, vectors, ROWS, NULL, &error), MEDLEY_ERR_LIMIT, "the limit is 8 MiB");
+  medley_index_close(index);
+  assert_ok(folder_remove(folder, &error));
+  mem_free(vectors);
+  mem_free(ids);
+}
+
 /* ---- readers beside a writer ---- */
 
 typedef struct shared {
@@ -354,8 +412,8 @@ static void *reader(void *context) {
 static void test_readers_beside_a_writer(void **state) {
   (void)state;
   medley_error error = {0};
-  static const char *const of_kind[] = {"exact", "hnsw"};
-  for (size_t t = 0; t < 2; t++) {
+  static const char *const of_kind[] = {"exact", "hnsw", "ivfpq"};
+  for (size_t t = 0; t < 3; t++) {
     shared s = {0};
     pthread_t threads[2];
     float vectors[100 * DIM];
@@ -625,6 +683,7 @@ int main(void) {
       cmocka_unit_test(test_plain_ids),
       cmocka_unit_test(test_measure),
       cmocka_unit_test(test_batch),
+      cmocka_unit_test(test_larger_than_the_limit),
       cmocka_unit_test(test_readers_beside_a_writer),
       cmocka_unit_test(test_refusals),
       cmocka_unit_test(test_memory_limit),
