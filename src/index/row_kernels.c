@@ -162,11 +162,12 @@ void row_query_encode_row(row_query *q, row_storage storage, const void *row, si
     }                                                                           \
   }
 
-/* excess: by how often the row's sum the product is too great. */
+/* excess: by how often the row's sum the product is too great. Of a damaged row the sum may be any number: wrapped
+ * round, not overflowed. */
 static inline VECTOR_INLINE float int8_score(const row_query *q, const void *row, size_t dim, int32_t product,
                                              int32_t excess, bool l2) {
   row_int8_tail tail = int8_tail(row, dim);
-  float dot = q->scale * tail.scale * (float)(product - excess * tail.sum);
+  float dot = q->scale * tail.scale * (float)(int32_t)((uint32_t)product - (uint32_t)excess * (uint32_t)tail.sum);
   float gap = 2 * dot - q->square - tail.square;
   return !l2 ? dot : gap < 0 ? gap : 0;
 }
