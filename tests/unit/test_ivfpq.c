@@ -6,121 +6,16 @@
 
 #include "base/file.h"
 #include "base/memory.h"
-#include "base/rng.h"
 #include "index/file.h"
-#include "index/guard.h"
 #include "index/ivfpq.h"
+#include "index_world.h"
 #include "test.h"
-
-#define DIM 24
-#define COUNT 3000
-#define QUERIES 60
-#define K 10
-#define PLACES 40
 
 static const index_options options = {.lists = 30, .code_bytes = 6, .seed = 3, .search_breadth = 8};
 
-/* Clusters, as real vectors have them, and every 50th row twice. */
-typedef struct world {
-  rows rows;
-  guard *guard;
-  index_structure *index;
-  float places[PLACES * DIM];
-  float *queries; /* [QUERIES, DIM] */
-  rng random;
-} world;
-
-static void draw(world *w, float *out) {
-  const float *place = w->places + rng_below(&w->random, PLACES) * DIM;
-  for (size_t d = 0; d < DIM; d++) out[d] = place[d] + 0.5f * (float)rng_normal(&w->random);
-}
-
-/* New rows first … first + count are in the index. */
-static void add(world *w, uint32_t first, size_t count) {
-  medley_error error = {0};
-  float vector[DIM];
-  uint32_t *slots = mem_alloc(count, sizeof *slots);
-  size_t linked;
-  assert_ok(rows_reserve(&w->rows, first + count, &error));
-  for (uint32_t i = 0; i < count; i++) {
-    if (i % 50 != 1) draw(w, vector);
-    slots[i] = first + i;
-    assert_ok(rows_set(&w->rows, slots[i], vector, &error));
-    rows_set_alive(&w->rows, slots[i], true);
-  }
-  assert_ok(index_ivfpq.insert(w->index, slots, count, NULL, &linked, &error));
-  assert_int_equal(linked, count);
-  mem_free(slots);
-}
-
-static void world_init(world *w, index_distance distance, row_storage storage, size_t count) {
-  medley_error error = {0};
-  memset(w, 0, sizeof *w);
-  rng_seed(&w->random, 5);
-  for (size_t i = 0; i < PLACES * DIM; i++) w->places[i] = (float)rng_normal(&w->random);
-  w->guard = guard_create();
-  assert_ok(rows_init(&w->rows, DIM, distance, storage, 100000, &error));
-  w->rows.guard = w->guard;
-  w->queries = mem_alloc(QUERIES * DIM, sizeof *w->queries);
-  for (size_t i = 0; i < QUERIES; i++) draw(w, w->queries + i * DIM);
-  assert_ok(index_ivfpq.create(&w->rows, &options, &w->index, &error));
-  add(w, 0, count);
-}
-
-static void world_deinit(world *w) {
-  index_ivfpq.free(w->index);
-  guard_free(w->guard);
-  rows_deinit(&w->rows);
-  mem_free(w->queries);
-}
-
-/* Nothing dead or not allowed may be answered, nothing twice, and best comes first. */
-static void answers_check(const world *w, const index_allow *allow, const scored *got, size_t found) {
-  for (size_t a = 0; a < found; a++) {
-    assert_true(rows_alive(&w->rows, got[a].index) && index_allows(allow, got[a].index));
-    assert_true(a == 0 || got[a].score <= got[a - 1].score);
-    for (size_t b = 0; b < a; b++) assert_int_not_equal(got[a].index, got[b].index);
-  }
-}
-
-/* The mean share of the exact answers found; scores decide, as equal rows are equally right. Batches find the same. */
-static double recall(world *w, const index_structure *index, const index_allow *allow, size_t breadth, size_t *scans) {
-  medley_error error = {0};
-  index_structure exact = {&index_exact, &w->rows, 0};
-  size_t good = 0, all = 0, together[QUERIES];
-  row_query q[QUERIES] = {0};
-  scored *batch = mem_alloc(QUERIES * K, sizeof *batch);
-  index_query query = {.allow = allow, .k = K, .breadth = breadth};
-  index_effort effort;
-  for (size_t i = 0; i < QUERIES; i++) assert_ok(row_query_init(&q[i], &w->rows, w->queries + i * DIM, &error));
-  assert_ok(index_ivfpq.search_batch(index, &query, q, QUERIES, batch, together, &effort, &error));
-  for (size_t i = 0; i < QUERIES; i++) {
-    scored got[K], true_ones[K];
-    size_t found, truth;
-    query.query = &q[i];
-    assert_ok(index_exact.search(&exact, &query, true_ones, &truth, &effort, &error));
-    assert_ok(index_ivfpq.search(index, &query, got, &found, &effort, &error));
-    if (scans != NULL) *scans += !effort.exact;
-    assert_int_equal(found, truth);
-    assert_int_equal(together[i], found);
-    answers_check(w, allow, got, found);
-    for (size_t a = 0; a < found; a++) {
-      assert_near(batch[i * K + a].score, got[a].score, 1e-4);
-      good += got[a].score >= true_ones[truth - 1].score - 1e-5f;
-    }
-    all += truth;
-  }
-  for (size_t i = 0; i < QUERIES; i++) row_query_deinit(&q[i]);
-  mem_free(batch);
-  return all ? (double)good / (double)all : 1;
-}
-
-static index_check checked(const index_structure *index) {
-  medley_error error = {0};
-  index_check c;
-  assert_ok(index_ivfpq.check(index, &c, &error));
-  if (c.broken > 0) fail_msg("%zu broken: %s", c.broken, c.fault);
-  return c;
+static void lists_init(world *w, index_distance distance, row_storage storage, size_t count) {
+  world_init(w, &index_ivfpq, &options, distance, storage, count);
+  w->finds_all = true;
 }
 
 static void test_recall(void **state) {
@@ -128,11 +23,11 @@ static void test_recall(void **state) {
   for (int storage = ROW_F32; storage < ROW_STORAGE_COUNT; storage++)
     for (int distance = INDEX_COSINE; distance < INDEX_DISTANCE_COUNT; distance++) {
       world w;
-      world_init(&w, (index_distance)distance, (row_storage)storage, COUNT);
-      index_check c = checked(w.index);
+      lists_init(&w, (index_distance)distance, (row_storage)storage, COUNT);
+      index_check c = world_check(w.index);
       assert_true(c.alive == COUNT && c.reachable == COUNT && c.dead_links == 0);
       size_t scans = 0;
-      double wide = recall(&w, w.index, NULL, 20, &scans), narrow = recall(&w, w.index, NULL, 1, NULL);
+      double wide = world_recall(&w, w.index, NULL, 20, &scans), narrow = world_recall(&w, w.index, NULL, 1, NULL);
       assert_int_equal(scans, QUERIES);
       if (wide < 0.97 || narrow > wide + 0.001 || narrow < 0.3)
         fail_msg("%s %s: recall %.3f with 20 lists, %.3f with one", row_storage_name((row_storage)storage),
@@ -147,10 +42,10 @@ static void test_small(void **state) {
   static const size_t counts[] = {0, 1, 2, 17, IVF_TRAIN_ROWS - 1, IVF_TRAIN_ROWS};
   for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
     world w;
-    world_init(&w, INDEX_COSINE, ROW_F32, counts[i]);
+    lists_init(&w, INDEX_COSINE, ROW_F32, counts[i]);
     size_t scans = 0;
-    double got = recall(&w, w.index, NULL, 0, &scans);
-    assert_int_equal(checked(w.index).reachable, counts[i]);
+    double got = world_recall(&w, w.index, NULL, 0, &scans);
+    assert_int_equal(world_check(w.index).reachable, counts[i]);
     assert_int_equal(scans, counts[i] < IVF_TRAIN_ROWS ? 0 : QUERIES);
     if (scans == 0) assert_near(got, 1, 0);
     world_deinit(&w);
@@ -188,7 +83,7 @@ static void test_shapes(void **state) {
     index_options o = {.lists = cases[c].lists, .code_bytes = cases[c].bytes, .search_breadth = 1200};
     assert_ok(index_ivfpq.create(&r, &o, &s, &error));
     assert_ok(index_ivfpq.insert(s, slots, 1200, NULL, &linked, &error));
-    assert_int_equal(checked(s).reachable, 1200);
+    assert_int_equal(world_check(s).reachable, 1200);
     for (uint32_t i = 0; i < 1200; i += 100) {
       rows_get(&r, i, vector);
       assert_ok(row_query_init(&q, &r, vector, &error));
@@ -207,18 +102,18 @@ static void test_shapes(void **state) {
 static void test_growth(void **state) {
   (void)state;
   world w;
-  world_init(&w, INDEX_COSINE, ROW_F32, IVF_TRAIN_ROWS);
+  lists_init(&w, INDEX_COSINE, ROW_F32, IVF_TRAIN_ROWS);
   const ivf_model *first = ivf_model_now((ivf_index *)w.index);
   uint32_t count = IVF_TRAIN_ROWS;
   for (size_t more = 1; count + more < IVF_GROWTH * IVF_TRAIN_ROWS; count += (uint32_t)more, more += 7)
-    add(&w, count, more);
+    world_add(&w, count, more);
   assert_ptr_equal(ivf_model_now((ivf_index *)w.index), first);
-  double before = recall(&w, w.index, NULL, 15, NULL);
+  double before = world_recall(&w, w.index, NULL, 15, NULL);
   assert_true(before > 0.9);
-  add(&w, count, 300);
+  world_add(&w, count, 300);
   assert_int_equal(ivf_model_now((ivf_index *)w.index)->trained_rows, count + 300);
-  assert_int_equal(checked(w.index).reachable, count + 300);
-  assert_true(recall(&w, w.index, NULL, 15, NULL) > 0.95);
+  assert_int_equal(world_check(w.index).reachable, count + 300);
+  assert_true(world_recall(&w, w.index, NULL, 15, NULL) > 0.95);
   world_deinit(&w);
 }
 
@@ -239,16 +134,6 @@ static bool same_lists(const index_structure *a, const index_structure *b) {
   return true;
 }
 
-static void remove_some(world *w, size_t count) {
-  for (size_t i = 0; i < count;) {
-    uint32_t slot = (uint32_t)rng_below(&w->random, rows_count(&w->rows));
-    if (!rows_alive(&w->rows, slot)) continue;
-    rows_set_alive(&w->rows, slot, false);
-    index_ivfpq.remove(w->index, slot);
-    i++;
-  }
-}
-
 static void test_same_for_any_threads(void **state) {
   (void)state;
   medley_error error = {0};
@@ -258,8 +143,8 @@ static void test_same_for_any_threads(void **state) {
   for (int i = 0; i < 2; i++) {
     size_t count;
     omp_set_num_threads(i + 1);
-    world_init(&w[i], INDEX_L2, ROW_F32, COUNT);
-    remove_some(&w[i], COUNT / 3);
+    lists_init(&w[i], INDEX_L2, ROW_F32, COUNT);
+    world_remove(&w[i], COUNT / 3);
     assert_ok(index_ivfpq.repair(w[i].index, SIZE_MAX, freed, &count, &error));
     assert_int_equal(count, COUNT / 3);
   }
@@ -268,26 +153,11 @@ static void test_same_for_any_threads(void **state) {
   for (int i = 0; i < 2; i++) world_deinit(&w[i]);
 }
 
-/* From a filter that lets all pass to one that lets one pass, spread over the set or all in one place. */
 static void test_filters(void **state) {
   (void)state;
   world w;
-  uint64_t words[(COUNT + 63) / 64];
-  world_init(&w, INDEX_COSINE, ROW_F32, COUNT);
-  for (size_t share = 1; share <= COUNT; share *= 4)
-    for (int together = 0; together < 2; together++) {
-      index_allow allow = {words, COUNT, 0};
-      memset(words, 0, sizeof words);
-      for (uint32_t slot = 0; slot < COUNT; slot++)
-        if (together ? slot < COUNT / share : slot % share == 0) {
-          words[slot >> 6] |= (uint64_t)1 << (slot & 63);
-          allow.count++;
-        }
-      double got = recall(&w, w.index, &allow, 15, NULL);
-      if (got < 0.95) fail_msg("1 of %zu %s: recall %.3f", share, together ? "in one place" : "spread", got);
-    }
-  memset(words, 0, sizeof words);
-  assert_near(recall(&w, w.index, &(index_allow){words, COUNT, 0}, 15, NULL), 1, 0);
+  lists_init(&w, INDEX_COSINE, ROW_F32, COUNT);
+  world_filters(&w, 15);
   world_deinit(&w);
 }
 
@@ -300,28 +170,22 @@ static void test_remove_and_reuse(void **state) {
   uint32_t freed[COUNT];
   for (size_t s = 0; s < sizeof shares / sizeof *shares; s++) {
     world w;
-    size_t gone = COUNT / shares[s], count = 0, some, linked;
-    world_init(&w, INDEX_COSINE, ROW_F32, COUNT);
-    remove_some(&w, gone);
+    size_t gone = COUNT / shares[s], count = 0, some;
+    lists_init(&w, INDEX_COSINE, ROW_F32, COUNT);
+    world_remove(&w, gone);
     size_t left = COUNT - gone, bytes = index_ivfpq.bytes(w.index);
-    double before = left > 0 ? recall(&w, w.index, NULL, 15, NULL) : 1;
+    double before = left > 0 ? world_recall(&w, w.index, NULL, 15, NULL) : 1;
     for (int part = 0; part < 20; part++, count += some) /* in small steps, as a set does it */
       assert_ok(index_ivfpq.repair(w.index, 500, freed + count, &some, &error));
     assert_int_equal(count, gone);
-    index_check c = checked(w.index);
+    index_check c = world_check(w.index);
     assert_true(c.dead_links == 0 && c.alive == left && c.reachable == left);
     assert_true(index_ivfpq.bytes(w.index) < bytes);
-    double after = left > 0 ? recall(&w, w.index, NULL, 15, NULL) : 1;
+    double after = left > 0 ? world_recall(&w, w.index, NULL, 15, NULL) : 1;
     if (before < 0.95 || after < 0.95) fail_msg("%zu removed: recall %.3f, mended %.3f", gone, before, after);
-    for (size_t i = 0; i < count; i++) {
-      float vector[DIM];
-      draw(&w, vector);
-      assert_ok(rows_set(&w.rows, freed[i], vector, &error));
-      rows_set_alive(&w.rows, freed[i], true);
-    }
-    assert_ok(index_ivfpq.insert(w.index, freed, count, NULL, &linked, &error));
-    assert_int_equal(checked(w.index).reachable, COUNT);
-    assert_true(recall(&w, w.index, NULL, 15, NULL) > 0.95);
+    world_reuse(&w, freed, count);
+    assert_int_equal(world_check(w.index).reachable, COUNT);
+    assert_true(world_recall(&w, w.index, NULL, 15, NULL) > 0.95);
     world_deinit(&w);
   }
 }
@@ -370,13 +234,13 @@ static void test_readers_beside_a_writer(void **state) {
   world w;
   pthread_t threads[2];
   uint32_t *freed = mem_alloc(40000, sizeof *freed);
-  world_init(&w, INDEX_COSINE, ROW_F32, 500);
+  lists_init(&w, INDEX_COSINE, ROW_F32, 500);
   shared s = {.world = &w};
   uint32_t count = 500;
   size_t some;
   for (int i = 0; i < 2; i++) assert_int_equal(pthread_create(&threads[i], NULL, reader, &s), 0);
   for (int step = 0; step < 100 || s.searches < 50; step++) {
-    add(&w, count, 60);
+    world_add(&w, count, 60);
     count += 60;
     for (int i = 0; i < 10; i++) {
       uint32_t slot = 100 + (uint32_t)rng_below(&w.random, count - 100);
@@ -390,21 +254,12 @@ static void test_readers_beside_a_writer(void **state) {
   s.stop = true;
   for (int i = 0; i < 2; i++) pthread_join(threads[i], NULL);
   assert_int_equal(s.wrong, 0);
-  checked(w.index);
+  world_check(w.index);
   world_deinit(&w);
   mem_free(freed);
 }
 
 /* ---- the file ---- */
-
-static void save(const world *w, const char *path) {
-  medley_error error = {0};
-  index_file_writer *writer = NULL;
-  unsigned char id[INDEX_FILE_ID_BYTES];
-  assert_ok(index_file_writer_create(path, "ivfpq", NULL, &writer, &error));
-  assert_ok(index_ivfpq.write(w->index, writer, &error));
-  assert_ok(index_file_writer_commit(writer, id, &error));
-}
 
 /* What comes back answers the same, and takes changes although its lists lie in the mapping. */
 static void test_file(void **state) {
@@ -420,75 +275,34 @@ static void test_file(void **state) {
     index_structure *back = NULL;
     world w;
     size_t gone = counts[c] / 30, count;
-    world_init(&w, INDEX_L2, ROW_F32, counts[c]);
-    remove_some(&w, gone);
-    save(&w, path);
+    lists_init(&w, INDEX_L2, ROW_F32, counts[c]);
+    world_remove(&w, gone);
+    world_save(&w, path);
     assert_ok(index_file_open(path, &file, &error));
     assert_ok(index_ivfpq.open(&w.rows, &(index_options){0}, file, &back, &error));
     assert_true(same_lists(w.index, back));
     assert_int_equal(back->breadth, options.search_breadth);
-    assert_near(recall(&w, back, NULL, 0, NULL), recall(&w, w.index, NULL, 0, NULL), 0);
+    assert_near(world_recall(&w, back, NULL, 0, NULL), world_recall(&w, w.index, NULL, 0, NULL), 0);
     if (counts[c] == COUNT) assert_true(index_ivfpq.bytes(back) < index_ivfpq.bytes(w.index));
     index_ivfpq.free(w.index);
     w.index = back;
     assert_ok(index_ivfpq.repair(back, SIZE_MAX, freed, &count, &error));
     assert_int_equal(count, gone);
-    add(&w, (uint32_t)counts[c], 500);
-    assert_int_equal(checked(back).reachable, counts[c] - gone + 500);
-    assert_true(recall(&w, back, NULL, 15, NULL) > 0.95);
+    world_add(&w, (uint32_t)counts[c], 500);
+    assert_int_equal(world_check(back).reachable, counts[c] - gone + 500);
+    assert_true(world_recall(&w, back, NULL, 15, NULL) > 0.95);
     world_deinit(&w);
     index_file_close(file);
   }
   assert_ok(folder_remove(folder, &error));
 }
 
-/* Damage behind the header is refused, or does no harm when searched. */
+/* Most of the file is codes: the head gets its share. */
 static void test_damaged_file(void **state) {
   (void)state;
-  medley_error error = {0};
-  char folder[256], path[300], *bytes;
-  size_t length, refused = 0;
   world w;
-  rng r;
-  rng_seed(&r, 8);
-  test_folder(folder);
-  snprintf(path, sizeof path, "%s/lists", folder);
-  world_init(&w, INDEX_COSINE, ROW_F32, IVF_TRAIN_ROWS);
-  save(&w, path);
-  assert_ok(file_read(path, SIZE_MAX, &bytes, &length, &error));
-  for (int trial = 0; trial < 200; trial++) {
-    index_file *file = NULL;
-    index_structure *back = NULL;
-    char *copy = mem_alloc(length, 1);
-    size_t reach = trial % 4 ? length - 4096 : 400; /* most of it is codes: the head gets its share */
-    memcpy(copy, bytes, length);
-    for (int i = trial % 4 ? 40 : 1; i > 0; i--) copy[4096 + rng_below(&r, reach)] = (char)rng_next(&r);
-    assert_ok(file_write(path, copy, length, &error));
-    mem_free(copy);
-    medley_status status = index_file_open(path, &file, &error);
-    if (status == MEDLEY_OK) status = index_ivfpq.open(&w.rows, &(index_options){0}, file, &back, &error);
-    if (status == MEDLEY_OK) {
-      row_query q = {0};
-      scored got[K];
-      size_t found;
-      index_effort effort;
-      for (size_t i = 0; i < QUERIES; i++) {
-        assert_ok(row_query_init(&q, &w.rows, w.queries + i * DIM, &error));
-        assert_ok(index_ivfpq.search(back, &(index_query){.query = &q, .k = K}, got, &found, &effort, &error));
-      }
-      row_query_deinit(&q);
-      index_check c;
-      assert_ok(index_ivfpq.check(back, &c, &error));
-      index_ivfpq.free(back);
-    } else {
-      assert_true(status == MEDLEY_ERR_CORRUPT && error.text[0] != '\0');
-      refused++;
-    }
-    index_file_close(file);
-  }
-  assert_true(refused > 0);
-  mem_free(bytes);
-  assert_ok(folder_remove(folder, &error));
+  lists_init(&w, INDEX_COSINE, ROW_F32, IVF_TRAIN_ROWS);
+  world_damage(&w, 200, 400);
   world_deinit(&w);
 }
 
@@ -519,10 +333,10 @@ static void test_stop(void **state) {
   size_t linked;
   float vector[DIM];
   medley_progress progress = {.report = stop_at_once};
-  world_init(&w, INDEX_COSINE, ROW_F32, 50);
+  lists_init(&w, INDEX_COSINE, ROW_F32, 50);
   assert_ok(rows_reserve(&w.rows, 50 + IVF_TRAIN_ROWS, &error));
   for (uint32_t i = 0; i < IVF_TRAIN_ROWS; i++) {
-    draw(&w, vector);
+    world_draw(&w, vector);
     slots[i] = 50 + i;
     assert_ok(rows_set(&w.rows, slots[i], vector, &error));
     rows_set_alive(&w.rows, slots[i], true);
@@ -531,7 +345,7 @@ static void test_stop(void **state) {
                  "");
   assert_int_equal(linked, 0);
   for (uint32_t i = 0; i < IVF_TRAIN_ROWS; i++) rows_set_alive(&w.rows, slots[i], false);
-  assert_int_equal(checked(w.index).reachable, 50);
+  assert_int_equal(world_check(w.index).reachable, 50);
   world_deinit(&w);
 }
 
@@ -580,7 +394,7 @@ static void test_memory(void **state) {
     bool struck = memory_fault_struck();
     memory_fault_after(0);
     if (status != MEDLEY_OK) assert_int_equal(status, MEDLEY_ERR_MEMORY);
-    if (s != NULL) assert_int_equal(checked(s).broken, 0);
+    if (s != NULL) assert_int_equal(world_check(s).broken, 0);
     if (s != NULL) index_ivfpq.free(s);
     row_query_deinit(&q);
     if (!struck) break;
