@@ -5,12 +5,17 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/clock.h"
+#include "base/file.h"
 #include "base/memory.h"
 #include "base/rng.h"
 #include "nn/layer.h"
 #include "nn/optimiser.h"
 #include "nn/schedule.h"
 #include "nn/training_log.h"
+#include "nn/training_run.h"
+
+#define KEEP_EVERY_S 30.0
 
 typedef struct training {
   optimiser *optimiser;
@@ -19,6 +24,8 @@ typedef struct training {
   training_log log;
   schedule_options schedule;
   rng shuffle;
+  size_t at, batch; /* where in order the next batch begins; items a step */
+  double kept_s;    /* when the run was kept last */
 } training;
 
 static void training_deinit(training *r) {
@@ -46,12 +53,55 @@ done:
   return status;
 }
 
+/* The next batch of the order, which is drawn anew for every pass. What is left over at its end is too little to tell
+ * items apart. */
+static const uint32_t *batch_next(training *r, size_t items) {
+  if (r->at + r->batch > items) {
+    rng_shuffle(&r->shuffle, r->order, items);
+    r->at = 0;
+  }
+  r->at += r->batch;
+  return r->order + r->at - r->batch;
+}
+
+/* ---- a run that is taken up again: parameters and moments are in the file, the order of items is drawn again ---- */
+
+static training_run run_of(const training *r, parameters *p, size_t step) {
+  return (training_run){.parameters = p, .optimiser = r->optimiser, .epoch = step};
+}
+
+static medley_status run_resume(training *r, parameters *p, const trained_plan *plan, size_t items, size_t steps,
+                                size_t *step, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  training_run run = run_of(r, p, 0);
+  r->kept_s = clock_now_s();
+  if (plan->state == NULL || !file_exists(plan->state)) return MEDLEY_OK;
+  TRY(training_run_load(&run, plan->state, err));
+  if (run.epoch > steps)
+    FAIL(err, MEDLEY_ERR_CORRUPT, "%s: stands at step %" PRIu64 " of %zu", plan->state, run.epoch, steps);
+  *step = (size_t)run.epoch;
+  for (size_t i = 0; i < *step; i++) (void)batch_next(r, items);
+  r->log.steps = *step;
+  tape_set_step(r->tape, *step);
+done:
+  return status;
+}
+
+static medley_status run_keep(training *r, parameters *p, const trained_plan *plan, size_t step, bool now,
+                              medley_error *err) {
+  if (plan->state == NULL || (!now && clock_now_s() - r->kept_s < KEEP_EVERY_S)) return MEDLEY_OK;
+  training_run run = run_of(r, p, step);
+  r->kept_s = clock_now_s();
+  return training_run_save(&run, plan->state, err);
+}
+
 medley_status trained_fit(parameters *p, uint64_t seed, const trained_plan *plan, size_t items, progress_stage *stage,
                           medley_error *err) {
   medley_status status = MEDLEY_OK;
   training r = {0};
-  size_t steps = steps_of(plan, items), at = items, batch = plan->batch < items ? plan->batch : items;
+  size_t steps = steps_of(plan, items), step = 0;
   r.schedule = (schedule_options){.rate = plan->rate, .total_steps = steps, .warmup_steps = steps / 20, .floor = 0.02};
+  r.at = items, r.batch = plan->batch < items ? plan->batch : items;
   TRY_NEW(r.order, items, "a training");
   for (size_t i = 0; i < items; i++) r.order[i] = (uint32_t)i;
   rng_seed(&r.shuffle, seed);
@@ -60,12 +110,12 @@ medley_status trained_fit(parameters *p, uint64_t seed, const trained_plan *plan
   TRY(optimiser_create(optimiser_find("adamw"), p, &(optimiser_options){.decay = 0.01, .clip_norm = 1}, &r.optimiser,
                        err));
   if (stage != NULL) stage->total = steps;
-  for (size_t step = 0; step < steps; step++, at += batch) {
-    if (at + batch > items) { /* what is left over is too little to tell items apart: the next pass begins */
-      rng_shuffle(&r.shuffle, r.order, items);
-      at = 0;
-    }
-    TRY(training_step(&r, plan, r.order + at, batch, stage, err));
+  TRY(run_resume(&r, p, plan, items, steps, &step, err));
+  for (; step < steps; step++) {
+    status = training_step(&r, plan, batch_next(&r, items), r.batch, stage, err);
+    if (status == MEDLEY_ERR_CANCELLED) (void)(run_keep(&r, p, plan, step, true, NULL) == MEDLEY_OK);
+    if (status != MEDLEY_OK) goto done;
+    TRY(run_keep(&r, p, plan, step + 1, false, err));
   }
 done:
   training_deinit(&r);

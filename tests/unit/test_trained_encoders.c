@@ -5,7 +5,9 @@
 #include "base/memory.h"
 #include "base/rng.h"
 #include "encode/encoder.h"
+#include "encode/trained.h"
 #include "math/vector.h"
+#include "nn/layer.h"
 
 /* ---- a small catalogue: texts that differ, pictures and sounds of four kinds ---- */
 
@@ -229,8 +231,64 @@ static void test_refusals(void **state) {
   e->kind->free(e);
 }
 
+/* ---- a run that is stopped goes on to the same bits ---- */
+
+typedef struct line_fit {
+  layer_linear layer;
+  real x[7 * 3];
+  uint64_t stop;
+} line_fit;
+
+static tensor *line_loss(tape *t, void *context, const uint32_t *items, size_t count) {
+  line_fit *f = context;
+  if (tape_step(t) + 1 == f->stop) usleep(110000); /* progress is told ten times a second */
+  for (size_t i = 0; i < count * 3; i++) f->x[i] = (real)sin((double)(items[i / 3] * 3 + i % 3));
+  tensor *x = op_dropout(t, tape_input(t, 2, (size_t[]){count, 3}, f->x), 0.2);
+  return op_mean(t, op_square(t, op_affine(t, layer_linear_forward(t, &f->layer, x), 1, -0.7)), OP_ALL);
+}
+
+static int stop_at_step(void *context, const medley_progress_state *at) {
+  return at->done >= *(const uint64_t *)context;
+}
+
+/* Trains up to `stop` steps (0: to the end). */
+static parameters *line_train(const char *path, uint64_t stop, medley_status expected) {
+  medley_error error = {0};
+  line_fit fit = {.stop = stop};
+  parameters *p = parameters_create();
+  layer_linear_init(&fit.layer, p, "line", 3, 2, true);
+  assert_ok(parameters_seal(p, 5, &error));
+  medley_progress receiver = {.report = stop > 0 ? stop_at_step : NULL, .context = &stop};
+  progress_stage stage;
+  progress_begin(&stage, &receiver, "learn", 0);
+  trained_plan plan = {.batch = 4, .passes = 1, .rate = 1e-2, .loss = line_loss, .context = &fit, .state = path};
+  assert_int_equal(trained_fit(p, 3, &plan, 7, &stage, &error), expected);
+  return p;
+}
+
+static void test_resumes(void **state) {
+  (void)state;
+  char folder[256], path[300];
+  test_folder(folder);
+  snprintf(path, sizeof path, "%s/run.safetensors", folder);
+  parameters *whole = line_train(NULL, 0, MEDLEY_OK), *parts = NULL;
+  for (uint64_t stop = 40; stop <= 120; stop += 40) {
+    parts = line_train(path, stop, MEDLEY_ERR_CANCELLED);
+    assert_memory_not_equal(real_data(parameters_get(parts, "line.weight")),
+                            real_data(parameters_get(whole, "line.weight")), 6 * sizeof(real));
+    parameters_free(parts);
+  }
+  parts = line_train(path, 0, MEDLEY_OK);
+  for (size_t i = 0; i < parameters_count(whole); i++)
+    assert_memory_equal(parameters_at(whole, i)->value.data, parameters_at(parts, i)->value.data,
+                        parameters_at(whole, i)->value.count * sizeof(real));
+  parameters_free(whole), parameters_free(parts);
+  unlink(path), rmdir(folder);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_resumes),
       cmocka_unit_test(test_all),
       cmocka_unit_test(test_same_again),
       cmocka_unit_test(test_refusals),
