@@ -107,3 +107,15 @@ layer_transformer *blocks_take(weights *w, const block_names *names, const trans
   }
   return blocks;
 }
+
+size_t heads_usual(size_t width) {
+  static const size_t of_64[] = {192, 384, 512, 768, 1024}; /* 640, 1280, 1408, 1664 come in several ways */
+  for (size_t i = 0; i < sizeof of_64 / sizeof *of_64; i++)
+    if (width == of_64[i]) return width / 64;
+  return 0;
+}
+
+medley_status epsilon_check(double epsilon, const char *path, medley_error *err) {
+  if (epsilon >= 0 && epsilon < 1) return MEDLEY_OK;
+  return error_set(err, MEDLEY_ERR_INPUT, "%s: the norms' epsilon is %g", path, epsilon);
+}

@@ -26,4 +26,10 @@ layer_linear linear_take(weights *w, const char *stem, size_t out, size_t in);
 /* "gamma" and "beta" are read as well: TensorFlow's checkpoints, and those converted from them long ago, say so. */
 void norm_take(weights *w, const char *stem, size_t width, tensor **weight, tensor **bias);
 
+/* How many heads a transformer of this width has in all that is published, for files that do not say; 0: that differs,
+ * or is not known. */
+size_t heads_usual(size_t width);
+/* Refuses what cannot be under the root of a norm. */
+medley_status epsilon_check(double epsilon, const char *path, medley_error *err) MEDLEY_CHECK;
+
 #endif

@@ -7,6 +7,7 @@
 #include "base/memory.h"
 #include "encode/bert.h"
 #include "encode/clip_text.h"
+#include "encode/open_clip.h"
 #include "encode/text_golden.h"
 #include "encode/vision_encode.h"
 #include "math/vector.h"
@@ -107,6 +108,7 @@ typedef struct clip_encoder {
   checkpoint file;
   weights weights;
   const clip_family *family;
+  open_clip_config said; /* of OpenCLIP's names; else nothing */
   image_preparation preparation;
   vision image;
   tokenizer *tokenizer;
@@ -143,7 +145,8 @@ static const json_t *side_config(const checkpoint *c, const char *side) {
 static medley_status activation_read(const clip_encoder *e, const json_t *config, const activation_kind **out,
                                      medley_error *err) {
   const char *name = json_member_string(config, "hidden_act", e->family->activation);
-  if (strncmp(e->family->layout, "transformers", 12) != 0) name = e->family->activation;
+  if (strncmp(e->family->layout, "transformers", 12) != 0)
+    name = e->said.activation ? e->said.activation : e->family->activation;
   *out = activation_find(name);
   if (*out != NULL) return MEDLEY_OK;
   return error_set(err, MEDLEY_ERR_UNSUPPORTED, "%s: config.json: hidden_act '%.40s' is not known", e->file.path, name);
@@ -151,6 +154,30 @@ static medley_status activation_read(const clip_encoder *e, const json_t *config
 
 static size_t dimension(const model_architecture *a, const char *name, size_t fallback) {
   return (size_t)architecture_dimension_get(a, name, (int64_t)fallback);
+}
+
+/* What open_clip_config.json says of a tower is of these tensors. */
+static medley_status tower_check(const clip_encoder *e, const open_clip_tower *said, size_t width, size_t layers,
+                                 medley_error *err) {
+  if ((said->width == 0 || said->width == width) && (said->layers == 0 || said->layers == layers)) return MEDLEY_OK;
+  return error_set(err, MEDLEY_ERR_INPUT,
+                   "%s: open_clip_config.json says width %zu and %zu layers, the tensors %zu and %zu", e->file.path,
+                   said->width, said->layers, width, layers);
+}
+
+/* By config.json, open_clip_config.json, or what all of this width have. */
+static medley_status heads_find(const clip_encoder *e, const model_architecture *a, const char *name, size_t width,
+                                size_t said, size_t *out, medley_error *err) {
+  *out = dimension(a, name, said);
+  if (said != 0 && *out != said)
+    return error_set(err, MEDLEY_ERR_INPUT, "%s: %s is %zu by config.json and %zu by open_clip_config.json",
+                     e->file.path, name, *out, said);
+  if (*out == 0) *out = heads_usual(width);
+  if (*out != 0 || width == 0) return MEDLEY_OK;
+  return error_set(err, MEDLEY_ERR_INPUT,
+                   "%s: how many heads attention has is not said, and %zu numbers do not tell: config.json or "
+                   "open_clip_config.json is missing beside it",
+                   e->file.path, width);
 }
 
 /* Pictures as large as there are places, where nothing says how large. */
@@ -171,7 +198,6 @@ static medley_status image_open(clip_encoder *e, const model_architecture *a, me
   size_t width = dimension(a, "image_width", 0), patch = dimension(a, "patch", 0);
   vision_sizes s = {.width = width,
                     .layers = dimension(a, "image_layers", 0),
-                    .heads = dimension(a, "image_heads", width / 64),
                     .patch = patch,
                     .image = image_size_of(e, a, patch),
                     .epsilon = json_member_number(config, "layer_norm_eps", f->epsilon)};
@@ -181,6 +207,8 @@ static medley_status image_open(clip_encoder *e, const model_architecture *a, me
     s.embedding = size_at(&e->weights, f->image.projection_turned ? 1 : 0, f->image.projection, "");
   if (size_at(&e->weights, 0, f->image.patch, ".weight") == 0)
     FAIL(err, MEDLEY_ERR_INPUT, "%s: holds no tower for pictures", e->file.path);
+  TRY(tower_check(e, &e->said.image, s.width, s.layers, err));
+  TRY(heads_find(e, a, "image_heads", width, e->said.image.heads, &s.heads, err));
   TRY(activation_read(e, config, &s.activation, err));
   TRY(vision_sizes_check(&s, e->file.path, err));
   vision_names names = f->image;
@@ -208,7 +236,7 @@ static medley_status text_sizes_check(const clip_encoder *e, const clip_text_siz
   if (s->width % s->heads != 0)
     return error_set(err, MEDLEY_ERR_INPUT, "%s: %zu numbers cannot be cut into %zu heads", e->file.path, s->width,
                      s->heads);
-  return MEDLEY_OK;
+  return epsilon_check(s->epsilon, e->file.path, err);
 }
 
 static void bert_open(clip_encoder *e, const clip_text_sizes *s) {
@@ -250,7 +278,6 @@ static medley_status text_open(clip_encoder *e, const model_architecture *a, med
   size_t width = dimension(a, "text_width", 0);
   clip_text_sizes s = {.width = width,
                        .layers = dimension(a, "text_layers", 0),
-                       .heads = dimension(a, "text_heads", width / 64),
                        .positions = dimension(a, "positions", 0),
                        .vocabulary = dimension(a, "vocabulary", 0),
                        .epsilon = json_member_number(config, "layer_norm_eps", f->bert ? 1e-12 : f->epsilon),
@@ -261,6 +288,8 @@ static medley_status text_open(clip_encoder *e, const model_architecture *a, med
     snprintf(wide, sizeof wide, "%s0.%s", f->text.blocks, f->text.block->wide);
   s.feed_forward = size_at(&e->weights, 0, wide, ".weight");
   s.embedding = size_at(&e->weights, f->text.projection_turned ? 1 : 0, f->text.projection, "");
+  TRY(tower_check(e, &e->said.text, s.width, s.layers, err));
+  TRY(heads_find(e, a, "text_heads", width, e->said.text.heads, &s.heads, err));
   TRY(text_sizes_check(e, &s, err));
   if (f->bert != NULL) {
     s.activation = activation_find(json_member_string(config, "hidden_act", "gelu"));
@@ -294,6 +323,7 @@ static medley_status clip_open_as(const char *path, const encoder_kind *kind, we
   if (e->family == NULL)
     FAIL(err, MEDLEY_ERR_INPUT, "%s: holds a network of the family '%s', not clip, chinese_clip or siglip", path,
          a.kind->name);
+  if (strcmp(e->family->layout, "openclip") == 0) TRY(open_clip_config_load(&e->said, &e->file, err));
   e->weights = (weights){.from = &e->file, .precision = precision};
   memcpy(e->weights.prefix, a.prefix, sizeof a.prefix);
   TRY((kind->modality == MODALITY_IMAGE ? image_open : text_open)(e, &a, err));

@@ -11,58 +11,179 @@
 #include "base/memory.h"
 
 #define FILE_BYTES_MAX ((size_t)1 << 20)
-#define RESAMPLE_CUBIC 3 /* Pillow's number of the filter */
+#define EDGE_MAX 8192
+enum { RESAMPLE_LINEAR = 2, RESAMPLE_CUBIC = 3 }; /* Pillow's numbers of the filters */
 
 /* ---- settings ---- */
 
-static void numbers_read(const json_t *list, float out[3]) {
-  for (size_t i = 0; i < 3 && json_array_size(list) == 3; i++)
-    if (json_is_number(json_array_get(list, i))) out[i] = (float)json_number_value(json_array_get(list, i));
+/* Three finite numbers, or nothing at all: then *out stays. */
+static medley_status numbers_read(const json_t *config, const char *name, const char *path, float out[3],
+                                  medley_error *err) {
+  const json_t *list = json_object_get(config, name);
+  bool usable = json_array_size(list) == 3;
+  if (list == NULL || json_is_null(list)) return MEDLEY_OK;
+  for (size_t i = 0; usable && i < 3; i++) {
+    out[i] = (float)json_number_value(json_array_get(list, i));
+    usable = json_is_number(json_array_get(list, i)) && isfinite(out[i]);
+  }
+  return usable ? MEDLEY_OK : error_set(err, MEDLEY_ERR_INPUT, "%s: %s should be three finite numbers", path, name);
 }
 
-/* 224, {"shortest_edge": 224} or {"height": 224, "width": 224}; 0: not said. */
+static medley_status colours_read(image_preparation *p, const json_t *config, const char *mean, const char *deviation,
+                                  const char *path, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  TRY(numbers_read(config, mean, path, p->mean, err));
+  TRY(numbers_read(config, deviation, path, p->deviation, err));
+  for (int i = 0; i < 3; i++)
+    if (!(p->deviation[i] > 0))
+      FAIL(err, MEDLEY_ERR_INPUT, "%s: %s has %g, which nothing can be divided by", path, deviation, p->deviation[i]);
+done:
+  return status;
+}
+
+static medley_status side_check(const image_preparation *p, long long side, const char *path, medley_error *err) {
+  if (side == 0 || side == (long long)p->side) return MEDLEY_OK;
+  return error_set(err, MEDLEY_ERR_INPUT, "%s: pictures of %lld pixels are prepared for a network that takes %zu", path,
+                   side, p->side);
+}
+
+/* The filter by its name, as OpenCLIP and timm have it. */
+static medley_status filter_read(image_preparation *p, const json_t *config, const char *path, medley_error *err) {
+  const char *name = json_member_string(config, "interpolation", p->cubic ? "bicubic" : "bilinear");
+  p->cubic = strcmp(name, "bicubic") == 0;
+  if (p->cubic || strcmp(name, "bilinear") == 0) return MEDLEY_OK;
+  return error_set(err, MEDLEY_ERR_UNSUPPORTED, "%s: interpolation is '%.40s'; there are bicubic and bilinear", path,
+                   name);
+}
+
+/* ---- preprocessor_config.json: transformers ---- */
+
+/* 224, {"shortest_edge": 224} or {"height": 224, "width": 224}; 0: not said, -1: no square. */
 static long long edge_of(const json_t *size, bool *shortest) {
   if (json_is_integer(size)) return json_integer_value(size);
-  long long edge = json_member_integer(size, "shortest_edge", 0);
+  long long edge = json_member_integer(size, "shortest_edge", 0), high = json_member_integer(size, "height", 0);
   *shortest = edge != 0;
-  return edge != 0 ? edge : json_member_integer(size, "height", 0);
+  return edge != 0 ? edge : high == json_member_integer(size, "width", high) ? high : -1;
+}
+
+/* Steps that are done here, or are not, whatever the file says: saying otherwise is refused. */
+static medley_status steps_check(const json_t *config, const char *path, medley_error *err) {
+  static const struct {
+    const char *name;
+    bool done;
+  } steps[] = {{"do_resize", true},
+               {"do_rescale", true},
+               {"do_pad", false},
+               {"do_flip_channel_order", false},
+               {"rescale_offset", false}};
+  double factor = json_member_number(config, "rescale_factor", 1.0 / 255);
+  for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
+    const json_t *said = json_object_get(config, steps[i].name);
+    if (json_is_boolean(said) && json_is_true(said) != steps[i].done)
+      return error_set(err, MEDLEY_ERR_UNSUPPORTED, "%s: %s is %s, which cannot be done here", path, steps[i].name,
+                       steps[i].done ? "false" : "true");
+  }
+  if (!(fabs(factor * 255 - 1) < 1e-4))
+    return error_set(err, MEDLEY_ERR_UNSUPPORTED, "%s: rescale_factor is %g; only 1/255 can be done here", path,
+                     factor);
+  return MEDLEY_OK;
+}
+
+static medley_status sizes_read(image_preparation *p, const json_t *config, const char *path, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  bool shortest = p->resize != 0, cut_shortest = false;
+  const json_t *size = json_object_get(config, "size");
+  long long edge = edge_of(size, &shortest), cut = 0;
+  if (json_is_integer(size)) shortest = p->resize != 0;
+  if (!json_is_false(json_object_get(config, "do_center_crop")))
+    cut = edge_of(json_object_get(config, "crop_size"), &cut_shortest);
+  if (edge < 0 || edge > EDGE_MAX || cut < 0)
+    FAIL(err, MEDLEY_ERR_INPUT, "%s: a size that is no square of 1 to %d pixels", path, EDGE_MAX);
+  TRY(side_check(p, cut != 0 ? cut : edge, path, err));
+  if (edge != 0) p->resize = shortest ? (size_t)edge : 0;
+done:
+  return status;
 }
 
 static medley_status settings_read(image_preparation *p, const json_t *config, const char *path, medley_error *err) {
-  bool shortest = p->resize != 0, cut_shortest = false;
-  long long edge = edge_of(json_object_get(config, "size"), &shortest), cut = 0;
-  if (json_is_integer(json_object_get(config, "size"))) shortest = p->resize != 0;
-  if (!json_is_false(json_object_get(config, "do_center_crop")))
-    cut = edge_of(json_object_get(config, "crop_size"), &cut_shortest);
-  long long side = cut != 0 ? cut : edge;
-  if (side != 0 && side != (long long)p->side)
-    return error_set(err, MEDLEY_ERR_INPUT, "%s: pictures of %lld pixels are prepared for a network that takes %zu",
-                     path, side, p->side);
-  if (edge < 0 || edge > 8192) return error_set(err, MEDLEY_ERR_INPUT, "%s: a size of %lld pixels", path, edge);
-  if (edge != 0) p->resize = shortest ? (size_t)edge : 0;
-  p->cubic = json_member_integer(config, "resample", p->cubic ? RESAMPLE_CUBIC : 2) == RESAMPLE_CUBIC;
-  numbers_read(json_object_get(config, "image_mean"), p->mean);
-  numbers_read(json_object_get(config, "image_std"), p->deviation);
-  for (int i = 0; i < 3; i++)
-    if (!(p->deviation[i] > 0))
-      return error_set(err, MEDLEY_ERR_INPUT, "%s: image_std has %g, which nothing can be divided by", path,
-                       p->deviation[i]);
-  return MEDLEY_OK;
+  medley_status status = MEDLEY_OK;
+  long long filter = json_member_integer(config, "resample", p->cubic ? RESAMPLE_CUBIC : RESAMPLE_LINEAR);
+  TRY(steps_check(config, path, err));
+  TRY(sizes_read(p, config, path, err));
+  if (filter != RESAMPLE_CUBIC && filter != RESAMPLE_LINEAR)
+    FAIL(err, MEDLEY_ERR_UNSUPPORTED, "%s: resample is %lld; there are %d (linear) and %d (cubic)", path, filter,
+         RESAMPLE_LINEAR, RESAMPLE_CUBIC);
+  p->cubic = filter == RESAMPLE_CUBIC;
+  TRY(colours_read(p, config, "image_mean", "image_std", path, err));
+  if (json_is_false(json_object_get(config, "do_normalize")))
+    for (int i = 0; i < 3; i++) p->mean[i] = 0, p->deviation[i] = 1;
+done:
+  return status;
+}
+
+/* ---- open_clip_config.json: preprocess_cfg; timm's config.json: pretrained_cfg ---- */
+
+static medley_status open_clip_read(image_preparation *p, const json_t *config, const char *path, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  const json_t *size = json_object_get(config, "size");
+  const char *mode = json_member_string(config, "resize_mode", "shortest");
+  bool squash = strcmp(mode, "squash") == 0;
+  if (!squash && strcmp(mode, "shortest") != 0)
+    FAIL(err, MEDLEY_ERR_UNSUPPORTED, "%s: resize_mode is '%.40s'; there are shortest and squash", path, mode);
+  if (json_is_array(size) && !json_equal(json_array_get(size, 0), json_array_get(size, 1)))
+    FAIL(err, MEDLEY_ERR_UNSUPPORTED, "%s: size is no square", path);
+  TRY(side_check(p, json_integer_value(json_is_array(size) ? json_array_get(size, 0) : size), path, err));
+  p->resize = squash ? 0 : p->side;
+  TRY(filter_read(p, config, path, err));
+  TRY(colours_read(p, config, "mean", "std", path, err));
+done:
+  return status;
+}
+
+/* crop_pct: the square as a part of the shorter side it is cut from. */
+static medley_status timm_read(image_preparation *p, const json_t *config, const char *path, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  const char *mode = json_member_string(config, "crop_mode", "center");
+  double part = json_member_number(config, "crop_pct", 1);
+  if (strcmp(mode, "center") != 0 || !(part > 0.1 && part <= 1))
+    FAIL(err, MEDLEY_ERR_UNSUPPORTED, "%s: crop_mode '%.40s' of crop_pct %g; there is center of 0.1 to 1", path, mode,
+         part);
+  TRY(side_check(p, json_integer_value(json_array_get(json_object_get(config, "input_size"), 1)), path, err));
+  p->resize = (size_t)((double)p->side / part);
+  TRY(filter_read(p, config, path, err));
+  TRY(colours_read(p, config, "mean", "std", path, err));
+done:
+  return status;
+}
+
+/* ---- which file ---- */
+
+static medley_status beside_read(const checkpoint *c, const char *name, char **path, json_t **out, medley_error *err) {
+  *path = path_join(c->folder, name);
+  if (*path == NULL) return error_memory(err, "a path");
+  return file_exists(*path) ? json_parse_file(*path, FILE_BYTES_MAX, out, err) : MEDLEY_OK;
 }
 
 medley_status image_preparation_load(image_preparation *p, const checkpoint *c, medley_error *err) {
   medley_status status = MEDLEY_OK;
-  char *path = NULL;
-  json_t *config = NULL;
+  char *path = NULL, *other = NULL;
+  json_t *config = NULL, *open_clip = NULL;
   if (c->folder == NULL) return MEDLEY_OK;
-  path = path_join(c->folder, "preprocessor_config.json");
-  if (path == NULL) FAIL(err, MEDLEY_ERR_MEMORY, "out of memory for a path");
-  if (!file_exists(path)) goto done;
-  TRY(json_parse_file(path, FILE_BYTES_MAX, &config, err));
-  TRY(settings_read(p, config, path, err));
+  TRY(beside_read(c, "preprocessor_config.json", &path, &config, err));
+  TRY(beside_read(c, "open_clip_config.json", &other, &open_clip, err));
+  const json_t *published = json_object_get(open_clip, "preprocess_cfg");
+  const json_t *timm = json_object_get(c->config, "pretrained_cfg");
+  if (config != NULL)
+    TRY(settings_read(p, config, path, err));
+  else if (published != NULL)
+    TRY(open_clip_read(p, published, other, err));
+  else if (timm != NULL)
+    TRY(timm_read(p, timm, "config.json", err));
 done:
   json_decref(config);
+  json_decref(open_clip);
   mem_free(path);
+  mem_free(other);
   return status;
 }
 

@@ -1,5 +1,6 @@
-/* encode/image_tensor.h: pictures as networks want them: scaled, cut, brought to mean and deviation; by
- * preprocessor_config.json, as transformers publishes it (open_clip_config.json: preprocess_cfg). */
+/* encode/image_tensor.h: pictures as networks want them: scaled, cut, brought to mean and deviation; by the first of
+ * preprocessor_config.json (transformers), open_clip_config.json: preprocess_cfg (OpenCLIP), config.json:
+ * pretrained_cfg (timm). */
 #ifndef ENCODE_IMAGE_TENSOR_H
 #define ENCODE_IMAGE_TENSOR_H
 
@@ -14,7 +15,7 @@ typedef struct image_preparation {
 } image_preparation;
 
 /* *p holds the family's own settings when called; what the files beside the checkpoint say goes over them. Sizes that
- * the network does not take are refused. */
+ * the network does not take, and steps that are not done here, are refused. */
 medley_status image_preparation_load(image_preparation *p, const checkpoint *c, medley_error *err) MEDLEY_CHECK;
 /* out [3, side, side] */
 medley_status image_prepare(const image_preparation *p, const image *in, float *out, medley_error *err) MEDLEY_CHECK;

@@ -36,7 +36,7 @@ static void vit_free(encoder *encoder) {
   mem_free(e);
 }
 
-/* timm's files say nothing of heads: all of its ViTs have heads of 64 numbers. */
+/* timm's files say nothing of heads. */
 static medley_status sizes_read(const checkpoint *c, const model_architecture *a, vision_sizes *s, medley_error *err) {
   medley_status status = MEDLEY_OK;
   bool timm = a->layout != NULL && strcmp(a->layout, "timm") == 0;
@@ -49,7 +49,7 @@ static medley_status sizes_read(const checkpoint *c, const model_architecture *a
                       .patch = (size_t)architecture_dimension_get(a, "patch", 0),
                       .epsilon = json_member_number(c->config, "layer_norm_eps", timm ? 1e-6 : 1e-12),
                       .activation = activation_find(activation)};
-  if (s->heads == 0 && timm) s->heads = s->width / 64;
+  if (s->heads == 0 && timm) s->heads = heads_usual(s->width);
   if (s->activation == NULL)
     FAIL(err, MEDLEY_ERR_UNSUPPORTED, "%s: config.json: hidden_act '%.40s' is not known", c->path, activation);
   TRY(vision_sizes_check(s, c->path, err));

@@ -67,7 +67,7 @@ static medley_status module_read(sentence_config *s, const char *folder, const j
   if (strcmp(last, "Pooling") != 0)
     FAIL(err, MEDLEY_ERR_UNSUPPORTED, "%s/modules.json: module '%.100s' is none of Transformer, Pooling, Normalize",
          folder, type);
-  if (strchr(path, '/') != NULL || strcmp(path, "..") == 0 || strlen(path) > 100)
+  if (path[0] == '\0' || strchr(path, '/') != NULL || strcmp(path, "..") == 0 || strlen(path) > 100)
     FAIL(err, MEDLEY_ERR_INPUT, "%s/modules.json: the path of '%.100s' is not a folder in this one", folder, type);
   snprintf(name, sizeof name, "%s/config.json", path);
   TRY(beside(folder, name, &config, err));

@@ -37,9 +37,7 @@ static medley_status config_read(const checkpoint *c, bert_sizes *s, medley_erro
                      c->path, places);
   s->epsilon = json_member_number(c->config, "layer_norm_eps", EPSILON_DEFAULT);
   if (c->gguf != NULL) s->epsilon = gguf_number(c->gguf, "bert.attention.layer_norm_epsilon", EPSILON_DEFAULT);
-  if (!(s->epsilon >= 0 && s->epsilon < 1))
-    return error_set(err, MEDLEY_ERR_INPUT, "%s: the norms' epsilon is %g", c->path, s->epsilon);
-  return MEDLEY_OK;
+  return epsilon_check(s->epsilon, c->path, err);
 }
 
 static medley_status sizes_read(const checkpoint *c, const model_architecture *a, bert_sizes *s, medley_error *err) {

@@ -21,7 +21,7 @@ medley_status vision_sizes_check(const vision_sizes *s, const char *path, medley
                      s->patch);
   if (s->width % s->heads != 0)
     return error_set(err, MEDLEY_ERR_INPUT, "%s: %zu numbers cannot be cut into %zu heads", path, s->width, s->heads);
-  return MEDLEY_OK;
+  return epsilon_check(s->epsilon, path, err);
 }
 
 void vision_wish(const image_preparation *p, media_request *request) {

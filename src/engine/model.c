@@ -149,7 +149,9 @@ static medley_status tokenizer_file(const char *file, const char *path, const ch
   size_t length = 0, tokens = 0;
   if (string_ends(file, ".json")) {
     TRY(json_parse_file(path, TOKENIZER_BYTES_MAX, &json, err));
-    const json_t *model = json_object_get(json, "model"), *vocabulary = model ? json_object_get(model, "vocab") : json;
+    /* In vocab.json "model" is a token like any other. */
+    const json_t *model = kind == NULL ? json_object_get(json, "model") : NULL;
+    const json_t *vocabulary = model ? json_object_get(model, "vocab") : json;
     if (kind == NULL) kind = json_member_string(model, "type", "unknown");
     tokens = members_count(vocabulary);
   } else if (string_ends(file, ".txt")) {

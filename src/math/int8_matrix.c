@@ -34,6 +34,14 @@ static inline VECTOR_INLINE float row_most_body(const float *x, size_t count) {
 }
 VECTOR_CLONES(static, float, row_most, (const float *x, size_t count), (x, count))
 
+/* 0, or NaN when a value is no finite number. */
+static inline VECTOR_INLINE float row_flaw_body(const float *x, size_t count) {
+  float flaw = 0;
+  _Pragma("omp simd reduction(+:flaw)") for (size_t i = 0; i < count; i++) flaw += x[i] * 0;
+  return flaw;
+}
+VECTOR_CLONES(static, float, row_flaw, (const float *x, size_t count), (x, count))
+
 /* Adding 1.5 * 2^23 rounds to the nearest whole number, whose byte is then the last of the bits. */
 static inline VECTOR_INLINE void row_bytes_body(const float *x, float factor, int32_t zero, uint8_t *out,
                                                 size_t count) {
@@ -52,9 +60,10 @@ VECTOR_CLONES(static, void, row_bytes, (const float *x, float factor, int32_t ze
 void int8_matrix_quantise(const float *x, size_t from, size_t to, size_t in, uint8_t *out, int8_row *row) {
   size_t bytes = int8_matrix_row(in);
   for (size_t r = from; r < to; r++) {
-    float least = row_least(x + r * in, in), most = row_most(x + r * in, in);
+    float flaw = row_flaw(x + r * in, in), least = row_least(x + r * in, in), most = row_most(x + r * in, in);
+    if (flaw != 0) least = most = 0;
     float scale = most > least ? (most - least) / 255 : 1;
-    row[r] = (int8_row){scale, (int32_t)lrintf(-least / scale)};
+    row[r] = (int8_row){flaw != 0 ? NAN : scale, (int32_t)lrintf(-least / scale)};
     row_bytes(x + r * in, 1 / scale, row[r].zero, out + r * bytes, in);
     memset(out + r * bytes + in, 0, bytes - in);
   }

@@ -19,7 +19,8 @@ typedef struct int8_row {
   int32_t zero;
 } int8_row;
 /* Rows [from, to) of x [rows, in] as bytes into out [rows, int8_matrix_row(in)] and how into row [rows]. 0 stays
- * exactly 0; the least and the greatest of a row become the least and the greatest byte. */
+ * exactly 0; the least and the greatest of a row become the least and the greatest byte. A row with a value that is not
+ * finite has the scale NaN, so that what is made from it is NaN as well. */
 void int8_matrix_quantise(const float *x, size_t from, size_t to, size_t in, uint8_t *out, int8_row *row);
 
 typedef struct int8_matrix_product {

@@ -45,7 +45,8 @@ static tensor *norm_forward(tape *t, const layer_conv *l, tensor *x) {
                        &(batch_norm_options){.weight = l->norm_weight,
                                              .bias = l->norm_bias,
                                              .running_mean = l->norm_running_mean,
-                                             .running_variance = l->norm_running_variance});
+                                             .running_variance = l->norm_running_variance,
+                                             .frozen = l->norm_weight != NULL && !l->norm_weight->needs_gradient});
 }
 
 tensor *layer_conv_forward(tape *t, const layer_conv *l, tensor *x) {

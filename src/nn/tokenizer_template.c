@@ -135,6 +135,16 @@ done:
   return status;
 }
 
+/* How many ids a template gives is computed before it is laid out, so each text stands in it once. */
+static medley_status items_check(const template_item *items, size_t count, bool pair, medley_error *err) {
+  size_t named[2] = {0};
+  for (size_t i = 0; i < count; i++)
+    if (items[i].part != TEMPLATE_SPECIAL) named[items[i].part == TEMPLATE_SECOND]++;
+  if (named[0] == 1 && named[1] == (pair ? 1 : 0)) return MEDLEY_OK;
+  return error_set(err, MEDLEY_ERR_UNSUPPORTED, "\"%s\" names A %zu times and B %zu times, not %s",
+                   pair ? "pair" : "single", named[0], named[1], pair ? "each once" : "A once");
+}
+
 static medley_status template_processing_read(token_template *t, const tokenizer_vocabulary *v, const json_t *config,
                                               medley_error *err) {
   medley_status status = MEDLEY_OK;
@@ -144,6 +154,8 @@ static medley_status template_processing_read(token_template *t, const tokenizer
   t->said = true;
   TRY(items_read(single, v, json_object_get(config, "single"), special, false, err));
   TRY(items_read(pair, v, json_object_get(config, "pair"), special, true, err));
+  TRY(items_check(t->single, t->single_count, false, err));
+  if (t->pair_count > 0) TRY(items_check(t->pair, t->pair_count, true, err)); /* without one, pairs are refused */
 done:
   return status;
 }

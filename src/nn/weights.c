@@ -73,30 +73,22 @@ bool weights_has(const weights *w, const char *format, ...) {
   return checkpoint_get(w->from, name) != NULL;
 }
 
-/* A block of the table at a time: no copy of it all for types that must be converted. */
+/* A piece at a time: no copy of it all for types that must be converted. */
 static medley_status finite_check(const checkpoint *c, const tensor_view *view, medley_error *err) {
-  enum { PIECE = 16384 };
+  enum { PIECE = 16384 }; /* whole blocks of every dtype */
   float piece[PIECE];
-  uint64_t columns = tensor_view_columns(view), rows = tensor_view_rows(view);
-  uint64_t step = columns > PIECE ? 0 : PIECE / (columns ? columns : 1);
   bool direct = view->dtype == DTYPE_F32 && tensor_view_is_aligned(view);
-  if (!direct && step == 0) return MEDLEY_OK; /* checked by whoever copies it */
-  for (uint64_t at = 0; at < view->count;) {
-    uint64_t count = view->count - at < PIECE ? view->count - at : PIECE;
-    const float *values = (const float *)view->data + at;
-    if (!direct) {
-      uint64_t row = at / columns, some = rows - row < step ? rows - row : step;
-      tensor_view_read_rows(view, row, some, piece);
-      values = piece;
-      count = some * columns;
-    }
+  for (uint64_t at = 0, count, offset; at < view->count; at += count) {
+    count = view->count - at < PIECE ? view->count - at : PIECE;
+    const float *values = direct ? (const float *)view->data + at : piece;
+    if (!direct && dtype_bytes(view->dtype, at, &offset))
+      dtype_to_float(view->dtype, (const unsigned char *)view->data + offset, (size_t)count, piece);
     float zero = 0;
     _Pragma("omp simd reduction(+:zero)") for (uint64_t i = 0; i < count; i++) zero += values[i] * 0;
     for (uint64_t i = 0; zero != 0 && i < count; i++) /* NaN differs from 0, too */
       if (!isfinite(values[i]))
         return error_set(err, MEDLEY_ERR_INPUT, "%s: value %" PRIu64 " of tensor '%s' is not a finite number", c->path,
                          at + i, view->name);
-    at += count;
   }
   return MEDLEY_OK;
 }
@@ -114,18 +106,12 @@ static const tensor_view *view_find(weights *w, const char *name, int rank, cons
   return w->status == MEDLEY_OK ? view : NULL;
 }
 
-/* The numbers: in the file, or a copy. */
+/* The numbers of a view that was checked: in the file, or a copy. */
 static float *view_numbers(weights *w, const tensor_view *view) {
   if (view->dtype == DTYPE_F32 && tensor_view_is_aligned(view)) return (float *)(uintptr_t)view->data;
   float *copy = weights_memory(w, view->count, sizeof *copy);
   if (copy == NULL) return NULL;
   tensor_view_read_rows(view, 0, tensor_view_rows(view), copy);
-  for (uint64_t i = 0; i < view->count; i++)
-    if (!isfinite(copy[i])) {
-      w->status = error_set(&w->error, MEDLEY_ERR_INPUT, "%s: value %" PRIu64 " of tensor '%s' is not a finite number",
-                            w->from->path, i, view->name);
-      return NULL;
-    }
   return copy;
 }
 
@@ -194,8 +180,8 @@ static tensor *in_precision(weights *w, tensor *x) {
   return y;
 }
 
-/* The last block that was made is of no use any more. */
-static void owned_drop_last(weights *w, const void *block) {
+/* A block of ours is of no use any more; any other is left alone. */
+static void owned_drop(weights *w, const void *block) {
   for (size_t i = w->owned_count; i-- > 0;)
     if (w->owned[i] == block) {
       mem_free(w->owned[i]);
@@ -207,7 +193,7 @@ static void owned_drop_last(weights *w, const void *block) {
 /* The same, and the float32 copy it was made from is given back. */
 static tensor *in_precision_from_copy(weights *w, tensor *x) {
   tensor *y = in_precision(w, x);
-  if (y != x && x != NULL) owned_drop_last(w, x->data); /* not there when it lies in the file */
+  if (y != x && x != NULL) owned_drop(w, x->data); /* not ours when it lies in the file */
   return y;
 }
 

@@ -7,6 +7,7 @@
 #include "nn/architecture.h"
 #include "nn/checkpoint.h"
 #include "nn/shard_index.h"
+#include "nn/weights.h"
 
 /* ---- small models made here ---- */
 
@@ -44,6 +45,44 @@ static const spec bert_specs[] = {{"bert.embeddings.word_embeddings.weight", 2, 
                                   {"bert.encoder.layer.2.attention.self.query.weight", 2, {8, 8}},
                                   {"bert.encoder.layer.10.attention.self.query.weight", 2, {8, 8}},
                                   {0}};
+
+/* ---- tensors as layers want them ---- */
+
+/* One value among many that is no number is found in whatever type and shape, by getters that copy and that do not. */
+static void test_weights_are_finite(void **state) {
+  (void)state;
+  enum { WIDE = 20000 };
+  static const struct {
+    uint64_t rows, columns;
+    size_t bad;
+  } shapes[] = {{2, WIDE, WIDE + 7}, {WIDE, 2, 2 * WIDE - 1}, {2, WIDE, 0}};
+  static uint16_t halves[2 * WIDE];
+  medley_error error = {0};
+  char folder[256], path[600];
+  test_folder(folder);
+  snprintf(path, sizeof path, "%s/a.safetensors", folder);
+  for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+    size_t rows = shapes[i].rows, columns = shapes[i].columns;
+    halves[shapes[i].bad] = 0x7e00; /* NaN */
+    safetensors_writer writer = {0};
+    assert_ok(safetensors_add(&writer, "x", DTYPE_F16, 2, (uint64_t[]){rows, columns}, halves, &error));
+    assert_ok(safetensors_save(&writer, path, &error));
+    safetensors_writer_deinit(&writer);
+    halves[shapes[i].bad] = 0;
+    for (int getter = 0; getter < 3; getter++) {
+      checkpoint c;
+      assert_ok(checkpoint_open(&c, path, &error));
+      weights w = {.from = &c};
+      if (getter == 0) assert_null(weights_table(&w, rows, columns, "x"));
+      if (getter == 1) assert_null(weights_stack(&w, "", (const char *const[]){"x"}, 1, "", rows, columns));
+      if (getter == 2) assert_null(weights_matrix(&w, rows, columns, "x"));
+      assert_refused(weights_status(&w, &error), MEDLEY_ERR_INPUT, "of tensor 'x' is not a finite number");
+      weights_deinit(&w);
+      checkpoint_close(&c);
+    }
+  }
+  assert_ok(folder_remove(folder, &error));
+}
 
 /* ---- folders and shards ---- */
 
@@ -390,10 +429,15 @@ static void test_memory_runs_out(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_shards),          cmocka_unit_test(test_folders),
-      cmocka_unit_test(test_conversion),      cmocka_unit_test(test_weights_that_are_no_numbers),
-      cmocka_unit_test(test_names),           cmocka_unit_test(test_table),
-      cmocka_unit_test(test_contradictions),  cmocka_unit_test(test_published_models),
+      cmocka_unit_test(test_weights_are_finite),
+      cmocka_unit_test(test_shards),
+      cmocka_unit_test(test_folders),
+      cmocka_unit_test(test_conversion),
+      cmocka_unit_test(test_weights_that_are_no_numbers),
+      cmocka_unit_test(test_names),
+      cmocka_unit_test(test_table),
+      cmocka_unit_test(test_contradictions),
+      cmocka_unit_test(test_published_models),
 #ifdef MEDLEY_FAULTS
       cmocka_unit_test(test_memory_runs_out),
 #endif

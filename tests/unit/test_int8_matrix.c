@@ -73,7 +73,24 @@ static void test_rows(void **state) {
   assert_true(bytes[1][0] == row[1].zero && bytes[1][1] == 0 && bytes[1][2] == 255);
 }
 
+/* NaN and infinity are not hidden by bytes, and stay in their row. */
+static void test_no_numbers(void **state) {
+  (void)state;
+  float x[3][5] = {{1, 2, NAN, 0, 1}, {0, -2, 3, 0, 1}, {-INFINITY, 1, 0, 0, 0}}, y[3][2];
+  uint8_t bytes[3][8];
+  int8_row row[3];
+  const int8_t w[2][5] = {{1, 0, 0, 0, 0}, {3, 2, 0, 1, 9}};
+  const float scale[2] = {1, 0.5f};
+  int8_matrix_quantise(x[0], 0, 3, 5, bytes[0], row);
+  int8_matrix_product p = {3, 5, 2, bytes[0], row, w[0], scale, NULL, y[0]};
+  for (int plain = 0; plain < 2; plain++) {
+    (plain ? int8_matrix_multiply_plain : int8_matrix_multiply)(&p, 0, 1);
+    for (int o = 0; o < 2; o++) assert_true(isnan(y[0][o]) && isfinite(y[1][o]) && isnan(y[2][o]));
+  }
+}
+
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_twins), cmocka_unit_test(test_rows)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_twins), cmocka_unit_test(test_rows),
+                                     cmocka_unit_test(test_no_numbers)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -62,6 +62,27 @@ static void test_blocks(void **state) {
   parameters_free(p);
 }
 
+/* A frozen block's batch norm neither learns nor remembers: it answers as outside of training. */
+static void test_frozen(void **state) {
+  (void)state;
+  medley_error error = {0};
+  parameters *p = parameters_create();
+  layer_conv c;
+  layer_conv_init(&c, p, "c", &(layer_conv_options){.in = 2, .out = 6, .kernel = {3, 3}, .norm = LAYER_CONV_BATCH});
+  assert_true(parameters_freeze(p, "c") > 0);
+  assert_ok(parameters_seal(p, 3, &error));
+  tape *t = tape_create(1);
+  const tensor *training = tape_keep(layer_conv_forward(t, &c, batch(t)));
+  tape_set_training(t, false);
+  const tensor *answering = layer_conv_forward(t, &c, batch(t));
+  assert_ok(tape_status(t, &error));
+  assert_memory_equal(training->data, answering->data, answering->count * sizeof(real));
+  for (size_t i = 0; i < 6; i++)
+    assert_true(real_data(c.norm_running_mean)[i] == 0 && real_data(c.norm_running_variance)[i] == 1);
+  tape_free(t);
+  parameters_free(p);
+}
+
 static double train(int steps, double *first) {
   medley_error error = {0};
   parameters *p = parameters_create();
@@ -111,6 +132,7 @@ static void test_learns(void **state) {
 
 int main(void) {
   pictures_draw();
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_blocks), cmocka_unit_test(test_learns)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_blocks), cmocka_unit_test(test_frozen),
+                                     cmocka_unit_test(test_learns)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -119,6 +119,17 @@ static void test_folder_and_check(void **state) {
   assert_int_equal(json_integer_value(at(report, "tokenizer", "tokens")), 2);
   json_decref(report);
 
+  /* vocab.json is tokens and their ids, "model" among them. */
+  snprintf(path, sizeof path, "%s/tokenizer.json", folder);
+  assert_int_equal(unlink(path), 0);
+  snprintf(path, sizeof path, "%s/vocab.txt", folder);
+  assert_int_equal(unlink(path), 0);
+  text_write(folder, "vocab.json", "{\"a\": 0, \"model\": 1, \"b\": 2}");
+  report = describe(folder, NULL);
+  assert_string_equal(json_string_value(at(report, "tokenizer", "kind")), "byte-level BPE");
+  assert_int_equal(json_integer_value(at(report, "tokenizer", "tokens")), 3);
+  json_decref(report);
+
   char *text;
   text_write(folder, "tokenizer.json", "{");
   assert_refused(medley_model_describe(folder, NULL, NULL, &text, &error), MEDLEY_ERR_INPUT, "tokenizer.json");

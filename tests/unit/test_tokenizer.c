@@ -463,6 +463,15 @@ static void json_refusals(void **state) {
       {"{\"post_processor\": {\"type\": \"TemplateProcessing\", \"single\": [{\"SpecialToken\": {\"id\": "
        "\"Z\"}}]}, " MODEL "}",
        MEDLEY_ERR_INPUT, "'Z' of the template has no ids"},
+      {"{\"post_processor\": {\"type\": \"TemplateProcessing\", \"single\": [{\"Sequence\": {\"id\": \"A\"}}, "
+       "{\"Sequence\": {\"id\": \"A\"}}]}, " MODEL "}",
+       MEDLEY_ERR_UNSUPPORTED, "\"single\" names A 2 times and B 0 times, not A once"},
+      {"{\"post_processor\": {\"type\": \"TemplateProcessing\", \"single\": []}, " MODEL "}", MEDLEY_ERR_UNSUPPORTED,
+       "\"single\" names A 0 times and B 0 times, not A once"},
+      {"{\"post_processor\": {\"type\": \"TemplateProcessing\", \"single\": [{\"Sequence\": {\"id\": \"A\"}}], "
+       "\"pair\": [{\"Sequence\": {\"id\": \"A\"}}, {\"Sequence\": {\"id\": \"B\"}}, "
+       "{\"Sequence\": {\"id\": \"B\"}}]}, " MODEL "}",
+       MEDLEY_ERR_UNSUPPORTED, "\"pair\" names A 1 times and B 2 times, not each once"},
       {"{\"added_tokens\": [{\"id\": 1, \"content\": \"zz\"}], " MODEL "}", MEDLEY_ERR_INPUT,
        "given to 'a' and to 'zz'"},
       {"{\"added_tokens\": [{\"id\": 5, \"content\": \"a\"}], " MODEL "}", MEDLEY_ERR_INPUT, "has it as 1"},

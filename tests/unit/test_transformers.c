@@ -299,6 +299,9 @@ static void test_refusals(void **state) {
   file_put(folder, "modules.json", "[{\"type\": \"sentence_transformers.models.Pooling\", \"path\": \"../..\"}]");
   refused(folder, "bert", MEDLEY_ERR_INPUT, "is not a folder in this one");
   folder_copy("bert", folder);
+  file_put(folder, "modules.json", "[{\"type\": \"sentence_transformers.models.Pooling\", \"path\": \"\"}]");
+  refused(folder, "bert", MEDLEY_ERR_INPUT, "is not a folder in this one");
+  folder_copy("bert", folder);
   file_put(folder, "config_sentence_transformers.json", "{\"default_prompt_name\": \"query\", \"prompts\": {}}");
   refused(folder, "bert", MEDLEY_ERR_INPUT, "the default prompt 'query' is not among the prompts");
 }
@@ -323,6 +326,10 @@ static void test_other_refusals(void **state) {
   file_put(folder, "config.json", "{\"model_type\": \"vit\", \"num_attention_heads\": 2, \"image_size\": 32}");
   refused(folder, "vit", MEDLEY_ERR_INPUT, "tensor 'embeddings.position_embeddings' is [1, 5, 16]");
   folder_copy("clip", folder);
+  file_put(folder, "config.json",
+           "{\"model_type\": \"clip\", \"vision_config\": {\"num_attention_heads\": 2, \"layer_norm_eps\": -1}}");
+  refused(folder, "clip", MEDLEY_ERR_INPUT, "the norms' epsilon is -1");
+  folder_copy("clip", folder);
   weights_change(folder, "text_model.final_layer_norm.bias", NULL);
   refused(folder, "clip", MEDLEY_OK, ""); /* the tower for pictures does not need it */
   folder_copy("clip", folder);
@@ -335,6 +342,134 @@ static void test_other_refusals(void **state) {
   snprintf(path, sizeof path, "%s/model.safetensors", folder);
   assert_int_equal(truncate(path, 9000), 0);
   refused(folder, "whisper", MEDLEY_ERR_INPUT, "model.safetensors");
+}
+
+/* Steps of preparing pictures: done as the file says, or refused. */
+static void test_preparation_refusals(void **state) {
+  (void)state;
+  static const struct {
+    const char *json;
+    medley_status status;
+    const char *words;
+  } rows[] = {
+      {"{\"image_mean\": [0.5, 1e300, 0.5]}", MEDLEY_ERR_INPUT, "image_mean should be three finite numbers"},
+      {"{\"image_mean\": [0.5]}", MEDLEY_ERR_INPUT, "image_mean should be three finite numbers"},
+      {"{\"image_std\": [\"1\", 1, 1]}", MEDLEY_ERR_INPUT, "image_std should be three finite numbers"},
+      {"{\"image_std\": [1, -1, 1]}", MEDLEY_ERR_INPUT, "image_std has -1"},
+      {"{\"do_rescale\": false}", MEDLEY_ERR_UNSUPPORTED, "do_rescale is false, which cannot be done here"},
+      {"{\"do_resize\": false}", MEDLEY_ERR_UNSUPPORTED, "do_resize is false"},
+      {"{\"do_pad\": true}", MEDLEY_ERR_UNSUPPORTED, "do_pad is true"},
+      {"{\"rescale_factor\": 0.0078125}", MEDLEY_ERR_UNSUPPORTED, "rescale_factor is 0.0078125"},
+      {"{\"resample\": 1}", MEDLEY_ERR_UNSUPPORTED, "resample is 1"},
+      {"{\"size\": {\"height\": 16, \"width\": 20}}", MEDLEY_ERR_INPUT, "a size that is no square"},
+  };
+  char folder[256];
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    folder_copy("vit", folder);
+    file_put(folder, "preprocessor_config.json", rows[i].json);
+    refused(folder, "vit", rows[i].status, rows[i].words);
+  }
+}
+
+/* What is read from each publisher's file. */
+static void test_preparation_files(void **state) {
+  (void)state;
+  medley_error error = {0};
+  static const struct {
+    const char *file, *json;
+    size_t resize;
+    bool cubic;
+    float mean, deviation;
+  } rows[] = {
+      {"preprocessor_config.json", "{\"do_normalize\": false, \"image_mean\": [0.1, 0.1, 0.1]}", 16, true, 0, 1},
+      {"preprocessor_config.json", "{\"size\": {\"shortest_edge\": 20}, \"crop_size\": 16, \"resample\": 2}", 20, false,
+       1, 2},
+      {"open_clip_config.json",
+       "{\"preprocess_cfg\": {\"size\": 16, \"mean\": [0.25, 0, 0], \"std\": [4, 1, 1], "
+       "\"resize_mode\": \"squash\", \"interpolation\": \"bilinear\"}}",
+       0, false, 0.25f, 4},
+      {"open_clip_config.json", "{\"preprocess_cfg\": {\"size\": [16, 16]}}", 16, true, 1, 2},
+      {"config.json",
+       "{\"pretrained_cfg\": {\"input_size\": [3, 16, 16], \"crop_pct\": 0.9, \"mean\": [0.5, 0, 0], "
+       "\"interpolation\": \"bicubic\"}}",
+       17, true, 0.5f, 2},
+  };
+  char folder[256];
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    checkpoint c;
+    image_preparation p = {.side = 16, .resize = 16, .cubic = true, .mean = {1, 1, 1}, .deviation = {2, 2, 2}};
+    folder_copy("openclip", folder);
+    file_put(folder, rows[i].file, rows[i].json);
+    assert_ok(checkpoint_open(&c, folder, &error));
+    assert_ok(image_preparation_load(&p, &c, &error));
+    assert_true(p.resize == rows[i].resize && p.cubic == rows[i].cubic);
+    assert_near(p.mean[0], rows[i].mean, 0);
+    assert_near(p.deviation[0], rows[i].deviation, 0);
+    checkpoint_close(&c);
+    folder_drop(folder);
+  }
+  folder_copy("openclip", folder);
+  file_put(folder, "open_clip_config.json", "{\"preprocess_cfg\": {\"resize_mode\": \"longest\"}}");
+  checkpoint c;
+  image_preparation p = {.side = 16};
+  assert_ok(checkpoint_open(&c, folder, &error));
+  assert_refused(image_preparation_load(&p, &c, &error), MEDLEY_ERR_UNSUPPORTED, "resize_mode is 'longest'");
+  checkpoint_close(&c);
+  folder_drop(folder);
+}
+
+/* OpenCLIP's own file says heads and activation, and of the wrong tensors it is refused. */
+#define OPEN_CLIP(model, image, text)                                              \
+  "{\"model_cfg\": {" model " \"vision_cfg\": {\"width\": 16, \"layers\": 2" image \
+  "}, \"text_cfg\": {\"width\": 16" text "}}}"
+static void test_open_clip(void **state) {
+  (void)state;
+  medley_error error = {0};
+  static const struct {
+    const char *config, *json;
+    medley_status status;
+    const char *words;
+  } rows[] = {
+      {"{}", "{\"model_cfg\": {}}", MEDLEY_ERR_INPUT,
+       "how many heads attention has is not said, and 16 numbers do not tell"},
+      {"{}", OPEN_CLIP("", ", \"head_width\": 8", ", \"heads\": 2"), MEDLEY_OK, ""},
+      {"{}", OPEN_CLIP("", ", \"head_width\": 8, \"pool_type\": \"tok\", \"no_ln_pre\": false, \"act_kwargs\": {}", ""),
+       MEDLEY_OK, ""},
+      {"{\"vision_config\": {\"num_attention_heads\": 4}}", OPEN_CLIP("", ", \"head_width\": 8", ""), MEDLEY_ERR_INPUT,
+       "image_heads is 4 by config.json and 2 by open_clip_config.json"},
+      {"{}", OPEN_CLIP("", ", \"head_width\": 8, \"no_ln_pre\": true", ""), MEDLEY_ERR_UNSUPPORTED,
+       "vision_cfg says 'no_ln_pre'"},
+      {"{}", OPEN_CLIP("", ", \"head_width\": 8", ", \"pool_type\": \"last\""), MEDLEY_ERR_UNSUPPORTED,
+       "text_cfg says 'pool_type'"},
+      {"{}", OPEN_CLIP("", ", \"head_width\": 0", ""), MEDLEY_ERR_INPUT, "'head_width' should be an integer from 1"},
+      {"{}", "{\"model_cfg\": {\"vision_cfg\": {\"width\": 32}}}", MEDLEY_ERR_INPUT,
+       "open_clip_config.json says width 32 and 0 layers, the tensors 16 and 2"},
+      {"{}", "{}", MEDLEY_ERR_INPUT, "has no object model_cfg"},
+  };
+  char folder[256];
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    folder_copy("openclip", folder);
+    file_put(folder, "config.json", rows[i].config);
+    file_put(folder, "open_clip_config.json", rows[i].json);
+    refused(folder, "clip", rows[i].status, rows[i].words);
+  }
+  /* The same tensors with another activation: other vectors. */
+  float plain[8], quick[8];
+  for (int q = 0; q < 2; q++) {
+    encoder *e;
+    const char *json = q ? OPEN_CLIP("\"quick_gelu\": true,", ", \"head_width\": 8", ", \"heads\": 2")
+                         : OPEN_CLIP("", ", \"head_width\": 8", ", \"heads\": 2");
+    folder_copy("openclip", folder);
+    file_put(folder, "config.json", "{}");
+    file_put(folder, "open_clip_config.json", json);
+    assert_ok(encoder_clip_text.open(folder, &e, &error));
+    assert_ok(e->kind->encode(e, &(encoder_input){.text = "red dress"}, 1, q ? quick : plain, &error));
+    e->kind->free(e);
+    folder_drop(folder);
+  }
+  float away = 0;
+  for (int i = 0; i < 8; i++) away = fmaxf(away, fabsf(plain[i] - quick[i]));
+  assert_true(away > 1e-4f);
 }
 
 /* A file alone has neither heads nor a tokenizer. */
@@ -415,9 +550,18 @@ static void test_nth_allocation(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_golden),         cmocka_unit_test(test_texts),      cmocka_unit_test(test_refusals),
-      cmocka_unit_test(test_pictures),       cmocka_unit_test(test_sounds),     cmocka_unit_test(test_image_prepare),
-      cmocka_unit_test(test_other_refusals), cmocka_unit_test(test_file_alone), cmocka_unit_test(test_sentence_files),
+      cmocka_unit_test(test_golden),
+      cmocka_unit_test(test_texts),
+      cmocka_unit_test(test_refusals),
+      cmocka_unit_test(test_pictures),
+      cmocka_unit_test(test_sounds),
+      cmocka_unit_test(test_image_prepare),
+      cmocka_unit_test(test_other_refusals),
+      cmocka_unit_test(test_file_alone),
+      cmocka_unit_test(test_sentence_files),
+      cmocka_unit_test(test_preparation_refusals),
+      cmocka_unit_test(test_preparation_files),
+      cmocka_unit_test(test_open_clip),
       cmocka_unit_test(test_nth_allocation),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
