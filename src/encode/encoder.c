@@ -58,8 +58,8 @@ const encoder_kind *encoder_kind_default(modality m) {
   return NULL;
 }
 
-media_request encoder_request(const encoder *e, const char *path) {
-  media_request request = {.kind = e->kind->modality, .path = path};
+media_request encoder_request(const encoder *e, const preparation *p, const char *path) {
+  media_request request = {.kind = e->kind->modality, .path = path, .prepare = p};
   if (e->kind->wish != NULL) e->kind->wish(e, &request);
   return request;
 }

@@ -52,6 +52,9 @@ typedef struct encoder_kind {
   /* NULL: the usual media will do. Sets what the encoder asks of decoding: image_side, sound_rate_hz, frame_max. A
    * picture's image_side is its longer one: for a square of 224 cut from the middle ask for more. */
   void (*wish)(const encoder *e, media_request *request);
+  /* NULL: takes its content as it comes (published networks bring their own tokenizer). Otherwise says how texts are
+   * prepared; called after create or load, before anything else. Copied. */
+  void (*prepare)(encoder *e, const preparation *p);
   /* NULL unless needs_fit. inputs [count]: the training split's items that have the modality. */
   medley_status (*fit)(encoder *e, const encoder_input *inputs, size_t count, progress_stage *progress,
                        medley_error *err);
@@ -102,8 +105,8 @@ extern const encoder_kind encoder_clip_image, encoder_clip_bf16_image, encoder_c
 extern const encoder_kind encoder_clip_text, encoder_clip_bf16_text, encoder_clip_int8_text;
 extern const encoder_kind encoder_whisper, encoder_whisper_bf16, encoder_whisper_int8;
 
-/* What decoding should make of the file for this encoder; path is borrowed. */
-media_request encoder_request(const encoder *e, const char *path);
+/* What decoding should make of the file for this encoder; path and p (NULL: the usual steps) are borrowed. */
+media_request encoder_request(const encoder *e, const preparation *p, const char *path);
 
 /* What encoders without fitted state share: an encoder that is only its kind. dim must be 0 or the kind's own. */
 medley_status encoder_create_fixed(const encoder_kind *kind, size_t dim, encoder **out, medley_error *err) MEDLEY_CHECK;

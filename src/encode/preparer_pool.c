@@ -34,6 +34,7 @@ void preparer_pool_put(preparer_pool *pool, text_preparer *p) {
 }
 
 medley_status preparer_pool_take(preparer_pool *pool, text_preparer **out, medley_error *err) {
+  text_options options = preparation_text(&pool->prepare);
   *out = resting_take(pool);
-  return *out != NULL ? MEDLEY_OK : text_preparer_create(&(text_options){0}, out, err);
+  return *out != NULL ? MEDLEY_OK : text_preparer_create(&options, out, err);
 }

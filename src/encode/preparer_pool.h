@@ -6,12 +6,13 @@
 #include <pthread.h>
 
 #include "base/error.h"
-#include "media/text.h"
+#include "media/preparation.h"
 
 typedef struct preparer_pool {
   pthread_mutex_t lock;
   text_preparer **resting;
   size_t count, capacity;
+  preparation prepare; /* of all of them; set before the first is taken */
 } preparer_pool;
 
 void preparer_pool_init(preparer_pool *pool);

@@ -36,6 +36,7 @@ const encoder_kind encoder_text_gru = {
     .fit = text_network_fit,
     .dim = text_network_dim,
     .encode = text_network_encode,
+    .prepare = text_network_prepare,
     .save = text_network_save,
     .load = gru_load,
     .free = text_network_free,

@@ -61,6 +61,8 @@ done:
   return status;
 }
 
+static void lsa_prepare(encoder *e, const preparation *p) { ((text_lsa *)e)->pool->prepare = *p; }
+
 static size_t lsa_dim(const encoder *e) { return ((const text_lsa *)e)->model.dim; }
 
 /* ---- rows of weights ---- */
@@ -266,6 +268,7 @@ const encoder_kind encoder_text_lsa = {
     .version = 1,
     .needs_fit = true,
     .create = lsa_create,
+    .prepare = lsa_prepare,
     .fit = text_lsa_fit,
     .dim = lsa_dim,
     .encode = lsa_encode,

@@ -35,6 +35,8 @@ void text_network_free(encoder *e) {
   mem_free(n);
 }
 
+void text_network_prepare(encoder *e, const preparation *p) { ((text_network *)e)->pool->prepare = *p; }
+
 size_t text_network_dim(const encoder *e) { return ((const text_network *)e)->dim; }
 
 medley_status text_network_create(const text_network_kind *kind, uint64_t seed, size_t dim, encoder **out,

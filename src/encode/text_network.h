@@ -41,6 +41,7 @@ medley_status text_network_fit(encoder *e, const encoder_input *inputs, size_t c
 medley_status text_network_encode(const encoder *e, const encoder_input *inputs, size_t count, float *out,
                                   medley_error *err);
 medley_status text_network_save(const encoder *e, safetensors_writer *w, const char *prefix, medley_error *err);
+void text_network_prepare(encoder *e, const preparation *p);
 size_t text_network_dim(const encoder *e);
 void text_network_free(encoder *e);
 

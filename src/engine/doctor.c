@@ -3,7 +3,6 @@
 #include "engine/doctor.h"
 
 #include <medley/workspace.h>
-#include <fnmatch.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -12,9 +11,8 @@
 #include <unistd.h>
 
 #include "base/file.h"
-#include "encode/encoder.h"
-#include "encode/normaliser.h"
 #include "engine/encoders.h"
+#include "engine/settings.h"
 #include "engine/workspace.h"
 
 #define MEDIA_LOOKED_AT 500
@@ -36,47 +34,12 @@ void doctor_find(doctor *d, const char *check, bool ok, const char *format, ...)
 
 /* ---- settings ---- */
 
-/* What medley.conf may hold. Values of tables are checked against the tables. */
-static bool is_encoder(const char *value) { return strcmp(value, "none") == 0 || encoder_kind_find(value) != NULL; }
-static bool is_normaliser(const char *value) { return normaliser_kind_find(value) != NULL; }
-static bool is_store(const char *value) { return store_kind_find(value) != NULL; }
-static bool is_whole_number(const char *value) {
-  long long number;
-  return string_to_int64(value, &number) && number >= 0;
-}
-
-static const struct {
-  const char *key; /* a pattern of fnmatch */
-  bool (*takes)(const char *value);
-  const char *expected;
-} settings[] = {
-    {"store.kind", is_store, "a kind of store, such as sqlite"},
-    {"train.seed", is_whole_number, "a whole number"},
-    {"train.threads", is_whole_number, "a whole number"},
-    {"encode.text", is_encoder, "an encoder (medley list encoder) or none"},
-    {"encode.image", is_encoder, "an encoder (medley list encoder) or none"},
-    {"encode.audio", is_encoder, "an encoder (medley list encoder) or none"},
-    {"encode.video", is_encoder, "an encoder (medley list encoder) or none"},
-    {"search.index_from", is_whole_number, "a whole number of items"},
-    {"encode.normalise.*", is_normaliser, "a normaliser (medley list normaliser)"},
-};
-
-static void setting_check(doctor *d, const char *key, const char *value) {
-  for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {
-    if (fnmatch(settings[i].key, key, 0) != 0) continue;
-    if (!settings[i].takes(value))
-      doctor_find(d, "settings", false, "medley.conf: %s is '%s', expected %s", key, value, settings[i].expected);
-    return;
-  }
-  doctor_find(d, "settings", false, "medley.conf: there is no setting '%s'; remove it or correct its name", key);
+static void setting_tell(void *context, const char *sentence) {
+  doctor_find(context, "settings", false, "%s", sentence);
 }
 
 static void settings_check(doctor *d, const config *c) {
-  size_t cursor = 0, before = json_array_size(d->findings);
-  const char *key;
-  int64_t index;
-  while (strmap_next(&c->keys, &cursor, &key, &index)) setting_check(d, key, c->values[index]);
-  if (json_array_size(d->findings) == before) doctor_find(d, "settings", true, "%zu set, all known", c->count);
+  if (settings_look(c, setting_tell, d) == 0) doctor_find(d, "settings", true, "%zu set, all known", c->count);
 }
 
 /* ---- the database and the media ---- */

@@ -148,7 +148,7 @@ static medley_status words_why(const match *m, uint32_t item, strbuf *out, medle
   strbuf text = {0};
   words_found found = {.out = out};
   if (m->words == NULL || !(m->words[item] > 0)) return MEDLEY_OK;
-  TRY(workspace_preparer(m->q->w, &preparer, err));
+  TRY(workspace_preparer(m->q->w, &m->q->g->content->prepare, &preparer, err));
   TRY(represent_item_text(&m->q->g->items, m->q->g->catalogue_at[item], &text, err));
   for (const char *word = m->q->words; *word != '\0';) {
     size_t length = strcspn(word, " ");

@@ -143,7 +143,8 @@ static medley_status background_get(profiler *p, word_background **out, medley_e
     word_background_free(w->words);
     w->words = NULL;
   }
-  if (w->words == NULL) TRY(word_background_create(&p->g->items, p->g->number, &w->words, err));
+  if (w->words == NULL)
+    TRY(word_background_create(&p->g->items, &p->g->content->prepare, p->g->number, &w->words, err));
   *out = w->words;
 done:
   return status;

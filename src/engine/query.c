@@ -201,7 +201,7 @@ static medley_status text_prepare(query *q, const char *text, strbuf *words, med
   strbuf clean = {0};
   if (strlen(text) > QUERY_TEXT_MAX)
     FAIL(err, MEDLEY_ERR_LIMIT, "the text has %zu bytes; a query has at most %d", strlen(text), QUERY_TEXT_MAX);
-  TRY(workspace_preparer(q->w, &preparer, err));
+  TRY(workspace_preparer(q->w, &q->g->content->prepare, &preparer, err));
   TRY(text_clean(preparer, text, &clean, err));
   if (clean.length == 0) FAIL(err, MEDLEY_ERR_USAGE, "the text to search for has no words in it");
   TRY(text_words_joined(preparer, text, words, err));
@@ -269,7 +269,7 @@ static medley_status query_add_file(query *q, modality m, const char *path, floa
   bool known;
   TRY(encoder_find(q, m, &from, err));
   TRY(representation_encoder(q->g->content, from, &e, err));
-  request = encoder_request(e, path);
+  request = encoder_request(e, &q->g->content->prepare, path);
   TRY(workspace_pool(q->w, &pool, err));
   TRY(media_pool_run(pool, &request, 1, decoded_take, &d, NULL, err));
   if (!d.arrived) FAIL(err, MEDLEY_ERR_INPUT, "cannot search with %s '%s': %s", modality_name(m), path, d.reason);

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "engine/dataset.h"
 #include "engine/encoders.h"
+#include "engine/settings.h"
 #include "engine/workspace.h"
 
 /* The words of every item into the full-text index, so that BM25 stands beside the vectors. Only items whose text
@@ -50,10 +51,13 @@ done:
   return status;
 }
 
-static medley_status words_fingerprint(const catalogue *items, char out[HASH_HEX_BYTES], medley_error *err) {
+static medley_status words_fingerprint(const catalogue *items, const preparation *prepare, char out[HASH_HEX_BYTES],
+                                       medley_error *err) {
   medley_status status = MEDLEY_OK;
   strbuf text = {0};
   unsigned char rolling[2 * HASH_BYTES] = {0};
+  preparation_sign(prepare, MODALITY_TEXT, &text);
+  if (text.length > 0) hash_buffer(text.text, text.length, rolling);
   for (uint32_t i = 0; i < items->count; i++) {
     TRY(represent_item_text(items, i, &text, err));
     strbuf_printf(&text, "\n%lld", (long long)items->items[i].id);
@@ -71,8 +75,10 @@ static medley_status words_index(const words_job *job, medley_error *err) {
   char fingerprint[HASH_HEX_BYTES];
   strbuf known = {0};
   text_preparer *preparer;
-  TRY(workspace_preparer(job->w, &preparer, err));
-  TRY(words_fingerprint(job->items, fingerprint, err));
+  preparation prepare;
+  TRY(preparation_read(&job->w->config, &prepare, err));
+  TRY(workspace_preparer(job->w, &prepare, &preparer, err));
+  TRY(words_fingerprint(job->items, &prepare, fingerprint, err));
   status = job->w->kind->meta_get(job->w->store, "words", &known, err);
   if (status == MEDLEY_OK && strcmp(known.text, fingerprint) == 0) goto done;
   if (status != MEDLEY_OK && status != MEDLEY_ERR_NOT_FOUND) goto done;
@@ -101,6 +107,8 @@ static medley_status report_make(const medley_workspace *w, const dataset *data,
   return *out ? MEDLEY_OK : error_memory(err, "a report");
 }
 
+static void setting_note(void *context, const char *sentence) { progress_note(context, "%s", sentence); }
+
 static medley_status train_run(medley_workspace *w, const medley_train_options *o, const medley_progress *progress,
                                json_t **report, int64_t *number, medley_error *err) {
   medley_status status = MEDLEY_OK;
@@ -110,6 +118,7 @@ static medley_status train_run(medley_workspace *w, const medley_train_options *
   space *shared = NULL;
   double started = clock_now_s();
   uint64_t seed = o->seed;
+  settings_look(&w->config, setting_note, (void *)progress);
   TRY(graphs_from(&w->config, &graphs_least, err));
   TRY(dataset_load(w, progress, &data, err));
   if (data.items.count == 0)

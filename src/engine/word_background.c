@@ -37,11 +37,12 @@ done:
   return status;
 }
 
-medley_status word_background_create(const catalogue *items, int64_t generation, word_background **out,
-                                     medley_error *err) {
+medley_status word_background_create(const catalogue *items, const preparation *prepare, int64_t generation,
+                                     word_background **out, medley_error *err) {
   medley_status status = MEDLEY_OK;
   word_background *b = NULL;
-  text_options options = {.keep_endings = true};
+  text_options options = preparation_text(prepare);
+  options.keep_endings = true;
   TRY_NEW(b, 1, "words");
   b->generation = generation;
   TRY(text_preparer_create(&options, &b->preparer, err));

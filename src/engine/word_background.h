@@ -6,7 +6,7 @@
 
 #include "base/map.h"
 #include "data/catalogue.h"
-#include "media/text.h"
+#include "media/preparation.h"
 
 #define WORD_BACKGROUND_ITEMS 2000
 
@@ -17,8 +17,8 @@ typedef struct word_background {
   int64_t generation;      /* whose catalogue was sampled */
 } word_background;
 
-medley_status word_background_create(const catalogue *items, int64_t generation, word_background **out,
-                                     medley_error *err) MEDLEY_CHECK;
+medley_status word_background_create(const catalogue *items, const preparation *prepare, int64_t generation,
+                                     word_background **out, medley_error *err) MEDLEY_CHECK;
 void word_background_free(word_background *b);
 
 /* Counts each word of an item's title and text once into counts. */

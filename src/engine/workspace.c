@@ -38,6 +38,13 @@ static const char default_config[] =
     "; text = l2\n"
     "; image = zscore\n"
     "\n"
+    "[prepare]              ; before encoding, see docs/encoders.md; a change counts from the next training on\n"
+    "; text.stem = yes      ; also text.nfkc fold_case strip_html strip_urls strip_emoji segment drop_stop_words\n"
+    "; text.language = auto ; or one language for all texts, such as en\n"
+    "; image.crop = none    ; centre, attention\n"
+    "; image.denoise = no   ; also image.contrast equalise sharpen\n"
+    "; audio.loudness = no  ; also audio.denoise trim segments\n"
+    "\n"
     "[search]\n"
     "; index_from = 100000  ; from so many items on, searches walk graphs instead of comparing everything; 0: never\n";
 
@@ -178,8 +185,14 @@ medley_status workspace_trained(medley_workspace *w, generation **out, medley_er
   return error_set(err, MEDLEY_ERR_NOT_FOUND, "nothing has been trained yet: run 'medley train %s' first", w->path);
 }
 
-medley_status workspace_preparer(medley_workspace *w, text_preparer **out, medley_error *err) {
-  medley_status status = w->preparer ? MEDLEY_OK : text_preparer_create(NULL, &w->preparer, err);
+medley_status workspace_preparer(medley_workspace *w, const preparation *p, text_preparer **out, medley_error *err) {
+  text_options options = preparation_text(p);
+  if (w->preparer != NULL && memcmp(&w->prepare, p, sizeof *p) != 0) {
+    text_preparer_free(w->preparer);
+    w->preparer = NULL;
+  }
+  w->prepare = *p;
+  medley_status status = w->preparer ? MEDLEY_OK : text_preparer_create(&options, &w->preparer, err);
   *out = w->preparer;
   return status;
 }

@@ -7,7 +7,7 @@
 #include "base/config.h"
 #include "base/memory.h"
 #include "engine/generation.h"
-#include "media/text.h"
+#include "media/preparation.h"
 #include "store/store.h"
 
 struct medley_workspace {
@@ -18,6 +18,7 @@ struct medley_workspace {
   generation *generation;         /* NULL until one is published and first needed */
   double looked_s;                /* when `current` was read last */
   text_preparer *preparer;        /* for words of queries; made on first use */
+  preparation prepare;            /* what `preparer` was made for */
   struct media_pool *pool;        /* for queries with files; made on first use */
   struct answer_buffers *buffers; /* reused between answers */
   struct word_background *words;  /* for profiles; made on first use */
@@ -30,7 +31,9 @@ char *workspace_path(const medley_workspace *w, const char *name);
 medley_status workspace_generation(medley_workspace *w, generation **out, medley_error *err) MEDLEY_CHECK;
 /* The same, and an error that says what to do when nothing was trained. */
 medley_status workspace_trained(medley_workspace *w, generation **out, medley_error *err) MEDLEY_CHECK;
-medley_status workspace_preparer(medley_workspace *w, text_preparer **out, medley_error *err) MEDLEY_CHECK;
+/* Borrowed until it is asked for with another preparation. */
+medley_status workspace_preparer(medley_workspace *w, const preparation *p, text_preparer **out,
+                                 medley_error *err) MEDLEY_CHECK;
 medley_status workspace_pool(medley_workspace *w, struct media_pool **out, medley_error *err) MEDLEY_CHECK;
 /* The id of an item or user by key, with a sentence that names the key when it is unknown. */
 medley_status workspace_item_id(medley_workspace *w, const char *key, int64_t *id, medley_error *err) MEDLEY_CHECK;

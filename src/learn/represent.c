@@ -49,7 +49,9 @@ medley_status represent_normalise(representation_part *part, const char *name, c
   float *rows = NULL, *out = NULL;
   features *f = &part->features;
   const normaliser_kind *kind = normaliser_kind_find(name);
-  if (kind == NULL) FAIL(err, MEDLEY_ERR_USAGE, "there is no normaliser '%s' (medley list normaliser)", name);
+  if (kind == NULL)
+    FAIL(err, MEDLEY_ERR_INPUT,
+         "medley.conf: encode.normalise.%s is '%s', which is no normaliser (medley list normaliser)", part->name, name);
   size_t count = 0;
   TRY_NEW(rows, f->count * f->dim, "vectors to normalise");
   for (size_t i = 0; i < f->count; i++)
@@ -123,6 +125,7 @@ static medley_status represent_modality(represent_run *run, modality m, represen
   part->modality = m;
   TRY(encoder_choose(run->options, m, part, err));
   if (part->kind == NULL) goto done; /* nobody is to look at this modality */
+  if (part->kind->prepare != NULL) part->kind->prepare(part->encoder, run->prepare);
   TRY(m == MODALITY_TEXT ? represent_texts(run, part, err) : represent_media(run, part, err));
   part->seconds = clock_now_s() - started;
 done:
@@ -160,6 +163,8 @@ medley_status represent_catalogue(const catalogue *items, const store_kind *kind
   representation *r = NULL;
   TRY_NEW(r, 1, "a representation");
   r->item_count = items->count;
+  run.prepare = &r->prepare;
+  TRY(preparation_read(options->config, &r->prepare, err));
   for (int m = 0; m < MODALITY_COUNT; m++) {
     if (!catalogue_has_modality(items, (modality)m)) continue;
     representation_part part = {0};

@@ -33,7 +33,8 @@ typedef struct representation_part {
 } representation_part;
 
 typedef struct representation {
-  char *root; /* the workspace, where kept models lie; NULL when it was never loaded */
+  char *root;          /* the workspace, where kept models lie; NULL when it was never loaded */
+  preparation prepare; /* how texts and media were prepared; queries are prepared alike */
   representation_part parts[FEATURES_MAX];
   size_t count;
   uint32_t item_count;

@@ -46,6 +46,8 @@ void kept_vectors_identity(const kept_vectors *k, strbuf *out) {
     k->part->kind->identity(k->part->encoder, out);
   else if (k->part->model[0] != '\0')
     strbuf_printf(out, "/%s", k->part->model);
+  if (k->part->kind->prepare != NULL || k->part->modality != MODALITY_TEXT)
+    preparation_sign(k->run->prepare, k->part->modality, out);
 }
 
 static medley_status kept_vector_take(void *context, const store_vector *vector, medley_error *err) {

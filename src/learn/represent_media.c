@@ -225,7 +225,7 @@ static medley_status job_make_requests(media_job *job, bool (*want)(const media_
         status = error_memory(err, "a media path");
         goto done;
       }
-      job->requests[job->request_count] = encoder_request(job->part->encoder, path);
+      job->requests[job->request_count] = encoder_request(job->part->encoder, job->run->prepare, path);
       job->request_item[job->request_count++] = i;
     }
   }

@@ -12,6 +12,7 @@ typedef struct represent_run {
   store *store;
   const represent_options *options;
   const medley_progress *progress;
+  const preparation *prepare;
   media_pool *pool; /* made when first needed */
 } represent_run;
 

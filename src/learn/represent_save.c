@@ -78,17 +78,22 @@ done:
 
 medley_status representation_save(const representation *r, safetensors_writer *w, json_t *manifest, medley_error *err) {
   medley_status status = MEDLEY_OK;
-  json_t *list = json_array();
-  if (list == NULL) return error_memory(err, "a manifest");
+  json_t *list = json_array(), *prepared = preparation_to_json(&r->prepare);
+  if (list == NULL || prepared == NULL) {
+    status = error_memory(err, "a manifest");
+    goto done;
+  }
   for (size_t i = 0; i < r->count; i++) TRY(part_save(&r->parts[i], i, w, list, err));
-  if (json_object_set(manifest, "representation", list) != 0) status = error_memory(err, "a manifest");
+  if (json_object_set(manifest, "representation", list) != 0 || json_object_set(manifest, "prepare", prepared) != 0)
+    status = error_memory(err, "a manifest");
 done:
   json_decref(list);
+  json_decref(prepared);
   return status;
 }
 
 static medley_status part_load_encoder(const safetensors *s, const json_t *entry, const char *prefix,
-                                       representation_part *part, medley_error *err) {
+                                       const preparation *prepare, representation_part *part, medley_error *err) {
   medley_status status = MEDLEY_OK;
   char name[96];
   const char *encoder = json_member_string(entry, "encoder", "");
@@ -101,13 +106,14 @@ static medley_status part_load_encoder(const safetensors *s, const json_t *entry
   if (part->kind->needs_file) goto done; /* opened when it is needed */
   snprintf(name, sizeof name, "%s.encoder", prefix);
   TRY(part->kind->load(s, name, &part->encoder, err));
+  if (part->kind->prepare != NULL) part->kind->prepare(part->encoder, prepare);
   TRY(encoder_fits(part, s->path, err));
 done:
   return status;
 }
 
-static medley_status part_load(const safetensors *s, const json_t *entry, size_t index, representation_part *part,
-                               uint32_t item_count, medley_error *err) {
+static medley_status part_load(const safetensors *s, const json_t *entry, size_t index, const representation *r,
+                               representation_part *part, medley_error *err) {
   medley_status status = MEDLEY_OK;
   char prefix[64], name[96];
   const tensor_view *values, *present;
@@ -119,7 +125,7 @@ static medley_status part_load(const safetensors *s, const json_t *entry, size_t
   part->modality = (modality)m;
   snprintf(prefix, sizeof prefix, "part.%zu", index);
   snprintf(name, sizeof name, "%s.values", prefix);
-  TRY(safetensors_need(s, name, DTYPE_F32, 2, (const uint64_t[]){item_count, 0}, &values, err));
+  TRY(safetensors_need(s, name, DTYPE_F32, 2, (const uint64_t[]){r->item_count, 0}, &values, err));
   if (values->shape[0] == 0 || values->shape[0] >= UINT32_MAX || values->shape[1] == 0)
     FAIL(err, MEDLEY_ERR_CORRUPT, "%s: part '%s' has no vectors", s->path, part->name);
   snprintf(name, sizeof name, "%s.present", prefix);
@@ -131,7 +137,7 @@ static medley_status part_load(const safetensors *s, const json_t *entry, size_t
   memcpy(part->features.present, present->data, present->count);
   snprintf(name, sizeof name, "%s.normaliser", prefix);
   TRY(normaliser_load(s, name, &part->normaliser, err));
-  TRY(part_load_encoder(s, entry, prefix, part, err));
+  TRY(part_load_encoder(s, entry, prefix, &r->prepare, part, err));
 done:
   return status;
 }
@@ -149,8 +155,9 @@ medley_status representation_load(const safetensors *s, const json_t *manifest, 
     status = error_memory(err, "a representation");
     goto done;
   }
+  TRY(preparation_from_json(json_object_get(manifest, "prepare"), &r->prepare, err));
   for (size_t i = 0; i < json_array_size(list); i++) {
-    status = part_load(s, json_array_get(list, i), i, &r->parts[i], r->item_count, err);
+    status = part_load(s, json_array_get(list, i), i, r, &r->parts[i], err);
     r->count = i + 1;
     if (status != MEDLEY_OK) goto done;
     r->item_count = (uint32_t)r->parts[i].features.count;

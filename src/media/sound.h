@@ -13,12 +13,14 @@ typedef struct sound_options { /* zero means: decode, mix to mono, resample */
   int normalise; /* 1: to -23 LUFS (EBU R 128 integrated loudness), or as near as a peak of -1 dBFS allows */
   int denoise;   /* 1: spectral gate against the quietest frames; a sound without quieter parts stays as it is */
   int trim;      /* 1: silence cut at both ends (50 dB below the loudest) */
+  int segments;  /* 1: only the parts that sound are kept, pauses between them cut out (40 dB below the loudest, for at
+                  * least half a second) */
 } sound_options;
 
 /* Encoder delay and padding are left out where the file states them. INPUT: not a sound file, or nothing in it decodes.
  */
 medley_status sound_load(const char *path, const sound_options *options, sound *out, medley_error *err) MEDLEY_CHECK;
-/* seconds, denoise, trim, normalise, in this order. */
+/* seconds, denoise, trim, segments, normalise, in this order. */
 medley_status sound_process(const sound *in, const sound_options *options, sound *out, medley_error *err) MEDLEY_CHECK;
 /* Band-limited (FFmpeg's windowed sinc), without delay. */
 medley_status sound_resample(const sound *in, uint32_t rate_hz, sound *out, medley_error *err) MEDLEY_CHECK;

@@ -172,7 +172,7 @@ static medley_status sound_from_input(av_input *in, const sound_options *options
   TRY(sound_decode(in, o->rate_hz ? o->rate_hz : SOUND_RATE_DEFAULT, 1,
                    o->seconds > 0 ? o->seconds : SOUND_SECONDS_DEFAULT, &pcm, err));
   raw = (sound){.rate_hz = pcm.rate_hz, .count = pcm.frames, .samples = pcm.samples};
-  if (o->normalise || o->denoise || o->trim) {
+  if (o->normalise || o->denoise || o->trim || o->segments) {
     TRY(sound_process(&raw, o, out, err));
   } else {
     *out = raw;

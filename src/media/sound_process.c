@@ -108,6 +108,8 @@ static void loudness_normalise(sound *s) {
 #define LEVEL_WINDOW_S 0.020
 #define LEVEL_HOP_S 0.010
 #define TRIM_THRESHOLD_DB 50.0
+#define PAUSE_THRESHOLD_DB 40.0
+#define PAUSE_LEAST_S 0.5 /* shorter ones are rhythm, not pauses */
 
 typedef struct levels {
   size_t hop, window, count;
@@ -178,6 +180,23 @@ static medley_status silence_trim(sound *s, medley_error *err) {
   memmove(s->samples, s->samples + whole[0].start, s->count * sizeof *s->samples);
 done:
   mem_free(whole);
+  return status;
+}
+
+/* Leaves a silent sound as it is. */
+static medley_status pauses_cut(sound *s, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  sound_segment *parts = NULL;
+  size_t count = 0, kept = 0;
+  TRY(sound_segments(s, PAUSE_THRESHOLD_DB, 0, PAUSE_LEAST_S, &parts, &count, err));
+  for (size_t i = 0; i < count; i++) {
+    size_t length = parts[i].end - parts[i].start;
+    memmove(s->samples + kept, s->samples + parts[i].start, length * sizeof *s->samples);
+    kept += length;
+  }
+  if (count > 0) s->count = kept;
+done:
+  mem_free(parts);
   return status;
 }
 
@@ -326,6 +345,7 @@ medley_status sound_process(const sound *in, const sound_options *options, sound
     work.count = (size_t)(options->seconds * work.rate_hz);
   if (options->denoise) TRY(noise_gate(&work, err));
   if (options->trim) TRY(silence_trim(&work, err));
+  if (options->segments) TRY(pauses_cut(&work, err));
   if (options->normalise) loudness_normalise(&work);
   *out = work;
   work = (sound){0};

@@ -365,7 +365,8 @@ static medley_status segment(text_preparer *p, const char *text, medley_error *e
   strbuf_reset(&p->clean);
   p->word_count = 0;
   TRY(text_clean(p, text, &p->clean, err));
-  if (is_ascii(p->clean.text, p->clean.length) && !p->options.without_shortcuts)
+  bool ascii = is_ascii(p->clean.text, p->clean.length) && !p->options.without_shortcuts;
+  if (ascii || p->options.keep_together)
     TRY(split_word(p, 0, p->clean.length, err));
   else
     TRY(segment_unicode(p, err));

@@ -14,6 +14,8 @@ typedef struct text_options { /* zero means: everything on */
   bool keep_html;             /* tags and entities stay */
   bool keep_urls;             /* URLs and e-mail addresses stay */
   bool keep_emoji;            /* emoji and other symbols stay */
+  bool keep_together;         /* no segmentation: words end at blanks and ASCII punctuation only, so that scripts
+                               * without spaces stay whole */
   bool keep_stop_words;
   bool keep_endings;           /* no stemming */
   bool without_shortcuts;      /* ASCII goes through ICU too: slower, the same answer, for tests */

@@ -18,8 +18,7 @@
 
 #include "base/memory.h"
 #include "base/strbuf.h"
-#include "media/image.h"
-#include "media/sound.h"
+#include "media/preparation_media.h"
 #include "media/video.h"
 #include "media/worker_confine.h"
 #include "media/worker_frame.h"
@@ -111,8 +110,8 @@ static medley_status file_check(const char *path, const media_limits *limits, me
 }
 
 static medley_status file_decode(const request_head *r, const char *path, media_sample *sample, medley_error *err) {
-  const image_options picture = {.side = r->image_side, .pixel_limit = r->limits.pixels};
-  const sound_options audio = {.rate_hz = r->sound_rate_hz, .seconds = r->limits.sound_s};
+  image_options picture = preparation_image(&r->prepare);
+  sound_options audio = preparation_sound(&r->prepare);
   const video_options clip = {.side = r->image_side,
                               .frame_max = r->frame_max,
                               .sound_rate_hz = r->sound_rate_hz,
@@ -121,11 +120,16 @@ static medley_status file_decode(const request_head *r, const char *path, media_
                               .pixel_limit = r->limits.pixels};
   medley_status status = file_check(path, &r->limits, err);
   *sample = (media_sample){.kind = (modality)r->kind};
+  picture.side = r->image_side;
+  picture.pixel_limit = r->limits.pixels;
+  audio.rate_hz = r->sound_rate_hz;
+  audio.seconds = r->limits.sound_s;
   if (status != MEDLEY_OK) return status;
   if (r->kind == MODALITY_IMAGE) return image_load(path, &picture, &sample->image, err);
   if (r->kind == MODALITY_AUDIO) return sound_load(path, &audio, &sample->sound, err);
   if (is_animation(path)) return image_load_animation(path, &picture, r->frame_max, &sample->video, err);
-  return video_load(path, &clip, &sample->video, err);
+  status = video_load(path, &clip, &sample->video, err);
+  return status == MEDLEY_OK ? preparation_clip(&r->prepare, r->image_side, &sample->video, err) : status;
 }
 
 /* "'/a/b.png': no pixels" → "no pixels"; "cannot open '/a/b.png'" → "cannot open the file": the pool's caller knows the

@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "base/progress.h"
+#include "media/preparation.h"
 #include "media/sample.h"
 
 typedef struct media_limits { /* 0 means the default */
@@ -25,11 +26,12 @@ typedef struct media_limits { /* 0 means the default */
 } media_limits;
 
 typedef struct media_request {
-  modality kind;          /* IMAGE, AUDIO or VIDEO */
-  const char *path;       /* borrowed for the call */
-  uint32_t image_side;    /* the longer side of pictures and frames after scaling (never enlarged); 0: 256 */
-  uint32_t sound_rate_hz; /* 0: 22050 */
-  uint32_t frame_max;     /* 0: 16 */
+  modality kind;              /* IMAGE, AUDIO or VIDEO */
+  const char *path;           /* borrowed for the call */
+  uint32_t image_side;        /* the longer side of pictures and frames after scaling (never enlarged); 0: 256 */
+  uint32_t sound_rate_hz;     /* 0: 22050 */
+  uint32_t frame_max;         /* 0: 16 */
+  const preparation *prepare; /* borrowed; NULL: the usual steps */
 } media_request;
 
 typedef struct media_pool media_pool;

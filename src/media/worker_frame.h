@@ -22,7 +22,7 @@
 #include "media/worker.h"
 
 #define WORKER_MAGIC 0x4D6C6457u /* "WdlM" */
-#define WORKER_VERSION 1u
+#define WORKER_VERSION 2u
 #define WORKER_DESCRIPTOR 3
 #define WORKER_PATH_MAX 4096u
 #define WORKER_SIDE_MAX 4096u
@@ -36,6 +36,7 @@ typedef struct worker_hello {
 typedef struct request_head {
   uint32_t magic, kind, image_side, sound_rate_hz, frame_max, path_length;
   media_limits limits;
+  preparation prepare;
 } request_head;
 
 typedef struct reply_head {

@@ -176,6 +176,7 @@ static const char *request_write(const media_pool *pool, const media_request *r,
                             .sound_rate_hz = r->sound_rate_hz ? r->sound_rate_hz : SOUND_RATE_DEFAULT_HZ,
                             .frame_max = r->frame_max ? r->frame_max : FRAMES_DEFAULT,
                             .limits = pool->limits};
+  if (r->prepare != NULL) w->asked.prepare = *r->prepare;
   if (r->kind != MODALITY_IMAGE && r->kind != MODALITY_AUDIO && r->kind != MODALITY_VIDEO)
     return "neither picture, sound nor video was asked for";
   if (w->asked.image_side > WORKER_SIDE_MAX || w->asked.frame_max > WORKER_FRAMES_MAX)

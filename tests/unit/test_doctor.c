@@ -86,7 +86,8 @@ static void test_settings(void **state) {
   fixture *f = *state;
   write_inside(f, "medley.conf",
                "[train]\nseed = 7\nthreads = many\n[encode]\nimage = image.nothing\ntext = none\nsmell = x\n"
-               "[encode.normalise]\nimage = zscore\naudio = loud\n");
+               "[encode.normalise]\nimage = zscore\naudio = loud\n"
+               "[prepare]\nimage.crop = left\ntext.stem = no\naudio.smell = yes\n");
   json_t *report = doctor(f->path);
   assert_true(json_is_false(json_object_get(report, "ok")));
   assert_true(found(report, "settings", false, "train.threads is 'many', expected a whole number"));
@@ -95,6 +96,9 @@ static void test_settings(void **state) {
   assert_true(found(report, "settings", false, "encode.normalise.audio is 'loud'"));
   assert_false(found(report, "settings", false, "seed"));
   assert_false(found(report, "settings", false, "zscore"));
+  assert_true(found(report, "settings", false, "prepare.image.crop is 'left', expected none, centre or attention"));
+  assert_true(found(report, "settings", false, "there is no setting 'prepare.audio.smell'"));
+  assert_false(found(report, "settings", false, "stem"));
   json_decref(report);
   write_inside(f, "medley.conf", "[train\n");
   report = doctor(f->path);

@@ -78,7 +78,7 @@ static void test_pictures(void **state) {
   for (size_t class = 0; class < 1000; class += 10 * (size_t)every) {
     char name[64];
     snprintf(name, sizeof name, "models/imagenet100/%03zu.jpg", class);
-    media_request request = encoder_request(e, path);
+    media_request request = encoder_request(e, NULL, path);
     image picture;
     assert_ok(image_load(test_data(name, path), &(image_options){.side = request.image_side}, &picture, &error));
     assert_ok(e->kind->encode(e, &(encoder_input){.image = &picture}, 1, embedding, &error));

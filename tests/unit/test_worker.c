@@ -286,7 +286,7 @@ static void test_worker_stopped(void **state) {
   assert_true(clock_now_s() - started < 10);
 }
 
-/* Programs that are no workers. "WdlM\1\0\0\0" is the hello. */
+/* Programs that are no workers. "WdlM\2\0\0\0" is the hello. */
 static void test_false_workers(void **state) {
   (void)state;
   medley_error error;
@@ -298,16 +298,16 @@ static void test_false_workers(void **state) {
       {"exit 3", MEDLEY_ERR_INTERNAL, "the decoder ended before it answered; set MEDLEY_WORKER"},
       {"kill -SEGV $$", MEDLEY_ERR_INTERNAL, "crashed (Segmentation fault)"},
       {"cat /dev/zero >&3", MEDLEY_ERR_INTERNAL, "does not speak like a worker"},
-      {"printf 'WdlM\\002\\000\\000\\000' >&3; cat", MEDLEY_ERR_INTERNAL,
+      {"printf 'WdlM\\003\\000\\000\\000' >&3; cat", MEDLEY_ERR_INTERNAL,
        "does not speak like a worker of this version"},
-      {"printf 'WdlM\\001\\000\\000\\000' >&3; cat <&3 >&3", MEDLEY_OK, "answered nonsense"}, /* an echo */
-      {"printf 'WdlM\\001\\000\\000\\000' >&3; head -c 1 <&3; printf "
+      {"printf 'WdlM\\002\\000\\000\\000' >&3; cat <&3 >&3", MEDLEY_OK, "answered nonsense"}, /* an echo */
+      {"printf 'WdlM\\002\\000\\000\\000' >&3; head -c 1 <&3; printf "
        "'WdlM\\000\\000\\000\\000\\377\\377\\377\\377\\377\\377\\377\\377' >&3; cat /dev/zero >&3",
        MEDLEY_OK, "answered nonsense"},
-      {"printf 'WdlM\\001\\000\\000\\000' >&3; head -c 1 <&3; printf "
+      {"printf 'WdlM\\002\\000\\000\\000' >&3; head -c 1 <&3; printf "
        "'WdlM\\000\\000\\000\\000\\020\\000\\000\\000\\000\\000\\000\\000x123456789012345' >&3; cat <&3",
        MEDLEY_OK, "makes no sense"},
-      {"printf 'WdlM\\001\\000\\000\\000' >&3; head -c 1 <&3; kill -ABRT $$", MEDLEY_OK,
+      {"printf 'WdlM\\002\\000\\000\\000' >&3; head -c 1 <&3; kill -ABRT $$", MEDLEY_OK,
        "at the memory limit of 600 MiB"},
   };
   const char *real = getenv("MEDLEY_WORKER");

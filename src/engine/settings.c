@@ -1,0 +1,81 @@
+/* engine/settings.c: see engine/settings.h. */
+#include "engine/settings.h"
+
+#include <fnmatch.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "encode/encoder.h"
+#include "encode/normaliser.h"
+#include "media/preparation.h"
+#include "store/store.h"
+
+/* What medley.conf may hold. Values of tables are checked against the tables. */
+static bool is_encoder(const char *value) { return strcmp(value, "none") == 0 || encoder_kind_find(value) != NULL; }
+static bool is_normaliser(const char *value) { return normaliser_kind_find(value) != NULL; }
+static bool is_store(const char *value) { return store_kind_find(value) != NULL; }
+static bool is_whole_number(const char *value) {
+  long long number;
+  return string_to_int64(value, &number) && number >= 0;
+}
+
+static const struct {
+  const char *key; /* a pattern of fnmatch */
+  bool (*takes)(const char *value);
+  const char *expected;
+} settings[] = {
+    {"store.kind", is_store, "a kind of store, such as sqlite"},
+    {"train.seed", is_whole_number, "a whole number"},
+    {"train.threads", is_whole_number, "a whole number"},
+    {"encode.text", is_encoder, "an encoder (medley list encoder) or none"},
+    {"encode.image", is_encoder, "an encoder (medley list encoder) or none"},
+    {"encode.audio", is_encoder, "an encoder (medley list encoder) or none"},
+    {"encode.video", is_encoder, "an encoder (medley list encoder) or none"},
+    {"search.index_from", is_whole_number, "a whole number of items"},
+    {"encode.normalise.*", is_normaliser, "a normaliser (medley list normaliser)"},
+};
+
+typedef struct look {
+  void (*tell)(void *context, const char *sentence);
+  void *context;
+  size_t told;
+} look;
+
+static void tell_value(look *l, const char *key, const char *value, const char *expected) {
+  char text[512];
+  snprintf(text, sizeof text, "medley.conf: %.80s is '%.80s', expected %s", key, value, expected);
+  l->told++;
+  l->tell(l->context, text);
+}
+
+static void tell_unknown(look *l, const char *key) {
+  char text[512];
+  snprintf(text, sizeof text, "medley.conf: there is no setting '%.80s'; remove it or correct its name", key);
+  l->told++;
+  l->tell(l->context, text);
+}
+
+static void setting_look(look *l, const char *key, const char *value) {
+  bool takes = false;
+  strbuf expected = {0};
+  if (preparation_knows(key, value, &takes, &expected)) {
+    if (!takes) tell_value(l, key, value, expected.text ? expected.text : "another value");
+    strbuf_deinit(&expected);
+    return;
+  }
+  for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {
+    if (fnmatch(settings[i].key, key, 0) != 0) continue;
+    if (!settings[i].takes(value)) tell_value(l, key, value, settings[i].expected);
+    return;
+  }
+  tell_unknown(l, key);
+}
+
+size_t settings_look(const config *c, void (*tell)(void *context, const char *sentence), void *context) {
+  look l = {tell, context, 0};
+  size_t cursor = 0;
+  const char *key;
+  int64_t index;
+  while (strmap_next(&c->keys, &cursor, &key, &index)) setting_look(&l, key, c->values[index]);
+  return l.told;
+}
