@@ -1,6 +1,7 @@
-/* A sound index file with any bytes changed, as a whole index: opened, searched, validated. Whole files of chance would
- * be refused at the header; so the target keeps a small file of each kind and the input says which one and what is
- * changed: a byte for the kind, then five for each change, the place (4, little endian) and the new byte. */
+/* A sound index file with any bytes changed, as a whole index: opened, searched, validated, and with the first byte's
+ * highest bit set opened for writing and changed. Whole files of chance would be refused at the header; so the target
+ * keeps a small file of each kind, some of its rows removed, and the input says which one and what is changed: a byte
+ * for the kind, then five for each change, the place (4, little endian) and the new byte. */
 #include <fcntl.h>
 #include <medley/index.h>
 #include <stdio.h>
@@ -18,6 +19,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define DIM 3
 #define ROWS 1100 /* enough for lists to be trained */
+#define WRITES 0x80
 
 static const medley_index_options kinds[] = {
     {.dim = DIM, .kind = "ivfpq", .lists = 6, .code_bytes = 2, .distance = "l2", .storage = "int8"},
@@ -48,6 +50,9 @@ static const char *sound_file(size_t kind, size_t *length) {
     need(medley_index_create(NULL, &kinds[kind], &index, NULL));
     need(medley_index_add(index, ids, vectors, ROWS, NULL, NULL));
     need(medley_index_set_attributes(index, 4, "{\"price\": 3}", NULL));
+    need(medley_index_remove(index, ids + 10, 8, NULL, NULL));
+    need(medley_index_repair(index, NULL, NULL));
+    need(medley_index_remove(index, ids + 20, 8, NULL, NULL));
     need(medley_index_save(index, path, NULL, NULL));
     medley_index_close(index);
     need(file_read(path, SIZE_MAX, &bytes[kind], &lengths[kind], NULL));
@@ -68,6 +73,37 @@ static void index_use(medley_index *index) {
     (void)!medley_index_get(index, (uint64_t)i, vector, NULL);
   }
   (void)!medley_index_check(index, NULL, &health, NULL);
+}
+
+/* Updates, new ones, removals, repair: every link and slot of the file is followed by a writer. */
+static void index_change(medley_index *index) {
+  float vectors[60 * DIM];
+  uint64_t ids[100];
+  rng r;
+  rng_seed(&r, 9);
+  for (size_t i = 0; i < 60 * DIM; i++) vectors[i] = (float)rng_normal(&r);
+  for (size_t i = 0; i < 100; i++) ids[i] = 7 * i;
+  (void)!medley_index_add(index, ids, vectors, 30, NULL, NULL);
+  (void)!medley_index_remove(index, ids, 100, NULL, NULL);
+  (void)!medley_index_add(index, ids, vectors, 60, NULL, NULL);
+  (void)!medley_index_set_attributes(index, 7, "{\"price\": 2}", NULL);
+  (void)!medley_index_repair(index, NULL, NULL);
+  (void)!medley_index_add(index, ids, vectors, 60, NULL, NULL);
+  (void)!medley_index_save(index, NULL, NULL, NULL);
+}
+
+/* In a folder in memory, where syncing costs nothing; a journal lies beside the file. */
+static void bytes_change(const uint8_t *bytes, size_t length) {
+  char folder[] = "/dev/shm/medley-fuzz-XXXXXX", path[64];
+  medley_index *index;
+  if (mkdtemp(folder) == NULL) return;
+  snprintf(path, sizeof path, "%s/index", folder);
+  if (file_write(path, bytes, length, NULL) == MEDLEY_OK && medley_index_open(path, 0, &index, NULL) == MEDLEY_OK) {
+    index_change(index);
+    index_use(index);
+    medley_index_close(index);
+  }
+  (void)!folder_remove(folder, NULL);
 }
 
 static void bytes_open(const uint8_t *bytes, size_t length) {
@@ -97,7 +133,7 @@ static void header_mend(uint8_t *bytes, size_t length) {
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   size_t length;
   if (size < 1) return 0;
-  const char *sound = sound_file(data[0] % KINDS, &length);
+  const char *sound = sound_file((data[0] & ~WRITES) % KINDS, &length);
   uint8_t *changed = mem_alloc(length, 1);
   if (changed == NULL) return 0;
   memcpy(changed, sound, length);
@@ -107,7 +143,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     changed[at % length] = data[i + 4];
   }
   header_mend(changed, length);
-  bytes_open(changed, length);
+  if (data[0] & WRITES)
+    bytes_change(changed, length);
+  else
+    bytes_open(changed, length);
   mem_free(changed);
   return 0;
 }

@@ -402,10 +402,8 @@ done:
   return status;
 }
 
-static medley_status exact_open(const rows *rows, const index_options *o, const struct index_file *f,
-                                index_structure **out, medley_error *err) {
-  (void)f;
-  return exact_create(rows, o, out, err);
+static medley_status exact_open(const index_opening *from, index_structure **out, medley_error *err) {
+  return exact_create(from->rows, from->options, out, err);
 }
 
 static medley_status exact_insert(index_structure *s, uint32_t *slots, size_t count, const medley_progress *progress,

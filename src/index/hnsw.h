@@ -101,6 +101,11 @@ static inline link_slot *hnsw_list(const hnsw *h, uint32_t slot, uint32_t layer)
 static inline uint32_t hnsw_link(const link_slot *list, size_t i) {
   return atomic_load_explicit(&list[i], memory_order_acquire);
 }
+/* What a file says is checked where it is used: a link to nobody in the place of one that leads nowhere. */
+static inline uint32_t hnsw_link_or_nobody(const link_slot *list, size_t i, uint32_t count) {
+  uint32_t next = hnsw_link(list, i);
+  return next < count ? next : HNSW_NOBODY;
+}
 static inline void hnsw_link_set(link_slot *list, size_t i, uint32_t slot) {
   atomic_store_explicit(&list[i], slot, memory_order_release);
 }
@@ -138,7 +143,6 @@ medley_status hnsw_repair(index_structure *s, size_t budget, uint32_t *out, size
                           medley_error *err) MEDLEY_CHECK;
 medley_status hnsw_check(const index_structure *s, index_check *out, medley_error *err) MEDLEY_CHECK;
 medley_status hnsw_write(const index_structure *s, struct index_file_writer *w, medley_error *err) MEDLEY_CHECK;
-medley_status hnsw_open(const rows *rows, const index_options *o, const struct index_file *f, index_structure **out,
-                        medley_error *err) MEDLEY_CHECK;
+medley_status hnsw_open(const index_opening *from, index_structure **out, medley_error *err) MEDLEY_CHECK;
 
 #endif

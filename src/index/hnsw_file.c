@@ -53,14 +53,16 @@ done:
 
 /* ---- back ---- */
 
-static medley_status head_check(const uint64_t *head, const rows *rows, const char *path, medley_error *err) {
+static medley_status head_check(const index_opening *from, const uint64_t *head, const char *path, medley_error *err) {
+  const rows *rows = from->rows;
   size_t nodes = rows_count(rows);
   if (head[HEAD_NODES] != nodes)
     return error_set(err, MEDLEY_ERR_CORRUPT, "%s: the graph has %llu nodes, there are %zu vectors", path,
                      (unsigned long long)head[HEAD_NODES], nodes);
   uint32_t entry = (uint32_t)head[HEAD_ENTRY];
-  if ((entry == HNSW_NOBODY ? atomic_load(&rows->alive_count) > 0 : entry >= nodes) || head[HEAD_DEAD] > nodes ||
-      head[HEAD_UPPER] > (uint64_t)(HNSW_UPPER_CHUNKS - 1) << HNSW_UPPER_SHIFT)
+  bool entry_lies =
+      entry == HNSW_NOBODY ? atomic_load(&rows->alive_count) > 0 : entry >= nodes || index_opening_free(from, entry);
+  if (entry_lies || head[HEAD_DEAD] > nodes || head[HEAD_UPPER] > (uint64_t)(HNSW_UPPER_CHUNKS - 1) << HNSW_UPPER_SHIFT)
     return error_set(err, MEDLEY_ERR_CORRUPT, "%s: the head of the graph contradicts itself", path);
   return MEDLEY_OK;
 }
@@ -105,23 +107,39 @@ static bool block_lies(const hnsw *h, uint32_t word) {
          (word & (chunk_words - 1)) + need > chunk_words;
 }
 
+/* The words of a block become its own; false when one of them is another's already. */
+static bool block_claim(const hnsw *h, uint32_t word, uint64_t *claimed) {
+  size_t end = word + 1 + *hnsw_upper_at(h, word) * h->links;
+  for (size_t at = word; at < end; at++) {
+    if (claimed[at >> 6] >> (at & 63) & 1) return false;
+    claimed[at >> 6] |= (uint64_t)1 << (at & 63);
+  }
+  return true;
+}
+
 static medley_status upper_of_open(hnsw *h, const unsigned char *bytes, size_t nodes, const char *path,
                                    medley_error *err) {
+  medley_status status = MEDLEY_OK;
   size_t per_chunk = (size_t)1 << h->chunk_shift;
+  uint64_t *claimed = NULL;
+  TRY_NEW(claimed, h->upper_count / 64 + 1, "index graph");
   for (size_t done = 0; done < nodes; done += per_chunk)
     memcpy((void *)h->upper_of[done >> h->chunk_shift], bytes + done * sizeof(uint32_t),
            (nodes - done < per_chunk ? nodes - done : per_chunk) * sizeof(uint32_t));
   for (uint32_t slot = 0; slot < nodes; slot++) {
     uint32_t word = hnsw_upper_of(h, slot);
-    if (word != HNSW_NOBODY && block_lies(h, word))
-      return error_set(err, MEDLEY_ERR_CORRUPT, "%s: node %u has its upper layers at word %u, where none can be", path,
-                       slot, word);
+    if (word != HNSW_NOBODY && (block_lies(h, word) || !block_claim(h, word, claimed)))
+      FAIL(err, MEDLEY_ERR_CORRUPT, "%s: node %u has its upper layers at word %u, where they cannot be", path, slot,
+           word);
   }
-  return MEDLEY_OK;
+done:
+  mem_free(claimed);
+  return status;
 }
 
-/* The removed must be removed, and each named once: a slot given back twice would have two owners. */
-static medley_status dead_open(hnsw *h, const unsigned char *bytes, size_t count, const char *path, medley_error *err) {
+/* The removed must be removed, not free yet, and each named once: a slot given back twice would have two owners. */
+static medley_status dead_open(hnsw *h, const index_opening *from, const unsigned char *bytes, size_t count,
+                               const char *path, medley_error *err) {
   medley_status status = MEDLEY_OK;
   size_t nodes = rows_count(h->base.rows);
   uint8_t *named = NULL;
@@ -129,7 +147,8 @@ static medley_status dead_open(hnsw *h, const unsigned char *bytes, size_t count
   TRY_GROW(h->dead, h->dead_capacity, count, "index graph");
   for (size_t i = 0; i < count; i++) {
     memcpy(&h->dead[i], bytes + i * sizeof *h->dead, sizeof *h->dead);
-    if (h->dead[i] >= nodes || rows_alive(h->base.rows, h->dead[i]) || named[h->dead[i]]++)
+    if (h->dead[i] >= nodes || rows_alive(h->base.rows, h->dead[i]) || index_opening_free(from, h->dead[i]) ||
+        named[h->dead[i]]++)
       FAIL(err, MEDLEY_ERR_CORRUPT, "%s: node %u is said to be removed and is not, or is so twice", path, h->dead[i]);
   }
   h->dead_count = count;
@@ -138,9 +157,11 @@ done:
   return status;
 }
 
-medley_status hnsw_open(const rows *rows, const index_options *o, const index_file *f, index_structure **out,
-                        medley_error *err) {
+medley_status hnsw_open(const index_opening *from, index_structure **out, medley_error *err) {
   medley_status status = MEDLEY_OK;
+  const rows *rows = from->rows;
+  const index_options *o = from->options;
+  const index_file *f = from->file;
   unsigned char *bytes;
   uint64_t head[HEAD_COUNT];
   index_structure *s = NULL;
@@ -148,7 +169,7 @@ medley_status hnsw_open(const rows *rows, const index_options *o, const index_fi
   *out = NULL;
   TRY(index_file_array(f, "hnsw.head", HEAD_COUNT, sizeof *head, &bytes, err));
   memcpy(head, bytes, sizeof head);
-  TRY(head_check(head, rows, path, err));
+  TRY(head_check(from, head, path, err));
   index_options stored = {.links = head[HEAD_LINKS],
                           .build_breadth = head[HEAD_BUILD],
                           .search_breadth = o->search_breadth ? o->search_breadth : head[HEAD_SEARCH],
@@ -165,7 +186,7 @@ medley_status hnsw_open(const rows *rows, const index_options *o, const index_fi
   TRY(index_file_array(f, "hnsw.upper-of", nodes, sizeof(uint32_t), &bytes, err));
   TRY(upper_of_open(h, bytes, nodes, path, err));
   TRY(index_file_array(f, "hnsw.dead", head[HEAD_DEAD], sizeof *h->dead, &bytes, err));
-  TRY(dead_open(h, bytes, head[HEAD_DEAD], path, err));
+  TRY(dead_open(h, from, bytes, head[HEAD_DEAD], path, err));
   h->entry = head[HEAD_ENTRY];
   if ((uint32_t)h->entry != HNSW_NOBODY && hnsw_level(h, (uint32_t)h->entry) < h->entry >> 32)
     FAIL(err, MEDLEY_ERR_CORRUPT, "%s: the entry of the graph does not reach layer %u", path,

@@ -38,6 +38,7 @@ typedef struct insertion {
   back_link *back;
   size_t back_count, back_capacity, capacity;
   size_t slot_limit; /* nodes below it exist */
+  size_t living;     /* nodes that are linked and alive, without those of this round */
   int threads;
   hnsw_scratch **scratches; /* [threads] */
   row_query *queries;       /* [threads] the node being inserted */
@@ -51,19 +52,26 @@ static int back_link_order(const void *a, const void *b) {
 
 /* ---- first half: a node looks for its neighbours ---- */
 
-/* The living of the beam. When the place is full of dead ones, the walk goes on until it has found living ones, so that
- * nobody is ever linked to a node that a sweep has seen dead. */
-static size_t candidates_find(const insertion *in, hnsw_scratch *s, const row_query *q, scored start, uint32_t layer,
-                              uint32_t self) {
-  const hnsw *h = in->h;
-  size_t kept = 0, count = hnsw_walk(h, s, q, start, layer, h->build_breadth, in->slot_limit);
+static size_t beam_living(const hnsw *h, hnsw_scratch *s, size_t count, uint32_t self) {
+  size_t kept = 0;
   for (size_t i = 0; i < count; i++)
     if (s->beam[i].slot != self && rows_alive(h->base.rows, s->beam[i].slot))
       s->found[kept++] = (scored){s->beam[i].score, s->beam[i].slot};
+  return kept;
+}
+
+/* The living of the beam. When the place is full of dead ones, the walk goes on until it has found living ones, so that
+ * nobody is ever linked to a node that a sweep has seen dead; without memory for that, those of the beam must do. */
+static size_t candidates_find(const insertion *in, hnsw_scratch *s, const row_query *q, scored start, uint32_t layer,
+                              uint32_t self) {
+  const hnsw *h = in->h;
+  size_t count = hnsw_walk(h, s, q, start, layer, h->build_breadth, in->slot_limit);
+  size_t kept = beam_living(h, s, count, self);
   if (kept >= h->links || layer > 0 || kept + 1 >= count) return kept;
-  count = hnsw_walk_filtered(h, s, q, start, NULL, h->links + 1, SIZE_MAX, in->slot_limit);
+  size_t more = hnsw_walk_filtered(h, s, q, start, NULL, h->links + 1, SIZE_MAX, in->slot_limit);
+  if (more == SIZE_MAX) return beam_living(h, s, count, self);
   kept = 0;
-  for (size_t i = 0; count != SIZE_MAX && i < count; i++)
+  for (size_t i = 0; i < more; i++)
     if (s->found[i].index != self) s->found[kept++] = s->found[i];
   return kept;
 }
@@ -78,8 +86,9 @@ static void node_choose(insertion *in, size_t i, hnsw_scratch *s, row_query *q) 
   for (uint32_t layer = from + 1; layer-- > 0;) {
     size_t count = candidates_find(in, s, q, start, layer, slot);
     start = (scored){s->beam[0].score, s->beam[0].slot};
-    count = hnsw_select(h, s, s->found, count, h->links);
     link_slot *list = hnsw_list(h, slot, layer);
+    if (hnsw_link(list, 0) != HNSW_NOBODY) continue; /* linked anew, for the sake of another layer */
+    count = hnsw_select(h, s, s->found, count, h->links);
     for (size_t k = 0; k < count; k++) {
       hnsw_link_set(list, k, s->found[k].index);
       uint32_t order = (uint32_t)(back - in->back);
@@ -90,14 +99,23 @@ static void node_choose(insertion *in, size_t i, hnsw_scratch *s, row_query *q) 
 
 /* ---- second half: a node takes in who chose it ---- */
 
-static void list_take_in(hnsw *h, hnsw_scratch *s, const back_link *back, size_t count, scored *space) {
+static bool list_names(const link_slot *list, size_t length, uint32_t slot) {
+  for (size_t i = 0; i < length; i++)
+    if (hnsw_link(list, i) == slot) return true;
+  return false;
+}
+
+/* space [width + count] */
+static void list_take_in(hnsw *h, hnsw_scratch *s, const back_link *back, size_t all, scored *space) {
   const rows *r = h->base.rows;
-  uint32_t target = (uint32_t)back->target, layer = (uint32_t)(back->target >> 32);
+  uint32_t target = (uint32_t)back->target, layer = (uint32_t)(back->target >> 32), nodes = rows_count(r);
   link_slot *list = hnsw_list(h, target, layer);
-  size_t width = hnsw_width(h, layer), had = 0;
-  while (had < width && hnsw_link(list, had) != HNSW_NOBODY) had++;
+  size_t width = hnsw_width(h, layer), had = 0, count = 0;
+  while (had < width && hnsw_link_or_nobody(list, had, nodes) != HNSW_NOBODY) had++;
+  for (size_t i = 0; i < all; i++) /* one that was linked anew may be named already */
+    if (!list_names(list, had, back[i].source)) space[had + count++] = (scored){back[i].score, back[i].source};
   if (had + count <= width) {
-    for (size_t i = 0; i < count; i++) hnsw_link_set(list, had + i, back[i].source);
+    for (size_t i = had; i < had + count; i++) hnsw_link_set(list, i, space[i].index);
     return;
   }
   row_query_from_row(&s->from_row, r, target);
@@ -105,7 +123,6 @@ static void list_take_in(hnsw *h, hnsw_scratch *s, const back_link *back, size_t
     uint32_t slot = hnsw_link(list, i);
     space[i] = (scored){r->score(&s->from_row, rows_at(r, slot), r->dim), slot};
   }
-  for (size_t i = 0; i < count; i++) space[had + i] = (scored){back[i].score, back[i].source};
   qsort(space, had + count, sizeof *space, hnsw_nearest_first);
   hnsw_list_write(list, width, space, hnsw_select(h, s, space, had + count, width));
 }
@@ -177,11 +194,16 @@ done:
   return status;
 }
 
-/* The highest of the round becomes the entry when it reaches above the present one, or when nobody else lives. */
-static void round_entry(insertion *in) {
-  const rows *r = in->h->base.rows;
+/* Whether a walk from the entry can lead to somebody alive: when all were removed it only leads through the dead. */
+static bool entry_serves(const insertion *in) {
   uint32_t top, entry = hnsw_entry(in->h, &top);
-  if (entry != HNSW_NOBODY && !rows_alive(r, entry) && atomic_load(&r->alive_count) <= in->count) entry = HNSW_NOBODY;
+  return entry != HNSW_NOBODY && (in->living > 0 || rows_alive(in->h->base.rows, entry));
+}
+
+/* The highest of the round becomes the entry when it reaches above the present one, or when that serves nobody. */
+static void round_entry(insertion *in, bool serves) {
+  uint32_t top, entry = hnsw_entry(in->h, &top);
+  if (!serves) entry = HNSW_NOBODY;
   for (size_t i = 0; i < in->count; i++)
     if (entry == HNSW_NOBODY || in->levels[i] > top) {
       entry = in->slots[i];
@@ -206,12 +228,14 @@ static void insertion_deinit(insertion *in) {
 
 static medley_status insertion_init(insertion *in, hnsw *h, medley_error *err) {
   medley_status status = MEDLEY_OK;
+  /* A walk keeps build_breadth nodes, the one among dead nodes links + 1. */
+  size_t breadth = h->build_breadth > h->links ? h->build_breadth : h->links + 1;
   *in = (insertion){.h = h, .slot_limit = rows_count(h->base.rows), .threads = omp_get_max_threads()};
   TRY(hnsw_reserve(h, in->slot_limit, err));
   TRY_NEW(in->scratches, (size_t)in->threads, "index insertion");
   TRY_NEW(in->queries, (size_t)in->threads, "index insertion");
   for (int t = 0; t < in->threads; t++) {
-    TRY(hnsw_scratch_take(h, h->build_breadth, &in->scratches[t], err));
+    TRY(hnsw_scratch_take(h, breadth, &in->scratches[t], err));
     TRY(row_query_reserve(&in->queries[t], h->base.rows, err));
   }
 done:
@@ -220,13 +244,13 @@ done:
 
 static medley_status round_run(insertion *in, const uint32_t *slots, size_t count, bool new_nodes, medley_error *err) {
   medley_status status = MEDLEY_OK;
-  uint32_t top;
+  bool serves = entry_serves(in);
   TRY(round_prepare(in, slots, count, new_nodes, err));
-  if (hnsw_entry(in->h, &top) != HNSW_NOBODY) {
+  if (serves) {
     round_choose(in);
     TRY(round_link(in, err));
   }
-  round_entry(in);
+  round_entry(in, serves);
 done:
   return status;
 }
@@ -250,7 +274,8 @@ medley_status hnsw_insert(index_structure *structure, uint32_t *slots, size_t co
   rng_seed(&r, in.h->seed);
   rng_shuffle(&r, slots, count);
   while (*linked < count) {
-    size_t round = round_size(before + *linked, count - *linked);
+    in.living = before + *linked;
+    size_t round = round_size(in.living, count - *linked);
     TRY(round_run(&in, slots + *linked, round, true, err));
     *linked += round;
     TRY(progress_update(&stage, *linked, err));
@@ -265,9 +290,11 @@ done:
 medley_status hnsw_relink(hnsw *h, const uint32_t *slots, size_t count, medley_error *err) {
   medley_status status = MEDLEY_OK;
   insertion in;
+  size_t others = atomic_load(&h->base.rows->alive_count) - count;
   TRY(insertion_init(&in, h, err));
   for (size_t done = 0, round; done < count; done += round) {
-    round = round_size(rows_count(h->base.rows), count - done);
+    in.living = others + done;
+    round = round_size(in.living, count - done);
     TRY(round_run(&in, slots + done, round, false, err));
   }
 done:

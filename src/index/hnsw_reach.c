@@ -47,7 +47,7 @@ static void follow(reaching *r) {
 /* The place in a list where a link may be put: free, or leading to somebody who has other links. SIZE_MAX: none. */
 static size_t place_find(const reaching *r, const link_slot *list) {
   size_t width = hnsw_width(r->h, 0), used = 0;
-  while (used < width && hnsw_link(list, used) != HNSW_NOBODY) used++;
+  while (used < width && hnsw_link_or_nobody(list, used, r->count) != HNSW_NOBODY) used++;
   if (used < width) return used;
   while (used-- > 0)
     if (r->named[hnsw_link(list, used)] > 1) return used;
@@ -58,7 +58,7 @@ static bool link_from(reaching *r, uint32_t from, uint32_t slot) {
   link_slot *list = hnsw_lowest(r->h, from);
   size_t place = place_find(r, list);
   if (place == SIZE_MAX) return false;
-  uint32_t before = hnsw_link(list, place);
+  uint32_t before = hnsw_link_or_nobody(list, place, r->count);
   if (before != HNSW_NOBODY) r->named[before]--;
   hnsw_link_set(list, place, slot);
   r->named[slot] = 1;

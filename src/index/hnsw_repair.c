@@ -52,7 +52,8 @@ static bool list_names_dead(const hnsw *h, uint32_t slot, uint32_t layer) {
   for (size_t i = 0; i < width; i++) {
     uint32_t next = hnsw_link(list, i);
     if (next == HNSW_NOBODY) return false;
-    if (!rows_alive(h->base.rows, next)) return true;
+    if (next >= rows_count(h->base.rows) || !rows_alive(h->base.rows, next))
+      return true; /* a lie of the file goes too */
   }
   return false;
 }
@@ -63,7 +64,7 @@ static size_t gather(const hnsw *h, hnsw_scratch *s, uint32_t of, uint32_t layer
   const link_slot *list = hnsw_list(h, of, layer);
   size_t width = hnsw_width(h, layer);
   for (size_t i = 0; i < width; i++) {
-    uint32_t next = hnsw_link(list, i);
+    uint32_t next = hnsw_link_or_nobody(list, i, rows_count(h->base.rows));
     if (next == HNSW_NOBODY) break;
     if (next == self || !hnsw_scratch_visit(s, next)) continue;
     if (rows_alive(h->base.rows, next))

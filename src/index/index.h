@@ -48,6 +48,18 @@ typedef struct index_effort {
   size_t distances; /* rows compared */
 } index_effort;
 
+/* What a structure is opened from. */
+typedef struct index_opening {
+  const rows *rows;
+  const index_options *options;
+  const struct index_file *file;
+  const uint64_t *free; /* a bit per slot: to be given out again; NULL: none */
+} index_opening;
+
+static inline bool index_opening_free(const index_opening *o, uint32_t slot) {
+  return o->free != NULL && o->free[slot >> 6] >> (slot & 63) & 1;
+}
+
 typedef struct index_kind index_kind;
 
 /* Each kind lays out its own, beginning with this. */
@@ -90,11 +102,11 @@ struct index_kind {
   size_t (*bytes)(const index_structure *s);      /* own memory beside the rows */
   size_t (*each_bytes)(const index_structure *s); /* about what one row more takes of it; NULL: nothing */
   medley_status (*check)(const index_structure *s, index_check *out, medley_error *err); /* NULL: nothing to check */
-  /* Sections of the file, and back: every number is checked before it is trusted. A mapped section may be used in place
-   * and written to (the mapping is private). NULL: there is nothing to keep. */
+  /* Sections of the file, and back: every number is checked before it is trusted, and none of the free slots is still
+   * named. A mapped section may be used in place and written to (the mapping is private). NULL: there is nothing to
+   * keep. */
   medley_status (*write)(const index_structure *s, struct index_file_writer *w, medley_error *err);
-  medley_status (*open)(const rows *rows, const index_options *o, const struct index_file *f, index_structure **out,
-                        medley_error *err);
+  medley_status (*open)(const index_opening *from, index_structure **out, medley_error *err);
   void (*free)(index_structure *s);
 };
 

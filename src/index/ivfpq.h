@@ -141,7 +141,6 @@ medley_status ivf_search(const index_structure *s, const index_query *q, scored 
 medley_status ivf_search_batch(const index_structure *s, const index_query *q, const row_query *queries, size_t count,
                                scored *out, size_t *found, index_effort *effort, medley_error *err);
 medley_status ivf_write(const index_structure *s, struct index_file_writer *w, medley_error *err);
-medley_status ivf_open(const rows *rows, const index_options *o, const struct index_file *f, index_structure **out,
-                       medley_error *err);
+medley_status ivf_open(const index_opening *from, index_structure **out, medley_error *err);
 
 #endif

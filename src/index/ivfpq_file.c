@@ -135,6 +135,7 @@ done:
 /* ---- back ---- */
 
 typedef struct opening {
+  const index_opening *from;
   const rows *rows;
   const index_file *file;
   const char *path;
@@ -247,7 +248,7 @@ done:
   return status;
 }
 
-/* Every slot is there and named once, every row that is alive is in a list. */
+/* Every slot is there, not free, and named once; every row that is alive is in a list. */
 static medley_status slots_check(const opening *o, medley_error *err) {
   medley_status status = MEDLEY_OK;
   const ivf_model *m = o->model;
@@ -260,8 +261,9 @@ static medley_status slots_check(const opening *o, medley_error *err) {
       uint32_t slot = b->slots[i];
       if (slot >= slots)
         FAIL(err, MEDLEY_ERR_CORRUPT, "%s: list %zu names vector %u, there are %zu", o->path, l, slot, slots);
-      if (named[slot / 64] >> slot % 64 & 1)
-        FAIL(err, MEDLEY_ERR_CORRUPT, "%s: list %zu names vector %u, which was named before", o->path, l, slot);
+      if (named[slot / 64] >> slot % 64 & 1 || index_opening_free(o->from, slot))
+        FAIL(err, MEDLEY_ERR_CORRUPT, "%s: list %zu names vector %u, which was named before or is free", o->path, l,
+             slot);
       named[slot / 64] |= (uint64_t)1 << slot % 64;
       alive += rows_alive(o->rows, slot);
     }
@@ -274,23 +276,22 @@ done:
   return status;
 }
 
-medley_status ivf_open(const rows *rows, const index_options *o, const index_file *f, index_structure **out,
-                       medley_error *err) {
+medley_status ivf_open(const index_opening *from, index_structure **out, medley_error *err) {
   medley_status status = MEDLEY_OK;
-  opening open = {.rows = rows, .file = f, .path = index_file_path(f)};
+  opening open = {.from = from, .rows = from->rows, .file = from->file, .path = index_file_path(from->file)};
   *out = NULL;
   TRY(head_read(&open, err));
-  TRY(ivf_model_create(rows->dim, open.head[HEAD_LISTS], open.head[HEAD_BYTES], false, &open.model, err));
+  TRY(ivf_model_create(open.rows->dim, open.head[HEAD_LISTS], open.head[HEAD_BYTES], false, &open.model, err));
   open.model->trained_rows = open.head[HEAD_TRAINED];
   if (ivf_trained(open.model)) TRY(model_read(&open, err));
   TRY(blocks_read(&open, err));
   TRY(slots_check(&open, err));
-  index_options options = *o;
+  index_options options = *from->options;
   options.lists = open.head[HEAD_ASKED_LISTS];
   options.code_bytes = open.head[HEAD_ASKED_BYTES];
   options.seed = open.head[HEAD_SEED];
   if (options.search_breadth == 0) options.search_breadth = open.head[HEAD_BREADTH];
-  TRY(ivf_index_create(rows, &options, open.model, out, err));
+  TRY(ivf_index_create(open.rows, &options, open.model, out, err));
   open.model = NULL;
 done:
   ivf_model_free(open.model);

@@ -142,6 +142,7 @@ static void scan(ivf_search_state *s) {
   for (size_t i = 0; i < m->lists && (i < s->breadth || !enough(s)); i++) {
     if (i == ordered) /* beyond the breadth more and more at once: each time all are looked through */
       ordered = top_k(s->nearness, m->lists, NULL, ordered == 0 ? s->breadth : ordered * 4, s->order);
+    if (i == ordered) break; /* the others are not near by any number: products beyond what floats hold */
     scan_list(s, s->order[i].index);
   }
   shortlist_thin(&s->best);
@@ -168,6 +169,13 @@ static size_t compare_rows(ivf_search_state *s, const row_query *q, scored *out)
     for (size_t j = 0; j < together; j++) nearest_push(&best, (scored){score[j], slots[i + j]});
   }
   return nearest_finish(&best);
+}
+
+/* Less than could be found: where sums leave the range of floats, lists and codes say nothing. Then all are compared.
+ */
+static bool too_few(const rows *r, const index_query *q, size_t found) {
+  size_t alive = atomic_load(&r->alive_count);
+  return found < q->k && found < alive && (q->allow == NULL || found < q->allow->count);
 }
 
 /* ---- the two searches ---- */
@@ -209,7 +217,8 @@ medley_status ivf_search(const index_structure *s, const index_query *q, scored 
   matrix_times_vector(m->lists, m->rotation.out_dim, m->centres, one.vector, one.products);
   scan(&one);
   *found = compare_rows(&one, q->query, out);
-  effort->distances = one.seen + one.best.count;
+  if (too_few(s->rows, q, *found)) TRY(index_exact.search(s, q, out, found, effort, err));
+  effort->distances += one.seen + one.best.count;
 done:
   search_deinit(&one);
   return status;
@@ -284,6 +293,13 @@ medley_status ivf_search_batch(const index_structure *s, const index_query *q, c
                                              &queries[first + i], out + (first + i) * q->k);
   }
   for (size_t t = 0; t < b.threads; t++) effort->distances += b.workers[t].distances;
+  for (size_t i = 0; i < count; i++) {
+    index_effort scan_effort;
+    if (!too_few(s->rows, q, found[i])) continue;
+    query.query = &queries[i];
+    TRY(index_exact.search(s, &query, out + i * q->k, &found[i], &scan_effort, err));
+    effort->distances += scan_effort.distances;
+  }
 done:
   side_by_side_deinit(&b);
   return status;

@@ -140,27 +140,27 @@ done:
   return status;
 }
 
-static medley_status free_read(medley_index *set, size_t slots, const index_file *f, medley_error *err) {
+/* named [(slots + 63) / 64]: a bit for each of them is set. */
+static medley_status free_read(medley_index *set, size_t slots, const index_file *f, uint64_t *named,
+                               medley_error *err) {
   medley_status status = MEDLEY_OK;
   unsigned char *bytes;
-  uint8_t *named = NULL;
   size_t length;
   TRY(index_file_section(f, "free", &bytes, &length, err));
   size_t count = length / sizeof(uint32_t);
   if (length % sizeof(uint32_t) != 0 || count > slots)
     FAIL(err, MEDLEY_ERR_CORRUPT, "%s: %zu bytes of free slots for %zu slots", index_file_path(f), length, slots);
-  TRY_NEW(named, slots, "index slots");
   TRY_GROW(set->limbo, set->limbo_capacity, count, "index slots");
   for (size_t i = 0; i < count; i++) {
     uint32_t slot;
     memcpy(&slot, bytes + i * sizeof slot, sizeof slot);
-    if (slot >= slots || rows_alive(&set->rows, slot) || named[slot]++)
+    if (slot >= slots || rows_alive(&set->rows, slot) || named[slot >> 6] >> (slot & 63) & 1)
       FAIL(err, MEDLEY_ERR_CORRUPT, "%s: slot %u is said to be free and is not, or is so twice", index_file_path(f),
            slot);
+    named[slot >> 6] |= (uint64_t)1 << (slot & 63);
     set_release_slot(set, slot);
   }
 done:
-  mem_free(named);
   return status;
 }
 
@@ -192,6 +192,7 @@ medley_status set_read(const index_file *f, medley_index **out, medley_error *er
   medley_status status = MEDLEY_OK;
   medley_index *set = NULL;
   json_t *head = NULL;
+  uint64_t *free_slots = NULL;
   *out = NULL;
   TRY(head_read(f, &head, err));
   TRY(set_from_head(head, f, &set, err));
@@ -201,11 +202,11 @@ medley_status set_read(const index_file *f, medley_index **out, medley_error *er
   TRY(rows_read(&set->rows, "vectors", (size_t)slots, f, err));
   if (set->full.dim > 0) TRY(rows_read(&set->full, "full", (size_t)slots, f, err));
   TRY(alive_read(set, (size_t)slots, f, err));
-  TRY(free_read(set, (size_t)slots, f, err));
+  TRY_NEW(free_slots, ((size_t)slots + 63) / 64, "index slots");
+  TRY(free_read(set, (size_t)slots, f, free_slots, err));
   TRY(labels_open(&set->labels, f, err));
   TRY(attributes_section_read(set, f, err));
-  TRY(set->kind->open != NULL ? set->kind->open(&set->rows, &set->options, f, &set->structure, err)
-                              : set->kind->create(&set->rows, &set->options, &set->structure, err));
+  TRY(set->kind->open(&(index_opening){&set->rows, &set->options, f, free_slots}, &set->structure, err));
   double recall = json_member_number(head, "recall", -1);
   set->recall = recall >= 0 && recall <= 1 ? recall : -1;
   set->recall_breadth = (size_t)json_member_integer(head, "recall_breadth", 0);
@@ -213,6 +214,7 @@ medley_status set_read(const index_file *f, medley_index **out, medley_error *er
   set = NULL;
 done:
   json_decref(head);
+  mem_free(free_slots);
   medley_index_close(set);
   return status;
 }

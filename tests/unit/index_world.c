@@ -10,6 +10,7 @@
 #define ROWS_LIMIT 100000
 #define FILE_HEADER 4096
 #define DAMAGED_BYTES 40
+#define CHANGED 30
 
 /* ---- the world ---- */
 
@@ -176,15 +177,40 @@ static void asked_and_checked(const world *w, const index_structure *index) {
   assert_ok(w->kind->check(index, &c, &error));
 }
 
+medley_status world_open(const world *w, const index_file *file, index_structure **out, medley_error *err) {
+  return w->kind->open(&(index_opening){.rows = &w->rows, .options = &(index_options){0}, .file = file}, out, err);
+}
+
+/* Rows go, links are mended, what was freed comes back: a writer follows every number of the file. */
+static void changed(world *w, index_structure *index) {
+  medley_error error = {0};
+  index_check c;
+  uint32_t gone[CHANGED], *freed = mem_alloc(rows_count(&w->rows), sizeof *freed);
+  size_t count, linked;
+  for (size_t i = 0; i < CHANGED;) {
+    gone[i] = (uint32_t)rng_below(&w->random, rows_count(&w->rows));
+    if (!rows_alive(&w->rows, gone[i])) continue;
+    rows_set_alive(&w->rows, gone[i], false);
+    w->kind->remove(index, gone[i++]);
+  }
+  assert_ok(w->kind->repair(index, SIZE_MAX, freed, &count, &error));
+  for (size_t i = 0; i < count; i++) rows_set_alive(&w->rows, freed[i], true);
+  assert_ok(w->kind->insert(index, freed, count, NULL, &linked, &error));
+  assert_ok(w->kind->check(index, &c, &error));
+  for (size_t i = 0; i < CHANGED; i++) rows_set_alive(&w->rows, gone[i], true);
+  mem_free(freed);
+}
+
 /* Whether the file is refused; a file that opens is used. */
-static bool refused(const world *w, const char *path) {
+static bool refused(world *w, const char *path) {
   medley_error error = {0};
   index_file *file = NULL;
   index_structure *back = NULL;
   medley_status status = index_file_open(path, &file, &error);
-  if (status == MEDLEY_OK) status = w->kind->open(&w->rows, &(index_options){0}, file, &back, &error);
+  if (status == MEDLEY_OK) status = world_open(w, file, &back, &error);
   if (status == MEDLEY_OK) {
     asked_and_checked(w, back);
+    changed(w, back);
     w->kind->free(back);
   } else {
     assert_true(status == MEDLEY_ERR_CORRUPT && error.text[0] != '\0');

@@ -46,9 +46,11 @@ index_check world_check(const index_structure *index);
 void world_filters(world *w, size_t breadth);
 
 void world_save(const world *w, const char *path);
+/* *out is the caller's, over w's rows. */
+medley_status world_open(const world *w, const struct index_file *file, index_structure **out, medley_error *err);
 /* Damages a saved index in `trials` ways; every fourth time one byte of the first `head` behind the file's header,
  * where a kind keeps what the rest hangs on (0: never). It is refused with a sentence at least once, and otherwise does
- * no harm when it is searched and checked. */
+ * no harm when it is searched, checked and changed. */
 void world_damage(world *w, int trials, size_t head);
 
 #endif

@@ -153,6 +153,50 @@ static void test_remove_and_reuse(void **state) {
   }
 }
 
+/* Fewer nodes are looked at than links are wanted, and most of them are dead. */
+static void test_narrow_building(void **state) {
+  (void)state;
+  world w;
+  world_init(&w, &index_hnsw, &(index_options){.links = 16, .build_breadth = 4, .seed = 3}, INDEX_L2, ROW_F32, 1200);
+  world_remove(&w, 1100);
+  world_add(&w, 1200, 100);
+  assert_int_equal(world_check(w.index).alive, 200);
+  world_deinit(&w);
+}
+
+/* What comes into an index that was emptied, and not mended yet, is found. */
+static void test_emptied(void **state) {
+  (void)state;
+  static const size_t counts[] = {1, 2, 17, 255, 256};
+  for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
+    world w;
+    graph_init(&w, INDEX_COSINE, ROW_F32, COUNT);
+    world_remove(&w, COUNT);
+    world_add(&w, COUNT, counts[i]);
+    world_add(&w, (uint32_t)(COUNT + counts[i]), 20);
+    assert_int_equal(world_check(w.index).reachable, counts[i] + 20);
+    assert_near(world_recall(&w, w.index, NULL, 60, NULL), 1, 0.02);
+    world_deinit(&w);
+  }
+}
+
+/* Orphans of a sweep look for neighbours anew on the layers where they have none: nobody is named twice. */
+static void test_orphans(void **state) {
+  (void)state;
+  medley_error error = {0};
+  uint32_t freed[COUNT];
+  for (size_t kept = 3; kept < 200; kept += 20) {
+    world w;
+    size_t count;
+    world_init(&w, &index_hnsw, &(index_options){.links = 2, .build_breadth = 8, .seed = kept}, INDEX_L2, ROW_F32, 800);
+    world_remove(&w, 800 - kept);
+    assert_ok(index_hnsw.repair(w.index, SIZE_MAX, freed, &count, &error));
+    assert_int_equal(count, 800 - kept);
+    assert_int_equal(world_check(w.index).alive, kept);
+    world_deinit(&w);
+  }
+}
+
 /* ---- the file ---- */
 
 static void test_file(void **state) {
@@ -170,7 +214,7 @@ static void test_file(void **state) {
   world_remove(&w, 100);
   world_save(&w, path);
   assert_ok(index_file_open(path, &file, &error));
-  assert_ok(index_hnsw.open(&w.rows, &(index_options){0}, file, &back, &error));
+  assert_ok(world_open(&w, file, &back, &error));
   assert_true(same_graph((hnsw *)w.index, (hnsw *)back, COUNT));
   assert_near(world_recall(&w, back, NULL, 60, NULL), world_recall(&w, w.index, NULL, 60, NULL), 0);
   assert_ok(index_hnsw.repair(back, SIZE_MAX, freed, &count, &error)); /* in the mapping, which is ours */
@@ -251,11 +295,12 @@ static void test_memory(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_recall),   cmocka_unit_test(test_small),
-      cmocka_unit_test(test_islands),  cmocka_unit_test(test_same_for_any_threads),
-      cmocka_unit_test(test_filters),  cmocka_unit_test(test_remove_and_reuse),
-      cmocka_unit_test(test_file),     cmocka_unit_test(test_damaged_file),
-      cmocka_unit_test(test_refusals),
+      cmocka_unit_test(test_recall),          cmocka_unit_test(test_small),
+      cmocka_unit_test(test_islands),         cmocka_unit_test(test_same_for_any_threads),
+      cmocka_unit_test(test_filters),         cmocka_unit_test(test_remove_and_reuse),
+      cmocka_unit_test(test_narrow_building), cmocka_unit_test(test_emptied),
+      cmocka_unit_test(test_orphans),         cmocka_unit_test(test_file),
+      cmocka_unit_test(test_damaged_file),    cmocka_unit_test(test_refusals),
 #ifdef MEDLEY_FAULTS
       cmocka_unit_test(test_memory),
 #endif

@@ -190,6 +190,33 @@ static void test_remove_and_reuse(void **state) {
   }
 }
 
+/* Sums that leave the range of floats say nothing of lists and codes: all rows are compared. */
+static void test_far_queries(void **state) {
+  (void)state;
+  medley_error error = {0};
+  static const index_distance distances[] = {INDEX_DOT, INDEX_L2};
+  for (size_t i = 0; i < 2; i++)
+    for (int sign = -1; sign <= 1; sign += 2) {
+      world w;
+      scored one[K], many[2 * K];
+      size_t found, both[2];
+      float far[DIM];
+      row_query q[2] = {0};
+      index_effort effort;
+      lists_init(&w, distances[i], ROW_F32, COUNT);
+      for (size_t d = 0; d < DIM; d++) far[d] = (float)sign * 3e38f;
+      for (size_t j = 0; j < 2; j++) assert_ok(row_query_init(&q[j], &w.rows, far, &error));
+      index_query query = {.query = &q[0], .k = K, .breadth = 30};
+      assert_ok(index_ivfpq.search(w.index, &query, one, &found, &effort, &error));
+      assert_ok(index_ivfpq.search_batch(w.index, &query, q, 2, many, both, &effort, &error));
+      assert_true(found <= K && both[0] <= K && both[1] <= K);
+      for (size_t j = 0; j < found; j++) assert_true(one[j].index < COUNT);
+      for (size_t j = 0; j < both[1]; j++) assert_true(many[K + j].index < COUNT);
+      for (size_t j = 0; j < 2; j++) row_query_deinit(&q[j]);
+      world_deinit(&w);
+    }
+}
+
 /* ---- readers beside a writer ---- */
 
 typedef struct shared {
@@ -279,7 +306,7 @@ static void test_file(void **state) {
     world_remove(&w, gone);
     world_save(&w, path);
     assert_ok(index_file_open(path, &file, &error));
-    assert_ok(index_ivfpq.open(&w.rows, &(index_options){0}, file, &back, &error));
+    assert_ok(world_open(&w, file, &back, &error));
     assert_true(same_lists(w.index, back));
     assert_int_equal(back->breadth, options.search_breadth);
     assert_near(world_recall(&w, back, NULL, 0, NULL), world_recall(&w, w.index, NULL, 0, NULL), 0);
@@ -413,6 +440,7 @@ int main(void) {
       cmocka_unit_test(test_same_for_any_threads),
       cmocka_unit_test(test_filters),
       cmocka_unit_test(test_remove_and_reuse),
+      cmocka_unit_test(test_far_queries),
       cmocka_unit_test(test_readers_beside_a_writer),
       cmocka_unit_test(test_file),
       cmocka_unit_test(test_damaged_file),
