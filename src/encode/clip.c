@@ -405,6 +405,9 @@ done:
   return status;
 }
 
+static const char *const outputs_image[] = {"image_embeds", "last_hidden_state", NULL};
+static const char *const outputs_text[] = {"text_embeds", NULL};
+
 #define CLIP_KIND(id, title, text, content, wishes, precision)                                                   \
   static medley_status id##_open(const char *path, encoder **out, medley_error *err) {                           \
     return clip_open_as(path, &encoder_##id, precision, out, err);                                               \
@@ -418,6 +421,7 @@ done:
                                      .wish = wishes,                                                             \
                                      .dim = content == MODALITY_IMAGE ? clip_image_dim : clip_text_dim,          \
                                      .encode = content == MODALITY_IMAGE ? clip_image_encode : clip_text_encode, \
+                                     .outputs = content == MODALITY_IMAGE ? outputs_image : outputs_text,        \
                                      .check = content == MODALITY_IMAGE ? clip_image_check : clip_text_check,    \
                                      .free = clip_free};
 #define CLIP_KINDS(id, title, images, texts, precision)                            \

@@ -45,10 +45,14 @@ typedef struct encoder_kind {
   medley_status (*open)(const char *path, encoder **out, medley_error *err);
   /* NULL: the user's file is kept as it is. Otherwise writes the file that open reads to path, from what the user named
    * (an address, a file of settings) and from settings, an object, or NULL; may ask the service for its dimensions. */
-  medley_status (*adopt)(const char *source, const json_t *settings, const char *path, medley_error *err);
+  medley_status (*adopt)(const char *source, const json_t *settings, const char *path, const medley_progress *progress,
+                         medley_error *err);
   /* NULL: all bytes of the file count. Otherwise appends what the vectors depend on: part of the key under which they
    * are kept. */
   void (*identity)(const encoder *e, strbuf *out);
+  /* NULL: encoding waits for nobody. Whom encode then asks, in its own thread, whether to stop while it waits for a
+   * service; NULL: nobody. Stays until the next call. */
+  void (*listen)(encoder *e, const medley_progress *progress);
   /* NULL: the usual media will do. Sets what the encoder asks of decoding: image_side, sound_rate_hz, frame_max. A
    * picture's image_side is its longer one: for a square of 224 cut from the middle ask for more. */
   void (*wish)(const encoder *e, media_request *request);
@@ -62,6 +66,9 @@ typedef struct encoder_kind {
   /* out [count, dim]. Thread-safe for several calls on one encoder after fit. A text without any known word gives a
    * zero vector: the caller takes that for missing. */
   medley_status (*encode)(const encoder *e, const encoder_input *inputs, size_t count, float *out, medley_error *err);
+  /* For kinds of several modalities, ended by NULL: the outputs in a golden file that are this row's. A file with none
+   * of them is about another row. */
+  const char *const *outputs;
   /* NULL: there is nothing to compare. Runs the network on the inputs in the file, as they stand there (behind the
    * preparation of pictures or sound, or before it), and hands each output that the file has to golden_compare. */
   medley_status (*check)(const encoder *e, const safetensors *golden, golden_report *report, medley_error *err);

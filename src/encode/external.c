@@ -20,6 +20,7 @@ typedef struct external {
   external_settings settings;
   pthread_mutex_t lock; /* one connection, so one request at a time */
   external_client *client;
+  const medley_progress *progress; /* whom to ask while waiting; NULL: nobody */
 } external;
 
 /* ---- asking ---- */
@@ -55,13 +56,13 @@ static medley_status request_make(const external_settings *s, const encoder_inpu
 }
 
 /* *dim as in external_answer_read; *rows [count, *dim] (mem_free). */
-static medley_status ask(const external_settings *s, external_client *client, const encoder_input *inputs, size_t count,
-                         size_t *dim, float **rows, medley_error *err) {
+static medley_status ask(const external_settings *s, external_client *client, const medley_progress *progress,
+                         const encoder_input *inputs, size_t count, size_t *dim, float **rows, medley_error *err) {
   medley_status status = MEDLEY_OK;
   strbuf body = {0}, answer = {0};
   *rows = NULL;
   TRY(request_make(s, inputs, count, &body, err));
-  TRY(external_client_post(client, body.text, external_answer_limit(count, *dim), &answer, err));
+  TRY(external_client_post(client, body.text, external_answer_limit(count, *dim), progress, &answer, err));
   status = external_answer_read(answer.text ? answer.text : "", answer.length, count, dim, rows, err);
   if (status != MEDLEY_OK) status = error_prefix(err, status, "the service '%s' gives an answer of no use", s->url);
 done:
@@ -80,7 +81,7 @@ static medley_status external_encode(const encoder *e, const encoder_input *inpu
   for (size_t from = 0; from < count; from += x->settings.batch) {
     float *rows = NULL;
     size_t part = count - from < x->settings.batch ? count - from : x->settings.batch;
-    TRY(ask(&x->settings, x->client, inputs + from, part, &dim, &rows, err));
+    TRY(ask(&x->settings, x->client, x->progress, inputs + from, part, &dim, &rows, err));
     memcpy(out + from * dim, rows, part * dim * sizeof *rows);
     mem_free(rows);
   }
@@ -123,7 +124,8 @@ done:
   return status;
 }
 
-static medley_status external_adopt(const char *source, const json_t *given, const char *path, medley_error *err) {
+static medley_status external_adopt(const char *source, const json_t *given, const char *path,
+                                    const medley_progress *progress, medley_error *err) {
   medley_status status = MEDLEY_OK;
   external_settings settings = {0};
   external_client *client = NULL;
@@ -132,7 +134,7 @@ static medley_status external_adopt(const char *source, const json_t *given, con
   TRY(external_settings_gather(source, given, &settings, err));
   TRY(external_client_create(&settings, &client, err));
   size_t dim = settings.dimensions;
-  TRY(ask(&settings, client, &(encoder_input){.text = PROBE_TEXT}, 1, &dim, &rows, err));
+  TRY(ask(&settings, client, progress, &(encoder_input){.text = PROBE_TEXT}, 1, &dim, &rows, err));
   settings.dim = (uint32_t)dim;
   value = external_settings_to_json(&settings);
   status = value ? json_write_file(path, value, err) : error_memory(err, "settings");
@@ -150,6 +152,8 @@ static void external_identity(const encoder *e, strbuf *out) {
   strbuf_printf(out, "%s %s %u %u", s->url, s->model, s->dimensions, s->dim);
 }
 
+static void external_listen(encoder *e, const medley_progress *progress) { ((external *)e)->progress = progress; }
+
 static size_t external_dim(const encoder *e) { return ((const external *)e)->settings.dim; }
 
 const encoder_kind encoder_external = {
@@ -161,6 +165,7 @@ const encoder_kind encoder_external = {
     .open = external_open,
     .adopt = external_adopt,
     .identity = external_identity,
+    .listen = external_listen,
     .dim = external_dim,
     .encode = external_encode,
     .free = external_free,

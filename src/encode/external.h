@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "base/progress.h"
 #include "base/strbuf.h"
 
 #define EXTERNAL_DIM_MAX 65536
@@ -58,8 +59,9 @@ typedef struct external_client external_client; /* holds its connection open bet
 medley_status external_client_create(const external_settings *s, external_client **out, medley_error *err) MEDLEY_CHECK;
 void external_client_free(external_client *c);
 /* Posts body and collects at most limit bytes of an answer of status 200. What may pass by itself (429, 5xx, broken
- * connections, time-outs) is tried again, with growing pauses or as long as Retry-After says. */
-medley_status external_client_post(external_client *c, const char *body, size_t limit, strbuf *answer,
-                                   medley_error *err) MEDLEY_CHECK;
+ * connections, time-outs) is tried again, with growing pauses or as long as Retry-After says. `progress` is asked in
+ * pauses, and while an answer is waited for, whether to stop (MEDLEY_ERR_CANCELLED); may be NULL. */
+medley_status external_client_post(external_client *c, const char *body, size_t limit, const medley_progress *progress,
+                                   strbuf *answer, medley_error *err) MEDLEY_CHECK;
 
 #endif

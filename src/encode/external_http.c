@@ -18,6 +18,7 @@
 #define CONNECT_TIMEOUT_MAX_S 15.0
 #define PAUSE_FIRST_S 0.5
 #define PAUSE_MAX_S 60.0
+#define PAUSE_SLICE_S 0.2
 #define RETRY_AFTER_MAX_S 600.0 /* who is told to wait longer hears so at once */
 #define KEY_MAX 4096
 
@@ -32,10 +33,12 @@ typedef struct attempt {
   strbuf *answer;
   size_t limit;
   bool overflow;
-  long code;            /* HTTP status; 0: there was none */
-  double retry_after_s; /* 0: nothing said */
-  bool again;           /* another attempt may help */
-  char reason[512];     /* why not, as the end of a sentence */
+  progress_stage *stage; /* of the whole request */
+  bool stopped;          /* because it was asked to */
+  long code;             /* HTTP status; 0: there was none */
+  double retry_after_s;  /* 0: nothing said */
+  bool again;            /* another attempt may help */
+  char reason[512];      /* why not, as the end of a sentence */
 } attempt;
 
 /* ---- the client ---- */
@@ -64,6 +67,24 @@ void external_client_free(external_client *c) {
   if (c == NULL) return;
   curl_easy_cleanup(c->curl);
   mem_free(c);
+}
+
+/* ---- waiting ---- */
+
+/* Seconds are what is counted. */
+static medley_status waiting_update(progress_stage *stage, medley_error *err) {
+  return progress_update(stage, (uint64_t)(clock_now_s() - stage->started_s), err);
+}
+
+/* Sleeps in slices, between which it is asked whether to stop. */
+static medley_status pause_s(double seconds, progress_stage *stage, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  for (double now = clock_now_s(), end = now + seconds; status == MEDLEY_OK && now < end; now = clock_now_s()) {
+    struct timespec rest = {0, (long)(fmin(end - now, PAUSE_SLICE_S) * 1e9)};
+    (void)nanosleep(&rest, NULL);
+    status = waiting_update(stage, err);
+  }
+  return status;
 }
 
 /* ---- one attempt ---- */
@@ -98,6 +119,14 @@ static medley_status key_add(const external_settings *s, struct curl_slist **hea
   return MEDLEY_OK;
 }
 
+/* Some time of waiting has passed; whoever listens may have enough of it. */
+static int answer_wait(void *context, curl_off_t all_down, curl_off_t down, curl_off_t all_up, curl_off_t up) {
+  attempt *a = context;
+  (void)all_down, (void)down, (void)all_up, (void)up;
+  a->stopped = waiting_update(a->stage, NULL) != MEDLEY_OK;
+  return a->stopped;
+}
+
 static void request_prepare(external_client *c, const char *body, struct curl_slist *headers, attempt *a) {
   double timeout_s = c->settings->timeout_s;
   curl_easy_reset(c->curl); /* keeps the connection */
@@ -112,6 +141,9 @@ static void request_prepare(external_client *c, const char *body, struct curl_sl
   curl_easy_setopt(c->curl, CURLOPT_CONNECTTIMEOUT_MS, (long)(fmin(timeout_s, CONNECT_TIMEOUT_MAX_S) * 1000));
   curl_easy_setopt(c->curl, CURLOPT_WRITEFUNCTION, answer_take);
   curl_easy_setopt(c->curl, CURLOPT_WRITEDATA, a);
+  curl_easy_setopt(c->curl, CURLOPT_NOPROGRESS, 0L);
+  curl_easy_setopt(c->curl, CURLOPT_XFERINFOFUNCTION, answer_wait);
+  curl_easy_setopt(c->curl, CURLOPT_XFERINFODATA, a);
 }
 
 /* What no second attempt changes: an address that is none, a certificate that is not trusted. */
@@ -151,6 +183,8 @@ static medley_status attempt_run(external_client *c, const char *body, attempt *
   request_prepare(c, body, headers, a);
   outcome_read(c, curl_easy_perform(c->curl), a);
   if (a->answer->failed) status = error_memory(err, "an answer");
+  if (a->stopped)
+    status = error_set(err, MEDLEY_ERR_CANCELLED, "stopped on request while '%s' was asked", c->settings->url);
 done:
   curl_slist_free_all(headers);
   return status;
@@ -158,22 +192,20 @@ done:
 
 /* ---- attempts ---- */
 
-static void pause_s(double seconds) {
-  struct timespec rest = {(time_t)seconds, (long)((seconds - floor(seconds)) * 1e9)};
-  while (nanosleep(&rest, &rest) != 0) continue;
-}
-
 /* Doubling, with a random half, so that many clients spread out; or what the service asked for. */
 static double pause_after(external_client *c, const attempt *a, uint32_t tried) {
   double growing = fmin(PAUSE_FIRST_S * pow(2, tried), PAUSE_MAX_S) * (0.5 + 0.5 * rng_uniform(&c->pauses));
   return a->retry_after_s > 0 ? a->retry_after_s : growing;
 }
 
-medley_status external_client_post(external_client *c, const char *body, size_t limit, strbuf *answer,
-                                   medley_error *err) {
+medley_status external_client_post(external_client *c, const char *body, size_t limit, const medley_progress *progress,
+                                   strbuf *answer, medley_error *err) {
   medley_status status = MEDLEY_OK;
+  /* Neither begun nor ended: a request that is answered at once is no stage that anybody need hear of. */
+  progress_stage stage = {.sink = progress, .stage = "wait for the service", .started_s = clock_now_s()};
+  stage.reported_s = stage.started_s;
   for (uint32_t tried = 0;; tried++) {
-    attempt a = {.answer = answer, .limit = limit};
+    attempt a = {.answer = answer, .limit = limit, .stage = &stage};
     TRY(attempt_run(c, body, &a, err));
     if (a.code == 200 && a.reason[0] == '\0') break;
     if (a.again && a.retry_after_s > RETRY_AFTER_MAX_S)
@@ -184,7 +216,7 @@ medley_status external_client_post(external_client *c, const char *body, size_t 
     if (tried + 1 >= c->settings->attempts)
       FAIL(err, MEDLEY_ERR_IO, "the service '%s' %s (%u attempt%s)", c->settings->url, a.reason, tried + 1,
            tried == 0 ? "" : "s");
-    pause_s(pause_after(c, &a, tried));
+    TRY(pause_s(pause_after(c, &a, tried), &stage, err));
   }
 done:
   return status;

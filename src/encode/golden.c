@@ -62,6 +62,7 @@ medley_status golden_compare(golden_report *report, const safetensors *golden, c
   if (view->count != count)
     FAIL(err, MEDLEY_ERR_INPUT, "'%s': '%s' has %llu values, the network gives %zu", golden->path, name,
          (unsigned long long)view->count, count);
+  if (count == 0) FAIL(err, MEDLEY_ERR_INPUT, "'%s': '%s' has no values to compare with", golden->path, name);
   TRY(view_copy(golden, view, &reference, err));
   for (size_t i = 0; i < count; i++) {
     scale = fmax(scale, fabs((double)reference[i]));

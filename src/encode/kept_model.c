@@ -46,7 +46,7 @@ typedef struct model_files {
   char *folder; /* what the names are below */
   char *names[FILES_MAX];
   size_t count;
-  bool alone; /* one file that stands for itself */
+  bool whole; /* the folder is opened, which finds names[0]; otherwise names[0] by its name */
 } model_files;
 
 static void model_files_deinit(model_files *f) {
@@ -108,7 +108,7 @@ static medley_status checkpoint_files_find(const char *path, const medley_progre
   checkpoint c = {0};
   TRY(checkpoint_open(&c, path, err));
   TRY(weights_check(&c, progress, err));
-  f->alone = c.folder == NULL;
+  f->whole = file_is_folder(path);
   const char *name = path_name(c.path);
   f->folder = c.folder ? mem_strdup(c.folder) : folder_of_path(c.path);
   if (f->folder == NULL) {
@@ -126,7 +126,6 @@ done:
 
 static medley_status single_file_find(const char *path, model_files *f, medley_error *err) {
   if (!file_exists(path)) return error_set(err, MEDLEY_ERR_NOT_FOUND, "there is no file '%s'", path);
-  f->alone = true;
   f->folder = folder_of_path(path);
   return f->folder != NULL ? name_put(f, path_name(path), err) : error_memory(err, "a file name");
 }
@@ -180,7 +179,7 @@ static medley_status record_write(const model_files *f, const char *source, cons
   clock_format_utc(clock_wall_s(), added);
   char *path = path_join(folder, RECORD);
   json_t *record = json_pack("{s:i, s:s, s:s, s:s, s:O}", "format", FORMAT, "source", source, "added", added, "opens",
-                             f->alone ? f->names[0] : ".", "files", files);
+                             f->whole ? "." : f->names[0], "files", files);
   medley_status status = path && record ? json_write_file(path, record, err)
                                         : error_set(err, MEDLEY_ERR_INPUT, "'%s' is no UTF-8", source);
   json_decref(record);
@@ -202,19 +201,39 @@ done:
   return status;
 }
 
-/* Moves the finished folder to its name. What is there under this name has the same content, or is damaged. */
-static medley_status folder_place(const char *beside, const char *all, const char *id, medley_error *err) {
+static medley_status folder_move(const char *from, const char *to, medley_error *err) {
+  if (rename(from, to) == 0) return MEDLEY_OK;
+  return error_set_errno(err, MEDLEY_ERR_IO, errno, "cannot put the model in place as '%s'", to);
+}
+
+/* Moves the finished folder to its name. What is there under this name has the same content, so it stays: somebody may
+ * be reading it. When it is damaged it goes aside first, so that a kill leaves one of the two. */
+static medley_status folder_place(const char *workspace, const char *beside, const char *all, const char *id,
+                                  medley_error *err) {
   medley_status status = MEDLEY_OK;
-  char *final = path_join(all, id);
-  if (final == NULL) return error_memory(err, "a file name");
-  TRY(folder_remove(final, err));
-  if (rename(beside, final) != 0) {
-    status = error_set_errno(err, MEDLEY_ERR_IO, errno, "cannot put the model in place as '%s'", final);
+  char name[32], *final = path_join(all, id), *aside = NULL;
+  snprintf(name, sizeof name, "old.tmp-%ld", (long)getpid());
+  aside = path_join(all, name);
+  if (final == NULL || aside == NULL) {
+    status = error_memory(err, "a file name");
     goto done;
   }
+  bool moved = file_exists(final);
+  medley_status there = moved ? kept_model_check(workspace, id, true, err) : MEDLEY_ERR_NOT_FOUND;
+  if (there == MEDLEY_OK || there == MEDLEY_ERR_MEMORY) {
+    status = there;
+    goto done;
+  }
+  TRY(folder_remove(aside, err));
+  if (moved) TRY(folder_move(final, aside, err));
+  status = folder_move(beside, final, err);
+  if (status != MEDLEY_OK && moved) (void)(folder_move(aside, final, NULL) == MEDLEY_OK);
+  if (status != MEDLEY_OK) goto done;
   TRY(file_sync_folder(all, err));
+  (void)(folder_remove(aside, NULL) == MEDLEY_OK);
 done:
   mem_free(final);
+  mem_free(aside);
   return status;
 }
 
@@ -236,7 +255,7 @@ medley_status kept_model_add(const char *workspace, const char *path, bool check
   TRY(files_take(&files, beside, progress, list, err));
   TRY(id_make(list, id, err));
   TRY(record_write(&files, source ? source : path, beside, list, err));
-  TRY(folder_place(beside, all, id, err));
+  TRY(folder_place(workspace, beside, all, id, err));
 done:
   if (beside != NULL) (void)(folder_remove(beside, NULL) == MEDLEY_OK);
   model_files_deinit(&files);

@@ -20,7 +20,7 @@
 
 /* Copies a checkpoint, with the configuration and tokenizer files beside it when it is a published folder, below
  * workspace/encoders. checkpoint_files false: path is one file of any kind. source: what people are told it is; NULL:
- * path. One that is there already is written anew, which mends it. */
+ * path. One that is there already stays, and is written anew only when it is damaged. */
 medley_status kept_model_add(const char *workspace, const char *path, bool checkpoint_files, const char *source,
                              const medley_progress *progress, char id[KEPT_MODEL_ID_BYTES],
                              medley_error *err) MEDLEY_CHECK;

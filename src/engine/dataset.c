@@ -1,8 +1,6 @@
 /* engine/dataset.c: see engine/dataset.h. */
 #include "engine/dataset.h"
 
-#include "engine/encoders.h"
-
 medley_status dataset_load(medley_workspace *w, const medley_progress *progress, dataset *out, medley_error *err) {
   medley_status status = MEDLEY_OK;
   *out = (dataset){0};
@@ -27,6 +25,7 @@ medley_status dataset_represent(medley_workspace *w, dataset *data, const uint8_
   encoder_choice added[MODALITY_COUNT];
   represent_options options = {
       .fit_items = fit_items, .seed = seed, .fresh = fresh, .config = &w->config, .added = added, .root = w->path};
+  if (!data->models.held) TRY(encoders_hold_take(w, &data->models, err));
   TRY(encoders_chosen(w, added, err));
   representation_free(data->content);
   data->content = NULL;
@@ -56,6 +55,7 @@ fit_input dataset_fit_input(const dataset *data, const uint8_t *label) {
 }
 
 void dataset_deinit(dataset *data) {
+  encoders_hold_release(&data->models);
   representation_free(data->content);
   event_log_deinit(&data->log);
   catalogue_deinit(&data->items);

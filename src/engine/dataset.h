@@ -3,7 +3,7 @@
 #define ENGINE_DATASET_H
 
 #include "base/hash.h"
-#include "engine/workspace.h"
+#include "engine/encoders.h"
 #include "learn/fit.h"
 
 typedef struct dataset {
@@ -11,6 +11,7 @@ typedef struct dataset {
   event_log log; /* numbered like items */
   event_weights weights;
   representation *content; /* after dataset_represent */
+  encoders_hold models;    /* until deinit, or until a generation names what was used */
 } dataset;
 
 /* Items and events as of one moment. */

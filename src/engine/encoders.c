@@ -5,10 +5,12 @@
 #include "engine/encoders.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <medley/encoder.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -106,19 +108,36 @@ static bool models_used(medley_workspace *w, strmap *used) {
   return sure;
 }
 
-/* "add.tmp-123" of a process that is no more. */
-static bool is_left_over(const char *name) {
-  long long pid;
-  return string_starts(name, "add.tmp-") && string_to_int64(name + strlen("add.tmp-"), &pid) && pid > 0 &&
-         kill((pid_t)pid, 0) != 0 && errno == ESRCH;
+/* ---- nobody tidies what another is about to use ---- */
+
+medley_status encoders_hold_take(const medley_workspace *w, encoders_hold *hold, medley_error *err) {
+  hold->fd = open(w->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (hold->fd < 0) return error_set_errno(err, MEDLEY_ERR_IO, errno, "cannot open the folder '%s'", w->path);
+  hold->held = true;
+  while (flock(hold->fd, LOCK_SH) != 0 && errno == EINTR) continue;
+  return MEDLEY_OK;
 }
 
-void encoders_tidy(medley_workspace *w) {
+void encoders_hold_release(encoders_hold *hold) {
+  if (hold->held) close(hold->fd);
+  *hold = (encoders_hold){0};
+}
+
+/* "add.tmp-123" of a process that is no more. */
+static bool is_left_over(const char *name) {
+  static const char *const beginnings[] = {"add.tmp-", "old.tmp-", "service.tmp-"};
+  long long pid;
+  for (size_t i = 0; i < sizeof beginnings / sizeof *beginnings; i++)
+    if (string_starts(name, beginnings[i]) && string_to_int64(name + strlen(beginnings[i]), &pid) && pid > 0)
+      return kill((pid_t)pid, 0) != 0 && errno == ESRCH;
+  return false;
+}
+
+static void unused_remove(medley_workspace *w, const char *all) {
   strmap used = {0};
-  char **names = NULL, *all = workspace_path(w, KEPT_MODEL_FOLDER);
+  char **names = NULL;
   size_t count = 0;
-  if (all != NULL && file_is_folder(all) && models_used(w, &used) &&
-      folder_list(all, &names, &count, NULL) == MEDLEY_OK)
+  if (models_used(w, &used) && folder_list(all, &names, &count, NULL) == MEDLEY_OK)
     for (size_t i = 0; i < count; i++) {
       bool ours = strlen(names[i]) == KEPT_MODEL_ID_BYTES - 1 && strmap_get(&used, names[i]) == NULL;
       char *path = ours || is_left_over(names[i]) ? path_join(all, names[i]) : NULL;
@@ -127,6 +146,13 @@ void encoders_tidy(medley_workspace *w) {
     }
   folder_list_free(names, count);
   strmap_deinit(&used);
+}
+
+void encoders_tidy(medley_workspace *w) {
+  char *all = workspace_path(w, KEPT_MODEL_FOLDER);
+  int fd = all != NULL && file_is_folder(all) ? open(w->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+  if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0) unused_remove(w, all);
+  if (fd >= 0) close(fd);
   mem_free(all);
 }
 
@@ -155,16 +181,23 @@ static medley_status kind_read(modality m, const char *name, const encoder_kind 
   return status;
 }
 
-static json_t *settings_make(const medley_encoder_options *o) {
-  json_t *settings = json_object();
-  if (o == NULL) return settings;
-  if (o->model != NULL) json_object_set_new(settings, "model", json_string(o->model));
-  if (o->key_variable != NULL) json_object_set_new(settings, "key_variable", json_string(o->key_variable));
+static medley_status text_set(json_t *settings, const char *key, const char *text, medley_error *err) {
+  if (text == NULL || json_object_set_new(settings, key, json_string(text)) == 0) return MEDLEY_OK;
+  if (utf8_valid(text, strlen(text))) return error_memory(err, "settings");
+  return error_set(err, MEDLEY_ERR_USAGE, "the setting '%s' is no UTF-8", key);
+}
+
+static medley_status settings_make(const medley_encoder_options *o, json_t *settings, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  if (o == NULL) return MEDLEY_OK;
+  TRY(text_set(settings, "model", o->model, err));
+  TRY(text_set(settings, "key_variable", o->key_variable, err));
   if (o->dimensions > 0) json_object_set_new(settings, "dimensions", json_integer(o->dimensions));
   if (o->batch > 0) json_object_set_new(settings, "batch", json_integer(o->batch));
   if (o->timeout_s > 0) json_object_set_new(settings, "timeout_s", json_real(o->timeout_s));
   if (o->attempts > 0) json_object_set_new(settings, "attempts", json_integer(o->attempts));
-  return settings;
+done:
+  return status;
 }
 
 /* The file is opened where it lies before it is copied: a sentence then names what the user named. */
@@ -189,14 +222,14 @@ static medley_status model_take_service(medley_workspace *w, const encoder_kind 
                                         char id[KEPT_MODEL_ID_BYTES], medley_error *err) {
   medley_status status = MEDLEY_OK;
   char name[64];
-  snprintf(name, sizeof name, "service.tmp-%ld", (long)getpid());
+  snprintf(name, sizeof name, KEPT_MODEL_FOLDER "/service.tmp-%ld", (long)getpid());
   char *folder = workspace_path(w, name), *path = folder ? path_join(folder, "service.json") : NULL;
   if (path == NULL) {
     status = error_memory(err, "a file name");
     goto done;
   }
   TRY(folder_create(folder, err));
-  TRY(kind->adopt(source, settings, path, err));
+  TRY(kind->adopt(source, settings, path, progress, err));
   TRY(kept_model_add(w->path, path, false, source, progress, id, err));
 done:
   if (folder != NULL) (void)(folder_remove(folder, NULL) == MEDLEY_OK);
@@ -213,15 +246,19 @@ medley_status medley_encoder_add(medley_workspace *workspace, const char *modali
   const encoder_kind *kind;
   encoder *e = NULL;
   char id[KEPT_MODEL_ID_BYTES], value[256];
-  json_t *settings = settings_make(options);
+  encoders_hold hold = {0};
+  json_t *settings = json_object();
+  TRY(settings_make(options, settings, err));
   TRY(modality_read(modality_said, &m, err));
   TRY(kind_read(m, kind_said, &kind, err));
+  TRY(encoders_hold_take(workspace, &hold, err));
   TRY((kind->adopt ? model_take_service : model_take_file)(workspace, kind, source, settings, progress, id, err));
   TRY(kept_model_open(workspace->path, id, kind, &e, err));
   kind->free(e);
   snprintf(value, sizeof value, "{\"kind\":\"%s\",\"model\":\"%s\"}", kind->name, id);
   TRY(choice_write(workspace, m, value, err));
 done:
+  encoders_hold_release(&hold);
   encoders_tidy(workspace); /* the one before, or what could not be used */
   json_decref(settings);
   return status;

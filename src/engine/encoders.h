@@ -6,7 +6,18 @@
 
 /* out [MODALITY_COUNT]; kind NULL where none was added. */
 medley_status encoders_chosen(medley_workspace *w, encoder_choice out[MODALITY_COUNT], medley_error *err) MEDLEY_CHECK;
-/* Removes kept models that neither the workspace nor one of its generations uses. Failing to tidy is no failure. */
+
+/* While anybody holds the models nothing is tidied away: held by who adds one that is not chosen yet, and by who reads
+ * chosen ones before a generation names them. The lock is the workspace folder's own and ends with the process; a file
+ * system without locks leaves everybody alone. Zero-initialise. */
+typedef struct encoders_hold {
+  bool held;
+  int fd;
+} encoders_hold;
+medley_status encoders_hold_take(const medley_workspace *w, encoders_hold *hold, medley_error *err) MEDLEY_CHECK;
+void encoders_hold_release(encoders_hold *hold); /* harmless when not held */
+/* Removes kept models that neither the workspace nor one of its generations uses, and what killed additions left;
+ * nothing while anybody, be it the caller, holds them. Failing to tidy is no failure. */
 void encoders_tidy(medley_workspace *w);
 
 #endif

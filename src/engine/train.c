@@ -6,7 +6,6 @@
 
 #include "base/clock.h"
 #include "engine/dataset.h"
-#include "engine/encoders.h"
 #include "engine/settings.h"
 #include "engine/workspace.h"
 
@@ -143,6 +142,7 @@ static medley_status train_run(medley_workspace *w, const medley_train_options *
                             .progress = progress,
                             .report = *report};
   TRY(generation_publish(w->path, &parts, number, err));
+  encoders_hold_release(&data.models);
   encoders_tidy(w);
 done:
   space_free(shared);

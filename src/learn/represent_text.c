@@ -127,6 +127,7 @@ static medley_status texts_encode(kept_vectors *k, text_set *t, representation_p
   TRY(kept_vectors_load(k, err));
   size_t unknown = texts_unknown_first(t, k->known);
   TRY_NEW(rows, TEXT_BATCH * k->dim, "text vectors");
+  if (part->kind->listen != NULL) part->kind->listen(part->encoder, k->run->progress);
   progress_begin(&stage, k->run->progress, "encode text", unknown);
   for (size_t from = 0; from < unknown; from += TEXT_BATCH) {
     size_t count = unknown - from < TEXT_BATCH ? unknown - from : TEXT_BATCH;
@@ -137,6 +138,7 @@ static medley_status texts_encode(kept_vectors *k, text_set *t, representation_p
   progress_end(&stage, unknown);
 done:
   if (status != MEDLEY_OK) (void)(kept_vectors_flush(k, NULL) == MEDLEY_OK);
+  if (part->kind->listen != NULL) part->kind->listen(part->encoder, NULL);
   mem_free(rows);
   return status;
 }

@@ -85,6 +85,31 @@ static void test_reasons_of_services(void **state) {
   strbuf_deinit(&out);
 }
 
+/* ---- waiting ---- */
+
+static int stop_at_once(void *context, const medley_progress_state *state) {
+  ++*(int *)context;
+  return strcmp(state->stage, "wait for the service") == 0;
+}
+
+/* Nobody listens at the address, so that a pause follows, which is left as soon as somebody asks for it. */
+static void test_pause_is_cancelled(void **state) {
+  (void)state;
+  medley_error error = {0};
+  external_client *client;
+  strbuf answer = {0};
+  int asked = 0;
+  const medley_progress progress = {.report = stop_at_once, .context = &asked};
+  char url[] = "http://127.0.0.1:1/", none[] = "";
+  const external_settings s = {.url = url, .model = none, .key_variable = none, .attempts = 20, .timeout_s = 5};
+  assert_ok(external_client_create(&s, &client, &error));
+  assert_refused(external_client_post(client, "{}", 100, &progress, &answer, &error), MEDLEY_ERR_CANCELLED,
+                 "stopped on request");
+  assert_int_equal(asked, 1);
+  external_client_free(client);
+  strbuf_deinit(&answer);
+}
+
 /* ---- settings ---- */
 
 static medley_status settings(const char *text, external_settings *out, medley_error *err) {
@@ -178,9 +203,13 @@ static void test_memory(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_answers),   cmocka_unit_test(test_answers_of_no_use),
-      cmocka_unit_test(test_addresses), cmocka_unit_test(test_reasons_of_services),
-      cmocka_unit_test(test_memory),    cmocka_unit_test(test_settings_refused),
+      cmocka_unit_test(test_answers),
+      cmocka_unit_test(test_answers_of_no_use),
+      cmocka_unit_test(test_addresses),
+      cmocka_unit_test(test_reasons_of_services),
+      cmocka_unit_test(test_pause_is_cancelled),
+      cmocka_unit_test(test_memory),
+      cmocka_unit_test(test_settings_refused),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

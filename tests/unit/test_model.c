@@ -160,6 +160,55 @@ static void test_list(void **state) {
   assert_ok(folder_remove(folder, &error));
 }
 
+/* ---- medley model check ---- */
+
+static const char *transformer_path(char path[512], const char *file) {
+  const char *source = getenv("MEDLEY_SOURCE");
+  snprintf(path, 512, "%s/tests/golden/transformers/%s", source ? source : ".", file);
+  return path;
+}
+
+/* A golden file of one output and one input: [rows, 16] zeros each. */
+static void golden_write(const char *path, const char *output, const char *input, uint64_t rows) {
+  medley_error error = {0};
+  static const float zeros[2 * 3 * 16 * 16];
+  safetensors_writer w = {0};
+  bool pixels = strcmp(input, "pixel_values") == 0;
+  assert_ok(safetensors_add(&w, output, DTYPE_F32, 2, (uint64_t[]){rows, 8}, zeros, &error));
+  assert_ok(safetensors_add(&w, input, DTYPE_F32, pixels ? 4 : 2, (uint64_t[]){rows, 3, 16, 16}, zeros, &error));
+  assert_ok(safetensors_save(&w, path, &error));
+  safetensors_writer_deinit(&w);
+}
+
+/* One tower's failure is told when the golden file is about it, whatever the other says. */
+static void test_check_towers(void **state) {
+  (void)state;
+  medley_error error = {0};
+  char model[512], golden[512], folder[256], path[512], command[2400], *json;
+  transformer_path(model, "clip");
+  transformer_path(golden, "clip/golden.safetensors");
+  assert_ok(medley_model_check("clip", model, golden, 0, &json, &error));
+  assert_non_null(strstr(json, "image_embeds"));
+  assert_non_null(strstr(json, "text_embeds"));
+  medley_free(json);
+  test_folder(folder);
+  snprintf(path, sizeof path, "%s/golden.safetensors", folder);
+  golden_write(path, "image_embeds", "pixel_values", 2); /* about pictures alone: differs, but can be compared */
+  assert_ok(medley_model_check("clip", model, path, 0, &json, &error));
+  assert_non_null(strstr(json, "\"agrees\":false"));
+  medley_free(json);
+  golden_write(path, "image_embeds", "pixel_values", 0);
+  assert_refused(medley_model_check("clip", model, path, 0, &json, &error), MEDLEY_ERR_INPUT,
+                 "'image_embeds' has no values");
+  /* The tower for text cannot be opened. */
+  snprintf(command, sizeof command, "cp -r %s/. %s && rm %s/vocab.json %s/golden.safetensors", model, folder, folder,
+           folder);
+  assert_int_equal(system(command), 0);
+  assert_refused(medley_model_check("clip", folder, golden, 0, &json, &error), MEDLEY_ERR_NOT_FOUND, folder);
+  assert_null(json);
+  assert_ok(folder_remove(folder, &error));
+}
+
 #ifdef MEDLEY_FAULTS
 static void test_memory_runs_out(void **state) {
   (void)state;
@@ -188,6 +237,7 @@ int main(void) {
       cmocka_unit_test(test_gguf),
       cmocka_unit_test(test_folder_and_check),
       cmocka_unit_test(test_list),
+      cmocka_unit_test(test_check_towers),
 #ifdef MEDLEY_FAULTS
       cmocka_unit_test(test_memory_runs_out),
 #endif
