@@ -15,8 +15,16 @@
 extern "C" {
 #endif
 
-typedef struct medley_encoder_options { /* for services ("external"); zero-initialise */
-  const char *model;                    /* what the service calls its model */
+typedef struct medley_encoder_options { /* zero-initialise */
+  /* Fine-tuning: the network learns from the workspace's content before it is kept. "all": all of it; "last=2": the
+   * last two layers; "lora=8": a difference of rank 8 beside every matrix of its blocks. NULL: it stays as published.
+   */
+  const char *tune;
+  uint32_t tune_passes; /* over the items; 0: 1 */
+  double tune_rate;     /* of learning, at its highest; 0: what suits `tune` */
+  uint64_t tune_seed;   /* 0: as medley.conf's train.seed says */
+  /* The rest is for services ("external"). */
+  const char *model;        /* what the service calls its model */
   const char *key_variable; /* environment variable that holds the key; read for each request, never stored */
   uint32_t dimensions;      /* asked of the service; 0: whatever it gives */
   uint32_t batch;           /* texts in a request; 0: 64 */
@@ -27,7 +35,7 @@ typedef struct medley_encoder_options { /* for services ("external"); zero-initi
 /* Makes `kind` ("mobilenet_v2") the encoder of a modality ("text", "image", "audio", "video"). source: a checkpoint, a
  * folder as models are published, or for a service its address or a file of settings. It is opened, checked as a whole
  * (weights that are no finite numbers are refused), copied, and used from the next medley_train on. options may be
- * NULL. */
+ * NULL. Tuning that was cancelled goes on where it was when the same is asked again and the items did not change. */
 MEDLEY_API medley_status medley_encoder_add(medley_workspace *workspace, const char *modality, const char *kind,
                                             const char *source, const medley_encoder_options *options,
                                             const medley_progress *progress, medley_error *err) MEDLEY_CHECK;

@@ -9,7 +9,10 @@ static const char *const actions[] = {"add", "list", "remove", NULL};
 static const char *const modalities[] = {"text", "image", "audio", "video", NULL};
 
 /* Only add takes them. */
-static const char *const add_options[] = {"model", "key-variable", "dimensions", "batch", "timeout", "attempts"};
+static const char *const add_options[] = {"tune",       "tune-passes", "tune-rate", "model",   "key-variable",
+                                          "dimensions", "batch",       "timeout",   "attempts"};
+
+static const char *const tune_options[] = {"tune-passes", "tune-rate"};
 
 /* ---- list ---- */
 
@@ -58,7 +61,10 @@ static medley_status list_run(medley_workspace *w, console *c, medley_error *err
 
 static medley_status add_run(const arguments *a, medley_workspace *w, console *c, medley_error *err) {
   medley_progress progress = console_progress(c);
-  medley_encoder_options options = {.model = arguments_text(a, "model"),
+  medley_encoder_options options = {.tune = arguments_text(a, "tune"),
+                                    .tune_passes = (uint32_t)arguments_integer(a, "tune-passes", 0),
+                                    .tune_rate = arguments_number(a, "tune-rate", 0),
+                                    .model = arguments_text(a, "model"),
                                     .key_variable = arguments_text(a, "key-variable"),
                                     .dimensions = (uint32_t)arguments_integer(a, "dimensions", 0),
                                     .batch = (uint32_t)arguments_integer(a, "batch", 0),
@@ -81,6 +87,9 @@ static medley_status words_check(const arguments *a, const char *action, medley_
   for (size_t i = 0; wanted != 3 && i < sizeof add_options / sizeof *add_options; i++)
     if (arguments_has(a, add_options[i]))
       return error_set(err, MEDLEY_ERR_USAGE, "--%s goes with add, not with %s", add_options[i], action);
+  for (size_t i = 0; i < sizeof tune_options / sizeof *tune_options; i++)
+    if (arguments_has(a, tune_options[i]) && !arguments_has(a, "tune"))
+      return error_set(err, MEDLEY_ERR_USAGE, "--%s goes with --tune", tune_options[i]);
   return MEDLEY_OK;
 }
 
@@ -109,6 +118,11 @@ const command cmd_encoder = {
         "same "
         "weights whatever becomes of the original. The next training encodes with it; what was encoded already and did "
         "not change is not encoded again, and an interrupted training goes on where it was.\n\n"
+        "With --tune the network first learns from the workspace's own content: two views of an item, each with "
+        "something left out, are drawn to each other and away from other items. all moves every weight, last=2 those "
+        "of "
+        "the last two layers, lora=8 adds a difference of rank 8 to the matrices of every block, which learns with the "
+        "least memory. Interrupted, it goes on where it was when the same is asked again.\n\n"
         "external asks a service that speaks OpenAI's embeddings interface: SOURCE is then its address "
         "(http://localhost:8080/v1), or a JSON file with the members url, model, key_variable, dimensions, batch, "
         "timeout_s, attempts. The key is read from the environment for each request and stored nowhere.",
@@ -124,6 +138,9 @@ const command cmd_encoder = {
             {0}},
     .options =
         (const option_spec[]){
+            {"tune", 0, VALUE_TEXT, "PART", "learn from the content first: all, last=LAYERS or lora=RANK"},
+            {"tune-passes", 0, VALUE_INTEGER, "N", "with --tune: over all items (1)", 1, 1000},
+            {"tune-rate", 0, VALUE_NUMBER, "RATE", "with --tune: of learning (2e-5, 5e-5 or 5e-4)", 1e-9, 1},
             {"model", 0, VALUE_TEXT, "NAME", "external: what the service calls its model"},
             {"key-variable", 0, VALUE_TEXT, "NAME", "external: environment variable that holds the key"},
             {"dimensions", 0, VALUE_INTEGER, "N", "external: ask for vectors of this length", 1, 65536},
@@ -136,6 +153,8 @@ const command cmd_encoder = {
                                    "Pictures are seen by a network from the next training on"},
                                   {"medley encoder add shop text external http://localhost:8080/v1 --model bge-m3",
                                    "Texts go to a service of your own"},
+                                  {"medley encoder add shop text bert ./all-MiniLM-L6-v2 --tune lora=8",
+                                   "A published text model learns the words of this catalogue"},
                                   {"medley encoder list shop", "What is used for which content"},
                                   {"medley encoder remove shop image", "Back to the usual encoder"},
                                   {0}},

@@ -3,6 +3,7 @@
 
 #include "math/vector.h"
 #include "nn/op_kind.h"
+#include "nn/weights_tuning.h"
 
 /* How publishers call the same tensors: transformers (and the original BERT), GGUF. */
 typedef struct bert_names {
@@ -31,6 +32,9 @@ void bert_init(bert *b, weights *w, const bert_sizes *s) {
   b->words = weights_table(w, s->vocabulary, s->width, "%s", n->words);
   b->places = weights_table(w, s->positions, s->width, "%s", n->places);
   b->segments = weights_table(w, s->segments, s->width, "%s", n->segments);
+  b->words_learnt = weights_table_learns(w, b->words, true);
+  b->places_learnt = weights_table_learns(w, b->places, false);
+  b->segments_learnt = weights_table_learns(w, b->segments, false);
   norm_take(w, n->norm, s->width, &b->norm_weight, &b->norm_bias);
   b->blocks = blocks_take(w, n->block, &options, n->blocks, s->layers);
 }
@@ -67,10 +71,25 @@ static tensor *embed(tape *t, const bert *b, const text_batch *batch) {
   return x;
 }
 
+/* The same sums by ops. */
+static tensor *embed_learnt(tape *t, const bert *b, const text_batch *batch) {
+  tensor *places = tape_indices_new(t, batch->rows), *segments = tape_indices_new(t, batch->rows);
+  if (places == NULL || segments == NULL) return NULL;
+  for (size_t s = 0; s < batch->samples; s++)
+    for (int32_t r = batch->starts[s]; r < batch->starts[s + 1]; r++) {
+      ((int32_t *)places->data)[r] = (int32_t)b->sizes.first_position + r - batch->starts[s];
+      ((int32_t *)segments->data)[r] = batch->segments[r] < b->sizes.segments ? batch->segments[r] : 0;
+    }
+  tensor *x = op_embedding(t, b->words_learnt, tape_indices(t, 1, &batch->rows, batch->ids));
+  x = op_add(t, x, op_embedding(t, b->segments_learnt, segments));
+  return op_add(t, x, op_embedding(t, b->places_learnt, places));
+}
+
 tensor *bert_forward(tape *t, const bert *b, const text_batch *batch) {
   attention_options seen = {.starts = tape_indices(t, 1, (size_t[]){batch->samples + 1}, batch->starts)};
   size_t mark = tape_mark(t);
-  tensor *x = op_layer_norm(t, embed(t, b, batch), b->norm_weight, b->norm_bias, b->sizes.epsilon);
+  tensor *x = b->words_learnt != NULL ? embed_learnt(t, b, batch) : embed(t, b, batch);
+  x = op_layer_norm(t, x, b->norm_weight, b->norm_bias, b->sizes.epsilon);
   for (size_t i = 0; i < b->sizes.layers; i++) {
     x = layer_transformer_forward(t, &b->blocks[i], x, &seen, NULL, NULL);
     tape_release(t, mark, x);

@@ -16,7 +16,8 @@ typedef struct bert_sizes {
 
 typedef struct bert {
   bert_sizes sizes;
-  const tensor_view *words, *places, *segments; /* stay in the file */
+  const tensor_view *words, *places, *segments;           /* stay in the file */
+  tensor *words_learnt, *places_learnt, *segments_learnt; /* what they are instead where they learn; else NULL */
   tensor *norm_weight, *norm_bias;
   layer_transformer *blocks; /* [layers] */
 } bert;

@@ -3,6 +3,8 @@
 
 #include <stdio.h>
 
+#include "nn/weights_tuning.h"
+
 const block_names block_names_bert = {
     .qkv = {"attention.self.query", "attention.self.key", "attention.self.value"},
     .out = "attention.output.dense",
@@ -73,13 +75,13 @@ layer_linear linear_take(weights *w, const char *stem, size_t out, size_t in) {
 
 static void attention_take(layer_attention *l, weights *w, const block_names *n, size_t width, const char *stem) {
   if (n->fused != NULL) {
-    l->in_weight = weights_matrix(w, 3 * width, width, "%s%sweight", stem, n->fused);
-    l->in_bias = weights_vector(w, 3 * width, "%s%sbias", stem, n->fused);
+    l->in.weight = weights_matrix(w, 3 * width, width, "%s%sweight", stem, n->fused);
+    l->in.bias = weights_vector(w, 3 * width, "%s%sbias", stem, n->fused);
     return;
   }
   const char *const biased[] = {n->qkv[0], n->no_key_bias ? NULL : n->qkv[1], n->qkv[2]};
-  l->in_weight = weights_stack(w, stem, n->qkv, 3, ".weight", width, width);
-  l->in_bias = weights_stack(w, stem, biased, 3, ".bias", width, 0);
+  l->in.weight = weights_stack(w, stem, n->qkv, 3, ".weight", width, width);
+  l->in.bias = weights_stack(w, stem, biased, 3, ".bias", width, 0);
 }
 
 void block_take(layer_transformer *l, weights *w, const block_names *n, const transformer_options *o,
@@ -95,6 +97,10 @@ void block_take(layer_transformer *l, weights *w, const block_names *n, const tr
   l->narrow = linear_take(w, STEM(n->narrow), o->width, o->feed_forward);
   norm_take(w, STEM(n->feed_forward_norm), o->width, &l->norm_weight[1], &l->norm_bias[1]);
 #undef STEM
+  weights_add_lora(w, &l->self.in, stem, "attention.in");
+  weights_add_lora(w, &l->self.out, stem, "attention.out");
+  weights_add_lora(w, &l->wide, stem, "wide");
+  weights_add_lora(w, &l->narrow, stem, "narrow");
 }
 
 layer_transformer *blocks_take(weights *w, const block_names *names, const transformer_options *options,
@@ -103,8 +109,10 @@ layer_transformer *blocks_take(weights *w, const block_names *names, const trans
   layer_transformer *blocks = weights_memory(w, layers, sizeof *blocks);
   for (size_t i = 0; blocks != NULL && i < layers && w->status == MEDLEY_OK; i++) {
     snprintf(name, sizeof name, "%s%zu.", stem, i);
+    weights_at_layer(w, i, layers);
     block_take(&blocks[i], w, names, options, name);
   }
+  weights_at_layer(w, layers, layers);
   return blocks;
 }
 

@@ -359,12 +359,7 @@ static size_t clip_text_dim(const encoder *e) { return ((const clip_encoder *)e)
 
 /* A BERT's first row of each sample. */
 static tensor *bert_rows(tape *t, const clip_encoder *e, const text_batch *batch) {
-  size_t width = e->bert.sizes.width;
-  const tensor *hidden = bert_forward(t, &e->bert, batch);
-  tensor *x = tape_empty(t, 2, (size_t[]){batch->samples, width});
-  for (size_t s = 0; hidden != NULL && x != NULL && s < batch->samples; s++)
-    memcpy(real_data(x) + s * width, real_data(hidden) + (size_t)batch->starts[s] * width, width * sizeof(real));
-  return hidden != NULL ? op_linear(t, x, e->bert_projection, NULL) : NULL;
+  return op_linear(t, text_batch_ends(t, bert_forward(t, &e->bert, batch), batch, false), e->bert_projection, NULL);
 }
 
 static void clip_text_run(tape *t, const void *network, const text_batch *batch, float *out) {

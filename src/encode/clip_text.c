@@ -43,14 +43,6 @@ static tensor *embed(tape *t, const clip_text *x, const text_batch *batch) {
   return y;
 }
 
-static tensor *last_rows(tape *t, const tensor *x, const text_batch *batch) {
-  size_t width = tensor_width(x);
-  tensor *y = tape_empty(t, 2, (size_t[]){batch->samples, width});
-  for (size_t s = 0; y != NULL && s < batch->samples; s++)
-    memcpy(real_data(y) + s * width, real_data(x) + ((size_t)batch->starts[s + 1] - 1) * width, width * sizeof(real));
-  return y;
-}
-
 tensor *clip_text_forward(tape *t, const clip_text *x, const text_batch *batch) {
   attention_options seen = {.starts = tape_indices(t, 1, (size_t[]){batch->samples + 1}, batch->starts),
                             .causal = x->sizes.causal};
@@ -60,7 +52,6 @@ tensor *clip_text_forward(tape *t, const clip_text *x, const text_batch *batch) 
     y = layer_transformer_forward(t, &x->blocks[i], y, &seen, NULL, NULL);
     tape_release(t, mark, y);
   }
-  if (y == NULL) return NULL;
-  y = op_layer_norm(t, last_rows(t, y, batch), x->norm_weight, x->norm_bias, x->sizes.epsilon);
+  y = op_layer_norm(t, text_batch_ends(t, y, batch, true), x->norm_weight, x->norm_bias, x->sizes.epsilon);
   return layer_linear_forward(t, &x->projection, y);
 }

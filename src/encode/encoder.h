@@ -15,6 +15,7 @@
 #include "base/progress.h"
 #include "base/strbuf.h"
 #include "encode/golden.h"
+#include "encode/tuning.h"
 #include "media/sample.h"
 #include "media/worker.h"
 #include "nn/safetensors.h"
@@ -72,6 +73,10 @@ typedef struct encoder_kind {
   /* NULL: there is nothing to compare. Runs the network on the inputs in the file, as they stand there (behind the
    * preparation of pictures or sound, or before it), and hands each output that the file has to golden_compare. */
   medley_status (*check)(const encoder *e, const safetensors *golden, golden_report *report, medley_error *err);
+  /* NULL: the network stays as it was published. Otherwise trains the network in path (as open has it) on the inputs
+   * and writes a checkpoint of the same layout, which the kind opens in the place of path's weights. */
+  medley_status (*tune)(const char *path, const encoder_tuning *how, const encoder_input *inputs, size_t count,
+                        progress_stage *progress, medley_error *err);
   /* Both NULL when needs_file. */
   medley_status (*save)(const encoder *e, safetensors_writer *w, const char *prefix,
                         medley_error *err); /* tensors "<prefix>.<name>"; data borrowed until the writer saves */

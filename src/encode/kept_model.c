@@ -132,20 +132,32 @@ static medley_status single_file_find(const char *path, model_files *f, medley_e
 
 /* ---- adding ---- */
 
-static medley_status file_take(const model_files *f, const char *name, const char *into, json_t *list,
-                               medley_error *err) {
+/* Below another folder, which is made. *to is the copy's path (mem_free). */
+static medley_status file_bring(const model_files *f, const char *name, const char *into, char **to,
+                                medley_error *err) {
   medley_status status = MEDLEY_OK;
-  unsigned char hash[HASH_BYTES];
-  char hex[HASH_HEX_BYTES];
-  uint64_t size = 0;
-  int64_t modified_ns = 0;
-  char *from = path_join(f->folder, name), *to = path_join(into, name), *parent = NULL;
-  if (from == NULL || to == NULL || (parent = folder_of_path(to)) == NULL) {
+  char *from = path_join(f->folder, name), *parent = NULL;
+  *to = path_join(into, name);
+  if (from == NULL || *to == NULL || (parent = folder_of_path(*to)) == NULL) {
     status = error_memory(err, "a file name");
     goto done;
   }
   TRY(folder_create(parent, err));
-  TRY(file_copy(from, to, err));
+  TRY(file_copy(from, *to, err));
+done:
+  mem_free(parent);
+  mem_free(from);
+  return status;
+}
+
+static medley_status file_take(const model_files *f, const char *name, const char *into, json_t *list,
+                               medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  unsigned char hash[HASH_BYTES];
+  char hex[HASH_HEX_BYTES], *to = NULL;
+  uint64_t size = 0;
+  int64_t modified_ns = 0;
+  TRY(file_bring(f, name, into, &to, err));
   TRY(hash_file(to, hash, err)); /* of the copy: the original may be changing */
   hash_to_hex(hash, hex);
   file_stat(to, &size, &modified_ns);
@@ -153,9 +165,23 @@ static medley_status file_take(const model_files *f, const char *name, const cha
                             (json_int_t)modified_ns, "hash", hex);
   if (entry == NULL || json_array_append_new(list, entry) != 0) status = error_memory(err, "a list of files");
 done:
-  mem_free(parent);
-  mem_free(from);
   mem_free(to);
+  return status;
+}
+
+medley_status kept_model_companions(const char *folder, const char *into, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  model_files f = {.folder = mem_strdup(folder)};
+  if (f.folder == NULL) return error_memory(err, "a file name");
+  TRY(companions_put(&f, err));
+  for (size_t i = 0; i < f.count; i++) {
+    char *to = NULL;
+    status = file_bring(&f, f.names[i], into, &to, err);
+    mem_free(to);
+    if (status != MEDLEY_OK) goto done;
+  }
+done:
+  model_files_deinit(&f);
   return status;
 }
 

@@ -24,6 +24,8 @@
 medley_status kept_model_add(const char *workspace, const char *path, bool checkpoint_files, const char *source,
                              const medley_progress *progress, char id[KEPT_MODEL_ID_BYTES],
                              medley_error *err) MEDLEY_CHECK;
+/* What lies beside the weights in a published folder (configuration, tokenizer) into another folder, by name. */
+medley_status kept_model_companions(const char *folder, const char *into, medley_error *err) MEDLEY_CHECK;
 /* Opens the encoder of a kind from the copies. NOT_FOUND and CORRUPT name the file and say what to do. */
 medley_status kept_model_open(const char *workspace, const char *id, const encoder_kind *kind, encoder **out,
                               medley_error *err) MEDLEY_CHECK;

@@ -7,14 +7,6 @@
 #include "base/memory.h"
 #include "base/strbuf.h"
 
-/* Consecutive texts and their tokens; grows until TEXT_BATCH_ROWS. */
-typedef struct packed_texts {
-  int32_t *ids, *starts;
-  uint8_t *segments;
-  size_t *item; /* [samples] which input it is */
-  size_t samples, rows, id_capacity, start_capacity, segment_capacity, item_capacity;
-} packed_texts;
-
 typedef struct encode_run {
   const text_batcher *batcher;
   const encoder_input *inputs;
@@ -25,11 +17,17 @@ typedef struct encode_run {
   medley_error error;
 } encode_run;
 
-static void packed_deinit(packed_texts *p) {
+/* ---- packing ---- */
+
+void packed_texts_clear(packed_texts *p) { p->samples = p->rows = 0; }
+
+void packed_texts_deinit(packed_texts *p) {
   mem_free(p->ids);
   mem_free(p->starts);
   mem_free(p->segments);
   mem_free(p->item);
+  token_list_deinit(&p->list);
+  strbuf_deinit(&p->joined);
 }
 
 static medley_status packed_append(packed_texts *p, const token_list *list, size_t item, medley_error *err) {
@@ -52,6 +50,7 @@ static medley_status text_tokens(const text_batcher *b, const char *text, strbuf
                                  medley_error *err) {
   if (b->prompt == NULL) return tokenizer_encode(b->tokenizer, text, strlen(text), &b->options, list, err);
   strbuf_reset(joined);
+  joined->limit = TOKENIZER_TEXT_MAX;
   strbuf_append(joined, b->prompt);
   strbuf_append(joined, text);
   if (joined->failed) return error_memory(err, "a text");
@@ -64,23 +63,44 @@ static bool has_words(const token_list *list) {
   return false;
 }
 
+medley_status packed_texts_add(packed_texts *p, const text_batcher *b, const char *text, size_t item,
+                               medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  TRY(text_tokens(b, text, &p->joined, &p->list, err));
+  if (has_words(&p->list)) TRY(packed_append(p, &p->list, item, err));
+done:
+  return status;
+}
+
+text_batch packed_texts_batch(const packed_texts *p) {
+  return (text_batch){p->samples, p->rows, p->ids, p->segments, p->starts};
+}
+
+tensor *text_batch_ends(tape *t, tensor *x, const text_batch *batch, bool last) {
+  tensor *rows = x != NULL ? tape_indices_new(t, batch->samples) : NULL;
+  for (size_t s = 0; rows != NULL && s < batch->samples; s++)
+    ((int32_t *)rows->data)[s] = last ? batch->starts[s + 1] - 1 : batch->starts[s];
+  return rows != NULL ? op_embedding(t, x, rows) : NULL;
+}
+
+/* ---- all cores ---- */
+
 /* The next inputs as one batch; false: none is left. One thread at a time, because the order of texts decides which
  * share a batch, and a batch should not depend on how fast somebody was; tokens take a hundredth of the time. */
-static bool batch_take(encode_run *r, packed_texts *p, token_list *list, strbuf *joined) {
+static bool batch_take(encode_run *r, packed_texts *p) {
   const text_batcher *b = r->batcher;
-  p->samples = p->rows = 0;
+  packed_texts_clear(p);
   while (r->status == MEDLEY_OK && r->next < r->count && p->rows < TEXT_BATCH_ROWS && p->samples < r->share) {
     size_t item = r->next++;
-    r->status = text_tokens(b, r->inputs[item].text, joined, list, &r->error);
     memset(r->out + item * b->dim, 0, b->dim * sizeof *r->out);
-    if (r->status == MEDLEY_OK && has_words(list)) r->status = packed_append(p, list, item, &r->error);
+    r->status = packed_texts_add(p, b, r->inputs[item].text, item, &r->error);
   }
   return r->status == MEDLEY_OK && p->samples > 0;
 }
 
 static medley_status batch_run(const text_batcher *b, tape *t, const packed_texts *p, float *rows, float *out,
                                medley_error *err) {
-  text_batch batch = {p->samples, p->rows, p->ids, p->segments, p->starts};
+  text_batch batch = packed_texts_batch(p);
   tape_reset(t);
   b->run(t, b->network, &batch, rows);
   medley_status status = tape_status(t, err);
@@ -93,8 +113,6 @@ static medley_status batch_run(const text_batcher *b, tape *t, const packed_text
 static medley_status thread_run(encode_run *r, medley_error *err) {
   medley_status status = MEDLEY_OK;
   packed_texts p = {0};
-  token_list list = {0};
-  strbuf joined = {.limit = TOKENIZER_TEXT_MAX};
   float *rows = NULL;
   size_t capacity = 0;
   tape *t = tape_create(0);
@@ -103,7 +121,7 @@ static medley_status thread_run(encode_run *r, medley_error *err) {
   for (;;) {
     bool some;
 #pragma omp critical(text_batch_take)
-    some = batch_take(r, &p, &list, &joined);
+    some = batch_take(r, &p);
     if (!some) break;
     TRY_GROW(rows, capacity, p.samples * r->batcher->dim, "vectors");
     TRY(batch_run(r->batcher, t, &p, rows, r->out, err));
@@ -111,9 +129,7 @@ static medley_status thread_run(encode_run *r, medley_error *err) {
 done:
   mem_free(rows);
   tape_free(t);
-  strbuf_deinit(&joined);
-  token_list_deinit(&list);
-  packed_deinit(&p);
+  packed_texts_deinit(&p);
   return status;
 }
 

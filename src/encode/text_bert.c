@@ -6,6 +6,7 @@
 #include "encode/bert.h"
 #include "encode/sentence_config.h"
 #include "encode/text_golden.h"
+#include "encode/text_tuning.h"
 
 typedef struct bert_encoder {
   const encoder_kind *kind;
@@ -107,8 +108,8 @@ static void bert_free(encoder *encoder) {
   mem_free(e);
 }
 
-static medley_status bert_open_as(const char *path, const encoder_kind *kind, weight_precision precision, encoder **out,
-                                  medley_error *err) {
+static medley_status bert_open_as(const char *path, const encoder_kind *kind, weight_precision precision,
+                                  weights_tuning *tuning, encoder **out, medley_error *err) {
   medley_status status = MEDLEY_OK;
   model_architecture a;
   bert_sizes sizes;
@@ -121,7 +122,7 @@ static medley_status bert_open_as(const char *path, const encoder_kind *kind, we
   if (strcmp(a.kind->name, "bert") != 0 && strcmp(a.kind->name, "xlm_roberta") != 0)
     FAIL(err, MEDLEY_ERR_INPUT, "%s: holds a network of the family '%s', not bert", path, a.kind->name);
   TRY(sizes_read(&e->file, &a, &sizes, err));
-  e->weights = (weights){.from = &e->file, .precision = precision};
+  e->weights = (weights){.from = &e->file, .precision = precision, .tuning = tuning};
   memcpy(e->weights.prefix, a.prefix, sizeof a.prefix);
   bert_init(&e->network, &e->weights, &sizes);
   TRY(weights_status(&e->weights, err));
@@ -148,18 +149,51 @@ static void bert_batch_run(tape *t, const void *network, const text_batch *batch
   }
 }
 
+static text_batcher batcher_of(const bert_encoder *e) {
+  size_t most = bert_length_max(&e->network), wanted = e->sentence.tokens_max;
+  return (text_batcher){.tokenizer = e->tokenizer,
+                        .options = {.tokens_max = wanted > 0 && wanted < most ? wanted : most, .literal_special = true},
+                        .prompt = e->sentence.prompt,
+                        .run = bert_batch_run,
+                        .network = e,
+                        .dim = e->network.sizes.width};
+}
+
 static medley_status bert_encode(const encoder *encoder, const encoder_input *inputs, size_t count, float *out,
                                  medley_error *err) {
-  const bert_encoder *e = (const bert_encoder *)encoder;
-  size_t most = bert_length_max(&e->network), wanted = e->sentence.tokens_max;
-  text_batcher batcher = {
-      .tokenizer = e->tokenizer,
-      .options = {.tokens_max = wanted > 0 && wanted < most ? wanted : most, .literal_special = true},
-      .prompt = e->sentence.prompt,
-      .run = bert_batch_run,
-      .network = e,
-      .dim = e->network.sizes.width};
+  text_batcher batcher = batcher_of((const bert_encoder *)encoder);
   return text_batches_encode(&batcher, inputs, count, out, err);
+}
+
+/* ---- tuning ---- */
+
+/* What sentence_pool does, by ops. */
+static tensor *bert_vectors(tape *t, const void *network, const text_batch *batch) {
+  const bert_encoder *e = network;
+  tensor *x = bert_forward(t, &e->network, batch);
+  if (e->sentence.pooling != POOLING_MEAN) return text_batch_ends(t, x, batch, e->sentence.pooling == POOLING_LAST);
+  tensor *all = tape_indices_new(t, batch->rows);
+  if (x == NULL || all == NULL) return NULL;
+  for (size_t r = 0; r < batch->rows; r++) ((int32_t *)all->data)[r] = (int32_t)r;
+  return op_embedding_bag(t, x, all, tape_indices(t, 1, (size_t[]){batch->samples + 1}, batch->starts), NULL, true);
+}
+
+static medley_status bert_tune(const char *path, const encoder_tuning *how, const encoder_input *inputs, size_t count,
+                               progress_stage *progress, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  weights_tuning tuning = {0};
+  encoder *encoder = NULL;
+  TRY(weights_tuning_init(&tuning, how->choice, err));
+  TRY(bert_open_as(path, &encoder_bert, WEIGHT_F32, &tuning, &encoder, err));
+  bert_encoder *e = (bert_encoder *)encoder;
+  if (e->sentence.pooling == POOLING_MAX)
+    FAIL(err, MEDLEY_ERR_UNSUPPORTED, "%s: a model that is pooled by the greatest numbers cannot be tuned", path);
+  text_tuner tuner = {batcher_of(e), bert_vectors, e};
+  TRY(text_tune(&tuner, &e->weights, how, inputs, count, progress, err));
+done:
+  bert_free(encoder);
+  weights_tuning_deinit(&tuning);
+  return status;
 }
 
 /* ---- checking ---- */
@@ -186,7 +220,7 @@ done:
 
 #define BERT_KIND(id, title, text, precision)                                          \
   static medley_status id##_open(const char *path, encoder **out, medley_error *err) { \
-    return bert_open_as(path, &encoder_##id, precision, out, err);                     \
+    return bert_open_as(path, &encoder_##id, precision, NULL, out, err);               \
   }                                                                                    \
   const encoder_kind encoder_##id = {.name = title,                                    \
                                      .summary = text,                                  \
@@ -197,6 +231,7 @@ done:
                                      .dim = bert_dim,                                  \
                                      .encode = bert_encode,                            \
                                      .check = bert_check,                              \
+                                     .tune = bert_tune,                                \
                                      .free = bert_free};
 
 BERT_KIND(bert, "bert", "a published BERT, RoBERTa, MiniLM, E5, BGE or Chinese BERT, pooled as its files say",

@@ -14,8 +14,8 @@ static void head_take(vision *v, weights *w, const char *stem) {
   char name[128];
   v->probe = weights_numbers(w, s->width, "%sprobe", stem);
   v->head.heads = s->heads;
-  v->head.in_weight = weights_get(w, 2, (size_t[]){3 * s->width, s->width}, "%sattention.in_proj_weight", stem);
-  v->head.in_bias = weights_vector(w, 3 * s->width, "%sattention.in_proj_bias", stem);
+  v->head.in.weight = weights_get(w, 2, (size_t[]){3 * s->width, s->width}, "%sattention.in_proj_weight", stem);
+  v->head.in.bias = weights_vector(w, 3 * s->width, "%sattention.in_proj_bias", stem);
 #define STEM(end) (snprintf(name, sizeof name, "%s%s", stem, end), name)
   v->head.out = linear_take(w, STEM("attention.out_proj"), s->width, s->width);
   norm_take(w, STEM("layernorm"), s->width, &v->head_norm_weight, &v->head_norm_bias);

@@ -49,6 +49,25 @@ done:
   return status;
 }
 
+medley_status dataset_fingerprint(const catalogue *items, const preparation *prepare, char out[HASH_HEX_BYTES],
+                                  medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  strbuf text = {0};
+  unsigned char rolling[2 * HASH_BYTES] = {0};
+  preparation_sign(prepare, MODALITY_TEXT, &text);
+  if (text.length > 0) hash_buffer(text.text, text.length, rolling);
+  for (uint32_t i = 0; i < items->count; i++) {
+    TRY(represent_item_text(items, i, &text, err));
+    strbuf_printf(&text, "\n%lld", (long long)items->items[i].id);
+    hash_buffer(text.text, text.length, rolling + HASH_BYTES);
+    hash_buffer(rolling, sizeof rolling, rolling);
+  }
+  hash_to_hex(rolling, out);
+done:
+  strbuf_deinit(&text);
+  return status;
+}
+
 fit_input dataset_fit_input(const dataset *data, const uint8_t *label) {
   return (fit_input){
       .items = &data->items, .log = &data->log, .weights = &data->weights, .content = data->content, .label = label};

@@ -22,6 +22,9 @@ medley_status dataset_represent(medley_workspace *w, dataset *data, const uint8_
                                 const medley_progress *progress, medley_error *err) MEDLEY_CHECK;
 /* Zero stands for what medley.conf says: train.seed (1) and train.threads (0: all processors). */
 medley_status dataset_settings(const medley_workspace *w, uint64_t *seed, int *threads, medley_error *err) MEDLEY_CHECK;
+/* The hash of all items' ids and texts, and of how texts are prepared. */
+medley_status dataset_fingerprint(const catalogue *items, const preparation *prepare, char out[HASH_HEX_BYTES],
+                                  medley_error *err) MEDLEY_CHECK;
 fit_input dataset_fit_input(const dataset *data, const uint8_t *label);
 void dataset_deinit(dataset *data);
 

@@ -202,8 +202,8 @@ done:
 
 /* The file is opened where it lies before it is copied: a sentence then names what the user named. */
 static medley_status model_take_file(medley_workspace *w, const encoder_kind *kind, const char *source,
-                                     const json_t *settings, const medley_progress *progress,
-                                     char id[KEPT_MODEL_ID_BYTES], medley_error *err) {
+                                     const json_t *settings, const medley_encoder_options *options,
+                                     const medley_progress *progress, char id[KEPT_MODEL_ID_BYTES], medley_error *err) {
   medley_status status = MEDLEY_OK;
   encoder *e = NULL;
   if (json_object_size(settings) > 0)
@@ -212,16 +212,23 @@ static medley_status model_take_file(medley_workspace *w, const encoder_kind *ki
   if (!file_exists(source)) FAIL(err, MEDLEY_ERR_NOT_FOUND, "there is no file or folder '%s'", source);
   TRY(kind->open(source, &e, err));
   kind->free(e);
-  TRY(kept_model_add(w->path, source, true, NULL, progress, id, err));
+  if (options != NULL && options->tune != NULL)
+    TRY(encoders_tune(w, kind, source, options, progress, id, err));
+  else
+    TRY(kept_model_add(w->path, source, true, NULL, progress, id, err));
 done:
   return status;
 }
 
 static medley_status model_take_service(medley_workspace *w, const encoder_kind *kind, const char *source,
-                                        const json_t *settings, const medley_progress *progress,
-                                        char id[KEPT_MODEL_ID_BYTES], medley_error *err) {
+                                        const json_t *settings, const medley_encoder_options *options,
+                                        const medley_progress *progress, char id[KEPT_MODEL_ID_BYTES],
+                                        medley_error *err) {
   medley_status status = MEDLEY_OK;
   char name[64];
+  if (options != NULL && options->tune != NULL)
+    return error_set(err, MEDLEY_ERR_USAGE, "'%s' is a service: what it answers with cannot be tuned from here",
+                     kind->name);
   snprintf(name, sizeof name, KEPT_MODEL_FOLDER "/service.tmp-%ld", (long)getpid());
   char *folder = workspace_path(w, name), *path = folder ? path_join(folder, "service.json") : NULL;
   if (path == NULL) {
@@ -252,7 +259,8 @@ medley_status medley_encoder_add(medley_workspace *workspace, const char *modali
   TRY(modality_read(modality_said, &m, err));
   TRY(kind_read(m, kind_said, &kind, err));
   TRY(encoders_hold_take(workspace, &hold, err));
-  TRY((kind->adopt ? model_take_service : model_take_file)(workspace, kind, source, settings, progress, id, err));
+  TRY((kind->adopt ? model_take_service : model_take_file)(workspace, kind, source, settings, options, progress, id,
+                                                           err));
   TRY(kept_model_open(workspace->path, id, kind, &e, err));
   kind->free(e);
   snprintf(value, sizeof value, "{\"kind\":\"%s\",\"model\":\"%s\"}", kind->name, id);

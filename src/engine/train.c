@@ -50,25 +50,6 @@ done:
   return status;
 }
 
-static medley_status words_fingerprint(const catalogue *items, const preparation *prepare, char out[HASH_HEX_BYTES],
-                                       medley_error *err) {
-  medley_status status = MEDLEY_OK;
-  strbuf text = {0};
-  unsigned char rolling[2 * HASH_BYTES] = {0};
-  preparation_sign(prepare, MODALITY_TEXT, &text);
-  if (text.length > 0) hash_buffer(text.text, text.length, rolling);
-  for (uint32_t i = 0; i < items->count; i++) {
-    TRY(represent_item_text(items, i, &text, err));
-    strbuf_printf(&text, "\n%lld", (long long)items->items[i].id);
-    hash_buffer(text.text, text.length, rolling + HASH_BYTES);
-    hash_buffer(rolling, sizeof rolling, rolling);
-  }
-  hash_to_hex(rolling, out);
-done:
-  strbuf_deinit(&text);
-  return status;
-}
-
 static medley_status words_index(const words_job *job, medley_error *err) {
   medley_status status = MEDLEY_OK;
   char fingerprint[HASH_HEX_BYTES];
@@ -77,7 +58,7 @@ static medley_status words_index(const words_job *job, medley_error *err) {
   preparation prepare;
   TRY(preparation_read(&job->w->config, &prepare, err));
   TRY(workspace_preparer(job->w, &prepare, &preparer, err));
-  TRY(words_fingerprint(job->items, &prepare, fingerprint, err));
+  TRY(dataset_fingerprint(job->items, &prepare, fingerprint, err));
   status = job->w->kind->meta_get(job->w->store, "words", &known, err);
   if (status == MEDLEY_OK && strcmp(known.text, fingerprint) == 0) goto done;
   if (status != MEDLEY_OK && status != MEDLEY_ERR_NOT_FOUND) goto done;

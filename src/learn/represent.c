@@ -41,6 +41,34 @@ done:
   return status;
 }
 
+medley_status represent_fit(void *context, const encoder_input *inputs, size_t count, const medley_progress *progress,
+                            medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  encoder *e = context;
+  progress_stage stage;
+  progress_begin(&stage, progress, e->kind->modality == MODALITY_TEXT ? "learn from text" : "fit encoder", count);
+  TRY(e->kind->fit(e, inputs, count, &stage, err));
+  progress_end(&stage, count);
+done:
+  return status;
+}
+
+medley_status represent_inputs(const catalogue *items, const encoder *e, const represent_options *options,
+                               const medley_progress *progress, represent_use *use, void *context, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  preparation prepare;
+  represent_run run = {.items = items, .options = options, .progress = progress, .prepare = &prepare};
+  representation_part part = {
+      .source = PART_MEDIA, .modality = e->kind->modality, .kind = e->kind, .encoder = (encoder *)(uintptr_t)e};
+  snprintf(part.name, sizeof part.name, "%s", modality_name(part.modality));
+  TRY(preparation_read(options->config, &prepare, err));
+  status = part.modality == MODALITY_TEXT ? represent_use_texts(&run, use, context, err)
+                                          : represent_use_media(&run, &part, use, context, err);
+done:
+  media_pool_free(run.pool);
+  return status;
+}
+
 /* ---- normalisation ---- */
 
 medley_status represent_normalise(representation_part *part, const char *name, const uint8_t *fit_items,

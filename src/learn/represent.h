@@ -71,6 +71,15 @@ representation_part *representation_find(representation *r, const char *name);
 /* The features of all parts side by side, borrowed, for recommenders; returns how many. */
 size_t representation_features(const representation *r, features out[FEATURES_MAX]);
 
+/* What an encoder of a modality looks at, all of it in memory: texts, or some thousand decoded media. Handed over at
+ * once, on loan for the call. */
+typedef medley_status represent_use(void *context, const encoder_input *inputs, size_t count,
+                                    const medley_progress *progress, medley_error *err);
+/* e says how media are to be decoded. options: root, workers, config and fit_items count. */
+medley_status represent_inputs(const catalogue *items, const encoder *e, const represent_options *options,
+                               const medley_progress *progress, represent_use *use, void *context,
+                               medley_error *err) MEDLEY_CHECK;
+
 /* What an item's text encoder reads: title, text and tags, one a line. */
 medley_status represent_item_text(const catalogue *items, uint32_t item, strbuf *out, medley_error *err) MEDLEY_CHECK;
 

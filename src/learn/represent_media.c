@@ -244,7 +244,7 @@ static medley_status pool_need(represent_run *run, medley_error *err) {
 
 /* ---- the run ---- */
 
-static medley_status job_fit_encoder(media_job *job, medley_error *err) {
+static medley_status job_use(media_job *job, represent_use *use, void *context, medley_error *err) {
   medley_status status = MEDLEY_OK;
   encoder_input *inputs = NULL;
   progress_stage stage;
@@ -257,9 +257,7 @@ static medley_status job_fit_encoder(media_job *job, medley_error *err) {
   TRY(media_pool_run(job->run->pool, job->requests, job->request_count, job_receive, job, &stage, err));
   progress_end(&stage, job->collected_count);
   for (size_t i = 0; i < job->collected_count; i++) inputs[i] = input_of_sample(&job->collected[i]);
-  progress_begin(&stage, job->run->progress, "fit encoder", 0);
-  TRY(job->part->kind->fit(job->part->encoder, inputs, job->collected_count, &stage, err));
-  progress_end(&stage, job->collected_count);
+  TRY(use(context, inputs, job->collected_count, job->run->progress, err));
 done:
   job->collect = false;
   for (size_t i = 0; i < job->collected_count; i++) media_sample_deinit(&job->collected[i]);
@@ -273,7 +271,7 @@ done:
 static medley_status job_prepare(media_job *job, medley_error *err) {
   medley_status status = MEDLEY_OK;
   uint32_t count = job->run->items->count;
-  if (job->part->kind->needs_fit) TRY(job_fit_encoder(job, err));
+  if (job->part->kind->needs_fit) TRY(job_use(job, represent_fit, job->part->encoder, err));
   TRY(kept_vectors_init(&job->kept, job->run, job->part, err));
   TRY_NEW(job->file_count, count, "counts");
   TRY_NEW(job->files_left, count, "counts");
@@ -312,6 +310,14 @@ static void job_deinit(media_job *job) {
   kept_vectors_deinit(&job->kept);
   mem_free(job->file_count);
   mem_free(job->files_left);
+}
+
+medley_status represent_use_media(represent_run *run, representation_part *part, represent_use *use, void *context,
+                                  medley_error *err) {
+  media_job job = {.run = run, .part = part, .err = err};
+  medley_status status = job_use(&job, use, context, err);
+  job_deinit(&job);
+  return status;
 }
 
 medley_status represent_media(represent_run *run, representation_part *part, medley_error *err) {

@@ -20,6 +20,15 @@ typedef struct represent_run {
 medley_status represent_texts(represent_run *run, representation_part *part, medley_error *err) MEDLEY_CHECK;
 medley_status represent_media(represent_run *run, representation_part *part, medley_error *err) MEDLEY_CHECK;
 
+/* The inputs of the items that may be learnt from to `use`; of media as decoded for part->encoder. */
+medley_status represent_use_texts(represent_run *run, represent_use *use, void *context,
+                                  medley_error *err) MEDLEY_CHECK;
+medley_status represent_use_media(represent_run *run, representation_part *part, represent_use *use, void *context,
+                                  medley_error *err) MEDLEY_CHECK;
+/* A represent_use: context is the encoder, which is fitted. */
+medley_status represent_fit(void *context, const encoder_input *inputs, size_t count, const medley_progress *progress,
+                            medley_error *err) MEDLEY_CHECK;
+
 /* ---- vectors that are kept between runs (represent_kept.c) ---- */
 
 typedef struct kept_vectors {

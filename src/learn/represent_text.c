@@ -62,17 +62,28 @@ static bool texts_to_fit(const text_set *texts, const uint8_t *fit_items) {
   return false;
 }
 
-static medley_status texts_fit(encoder *e, const text_set *texts, const uint8_t *fit_items, progress_stage *stage,
+static medley_status texts_use(const represent_run *run, const text_set *texts, represent_use *use, void *context,
                                medley_error *err) {
   medley_status status = MEDLEY_OK;
   encoder_input *inputs = NULL;
+  const uint8_t *fit_items = run->options->fit_items;
   size_t count = 0;
   TRY_NEW(inputs, texts->count, "texts to fit on");
   for (size_t i = 0; i < texts->count; i++)
     if (fit_items == NULL || fit_items[texts->item[i]]) inputs[count++] = texts->inputs[i];
-  TRY(e->kind->fit(e, inputs, count, stage, err));
+  TRY(use(context, inputs, count, run->progress, err));
 done:
   mem_free(inputs);
+  return status;
+}
+
+medley_status represent_use_texts(represent_run *run, represent_use *use, void *context, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  text_set texts = {0};
+  TRY(text_set_collect(run->items, &texts, err));
+  TRY(texts_use(run, &texts, use, context, err));
+done:
+  text_set_deinit(&texts);
   return status;
 }
 
@@ -147,14 +158,11 @@ medley_status represent_texts(represent_run *run, representation_part *part, med
   medley_status status = MEDLEY_OK;
   text_set texts = {0};
   kept_vectors kept = {0};
-  progress_stage stage;
   TRY(text_set_collect(run->items, &texts, err));
   if (texts.count == 0) goto done;
   if (part->kind->needs_fit) {
     if (!texts_to_fit(&texts, run->options->fit_items)) goto done;
-    progress_begin(&stage, run->progress, "learn from text", texts.count);
-    TRY(texts_fit(part->encoder, &texts, run->options->fit_items, &stage, err));
-    progress_end(&stage, texts.count);
+    TRY(texts_use(run, &texts, represent_fit, part->encoder, err));
   }
   TRY(kept_vectors_init(&kept, run, part, err));
   TRY(texts_encode(&kept, &texts, part, err));

@@ -8,9 +8,9 @@
 void layer_attention_init(layer_attention *l, parameters *p, const char *prefix, size_t width, size_t heads) {
   char name[SAFETENSORS_NAME_MAX];
   size_t in[] = {3 * width, width}, out[] = {width, width};
-  l->heads = heads;
-  l->in_weight = parameters_add(p, prefix, "in_proj_weight", PARAMETER_WEIGHT, (initial){INITIAL_XAVIER, 1}, 2, in);
-  l->in_bias = parameters_add(p, prefix, "in_proj_bias", PARAMETER_PLAIN, (initial){INITIAL_ZERO, 0}, 1, in);
+  *l = (layer_attention){.heads = heads};
+  l->in.weight = parameters_add(p, prefix, "in_proj_weight", PARAMETER_WEIGHT, (initial){INITIAL_XAVIER, 1}, 2, in);
+  l->in.bias = parameters_add(p, prefix, "in_proj_bias", PARAMETER_PLAIN, (initial){INITIAL_ZERO, 0}, 1, in);
   layer_name(name, prefix, "out_proj");
   l->out.weight = parameters_add(p, name, "weight", PARAMETER_WEIGHT, (initial){INITIAL_FAN_IN, 0}, 2, out);
   l->out.bias = parameters_add(p, name, "bias", PARAMETER_PLAIN, (initial){INITIAL_ZERO, 0}, 1, out);
@@ -44,15 +44,15 @@ static tensor *head_rows(tape *t, tensor *x, size_t part) {
 
 tensor *layer_attention_forward(tape *t, const layer_attention *l, tensor *x, tensor *memory,
                                 const attention_options *seen) {
-  if (x == NULL || l->in_weight == NULL) return NULL;
-  size_t width = l->in_weight->shape[1];
+  if (x == NULL || l->in.weight == NULL) return NULL;
+  size_t width = l->in.weight->shape[1];
   tensor *q, *k, *v;
   if (memory == NULL) {
-    tensor *all = split(t, op_linear(t, x, l->in_weight, l->in_bias), 3, l->heads);
+    tensor *all = split(t, layer_linear_forward(t, &l->in, x), 3, l->heads);
     q = head_rows(t, all, 0), k = head_rows(t, all, 1), v = head_rows(t, all, 2);
   } else {
-    tensor *own = op_linear(t, x, part_of(t, l->in_weight, width, 0, 1), part_of(t, l->in_bias, width, 0, 1));
-    tensor *far = op_linear(t, memory, part_of(t, l->in_weight, width, 1, 2), part_of(t, l->in_bias, width, 1, 2));
+    tensor *own = op_linear(t, x, part_of(t, l->in.weight, width, 0, 1), part_of(t, l->in.bias, width, 0, 1));
+    tensor *far = op_linear(t, memory, part_of(t, l->in.weight, width, 1, 2), part_of(t, l->in.bias, width, 1, 2));
     far = split(t, far, 2, l->heads);
     q = head_rows(t, split(t, own, 1, l->heads), 0), k = head_rows(t, far, 0), v = head_rows(t, far, 1);
   }

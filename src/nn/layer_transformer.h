@@ -10,9 +10,9 @@
 
 /* PyTorch's MultiheadAttention: names, shapes and first values. One product makes q, k and v. */
 typedef struct layer_attention {
-  tensor *in_weight, *in_bias; /* [3 width, width], [3 width]: of q, k, v, one below the other; in_bias NULL: none */
-  layer_linear out;            /* [width, width] */
-  size_t heads;                /* width is a multiple of it */
+  layer_linear in;  /* [3 width, width], [3 width]: of q, k, v, one below the other; its bias NULL: none */
+  layer_linear out; /* [width, width] */
+  size_t heads;     /* width is a multiple of it */
 } layer_attention;
 
 void layer_attention_init(layer_attention *l, parameters *p, const char *prefix, size_t width, size_t heads);

@@ -196,6 +196,13 @@ tensor *tape_keep(tensor *x) {
   return x;
 }
 
+tensor *tape_indices_new(tape *t, size_t count) {
+  tensor *x = tape_empty(t, 1, &count); /* a real has room for an index */
+  if (x == NULL) return NULL;
+  x->dtype = DTYPE_I32;
+  return tape_keep(x);
+}
+
 /* ---- lines ---- */
 
 static void saved_give(tape *t, op_node *n) {
@@ -352,7 +359,8 @@ medley_status tape_backward(tape *t, tensor *loss, medley_error *err) {
 size_t tape_mark(const tape *t) { return t->made_count; }
 
 void tape_release(tape *t, size_t mark, const tensor *result) {
-  if (t->training) return;
+  for (size_t i = mark; t->training && i < t->made_count; i++)
+    if (t->made[i]->maker != NULL) return;
   const tensor *owner = result != NULL && result->base != NULL ? result->base : result;
   for (size_t i = mark; i < t->made_count; i++)
     if (t->made[i] != owner) tensor_give(t, t->made[i]);

@@ -48,6 +48,8 @@ tensor *tape_input(tape *t, int rank, const size_t *shape, const real *data);
 tensor *tape_variable(tape *t, int rank, const size_t *shape, real *data);
 /* Indices, borrowed; ops say what a negative one means. */
 tensor *tape_indices(tape *t, int rank, const size_t *shape, const int32_t *data);
+/* Indices [count] in the tape's memory until tape_reset, uninitialised, for the caller to fill. */
+tensor *tape_indices_new(tape *t, size_t count);
 /* A tensor in the tape's memory, uninitialised, for the caller to fill. */
 tensor *tape_empty(tape *t, int rank, const size_t *shape);
 
@@ -59,8 +61,9 @@ double tape_value(const tensor *x);
 tensor *tape_keep(tensor *x);
 
 /* Without training nobody knows when an intermediate result is read for the last time; so the caller says it: what was
- * made since the mark is given back, except `result` and kept tensors. Does nothing in training.
- *     size_t mark = tape_mark(t);  x = block_forward(...);  tape_release(t, mark, x); */
+ * made since the mark is given back, except `result` and kept tensors. Does nothing where a gradient was recorded
+ * since: in training, that is, but for layers that stay as they are below those that learn. size_t mark = tape_mark(t);
+ * x = block_forward(...);  tape_release(t, mark, x); */
 size_t tape_mark(const tape *t);
 void tape_release(tape *t, size_t mark, const tensor *result);
 

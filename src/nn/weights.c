@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "nn/weights_tuning.h"
 
 #define NAME_MAX_BYTES 256
 
@@ -115,10 +116,23 @@ static float *view_numbers(weights *w, const tensor_view *view) {
   return copy;
 }
 
-static tensor *tensor_named(weights *w, const char *name, int rank, const size_t *shape) {
+/* The tensor of a name, which has a shape in the file and another, of as many numbers, for the layer. */
+static tensor *tensor_as(weights *w, const char *name, int rank, const size_t *shape, int as_rank,
+                         const size_t *as_shape) {
+  tensor *x = NULL;
   const tensor_view *view = view_find(w, name, rank, shape);
-  float *data = view != NULL ? view_numbers(w, view) : NULL;
-  return data != NULL ? tensor_new(w, DTYPE_F32, rank, shape, data) : NULL;
+  if (view != NULL && weights_learn(w)) {
+    x = weights_parameter(w, name, as_rank, as_shape);
+  } else if (view != NULL) {
+    float *data = view_numbers(w, view);
+    x = data != NULL ? tensor_new(w, DTYPE_F32, as_rank, as_shape, data) : NULL;
+  }
+  weights_note_source(w, (tuning_source){.view = view, .to = x});
+  return x;
+}
+
+static tensor *tensor_named(weights *w, const char *name, int rank, const size_t *shape) {
+  return tensor_as(w, name, rank, shape, rank, shape);
 }
 
 tensor *weights_get(weights *w, int rank, const size_t *shape, const char *format, ...) {
@@ -207,37 +221,43 @@ tensor *weights_matrix(weights *w, size_t rows, size_t columns, const char *form
     rank = view->rank;
     for (int d = 0; d < rank; d++) shape[d] = (size_t)view->shape[d];
   }
-  tensor *x = tensor_named(w, name, rank, shape);
-  if (x == NULL) return NULL;
-  tensor_init(x, DTYPE_F32, 2, (size_t[]){rows, columns}, x->data);
-  x->keep = true;
-  return in_precision_from_copy(w, x);
+  return in_precision_from_copy(w, tensor_as(w, name, rank, shape, 2, (size_t[]){rows, columns}));
 }
 
 tensor *weights_matrix_transposed(weights *w, size_t rows, size_t columns, const char *format, ...) {
   NAME_FROM(format);
-  const tensor *x = tensor_named(w, name, 2, (size_t[]){columns, rows});
-  float *turned = x != NULL ? weights_memory(w, x->count, sizeof *turned) : NULL;
+  size_t shape[] = {rows, columns};
+  const tensor_view *view = view_find(w, name, 2, (size_t[]){columns, rows});
+  if (view != NULL && weights_learn(w)) {
+    tensor *x = weights_parameter(w, name, 2, shape);
+    weights_note_source(w, (tuning_source){.view = view, .to = x, .turned = true});
+    return x;
+  }
+  const float *from = view != NULL ? view_numbers(w, view) : NULL;
+  float *turned = from != NULL ? weights_memory(w, rows * columns, sizeof *turned) : NULL;
   if (turned == NULL) return NULL;
   for (size_t r = 0; r < rows; r++)
-    for (size_t c = 0; c < columns; c++) turned[r * columns + c] = ((const float *)x->data)[c * rows + r];
-  return in_precision_from_copy(w, tensor_new(w, DTYPE_F32, 2, (size_t[]){rows, columns}, turned));
+    for (size_t c = 0; c < columns; c++) turned[r * columns + c] = from[c * rows + r];
+  return in_precision_from_copy(w, tensor_new(w, DTYPE_F32, 2, shape, turned));
 }
 
 tensor *weights_stack(weights *w, const char *stem, const char *const *names, size_t count, const char *end,
                       size_t rows, size_t columns) {
-  size_t part = rows * (columns ? columns : 1), shape[] = {rows, columns};
-  float *all = w->status == MEDLEY_OK ? weights_memory(w, count * part, sizeof *all) : NULL;
-  if (all == NULL) return NULL;
+  size_t part = rows * (columns ? columns : 1), shape[] = {rows, columns}, whole[] = {count * rows, columns};
+  int rank = columns ? 2 : 1;
+  char name[NAME_MAX_BYTES];
+  snprintf(name, sizeof name, "%s%s%s%s", w->prefix, stem, names[0], end);
+  float *all = weights_learn(w) ? NULL : weights_memory(w, count * part, sizeof *all);
+  tensor *x = weights_learn(w) ? weights_parameter(w, name, rank, whole) : NULL;
+  if (all != NULL) x = tensor_new(w, DTYPE_F32, rank, whole, all);
+  if (x == NULL) return NULL;
   for (size_t i = 0; i < count; i++) {
     if (names[i] == NULL) continue;
-    char name[NAME_MAX_BYTES];
     snprintf(name, sizeof name, "%s%s%s%s", w->prefix, stem, names[i], end);
-    const tensor_view *view = view_find(w, name, columns ? 2 : 1, shape);
+    const tensor_view *view = view_find(w, name, rank, shape);
     if (view == NULL) return NULL;
-    tensor_view_read_rows(view, 0, tensor_view_rows(view), all + i * part);
+    if (all != NULL) tensor_view_read_rows(view, 0, tensor_view_rows(view), all + i * part);
+    weights_note_source(w, (tuning_source){.view = view, .to = x, .at = i * part});
   }
-  shape[0] = count * rows;
-  tensor *x = tensor_new(w, DTYPE_F32, columns ? 2 : 1, shape, all);
   return columns ? in_precision_from_copy(w, x) : x;
 }

@@ -17,11 +17,14 @@
 typedef enum weight_precision { WEIGHT_F32, WEIGHT_BF16, WEIGHT_INT8 } weight_precision;
 const char *weight_precision_name(weight_precision precision); /* "f32" */
 
+struct weights_tuning;
+
 /* Zero-initialise with from and prefix. */
 typedef struct weights {
   const checkpoint *from; /* must outlive the tensors */
   char prefix[ARCHITECTURE_PREFIX_MAX];
   weight_precision precision;
+  struct weights_tuning *tuning; /* NULL: nothing learns. Goes with float32 (nn/weights_tuning.h) */
   void **owned;
   size_t owned_count, owned_capacity;
   medley_status status;

@@ -289,6 +289,38 @@ def broken_files_are_refused():
     equal(left, [], 'left behind')
 
 
+def tuned_network():
+    """A published network learns from the catalogue before it is kept; asked twice, it gives the same; what cannot be tuned says so."""
+    catalogue(24)
+    golden = SOURCE / 'tests/golden/transformers'
+    model = lambda: row_of('text')['model']
+    add = lambda *words, **more: medley('encoder', 'add', 'shop', 'text', 'bert', golden / 'bert', *words, **more)
+    add()
+    plain = model()
+    add('--tune', 'lora=4')
+    tuned = model()
+    check(row_of('text')['source'].endswith('bert, tuned lora=4 on 24 items'), str(row_of('text')))
+    check(tuned != plain, 'tuning changed nothing')
+    check(not pathlib.Path('shop/tuning').exists(), 'what tuning needed is still there')
+    medley('train', 'shop')
+    medley('search', 'shop', '--text', 'red dress', says='i0')
+    equal(row_of('text')['serving']['model'], tuned, 'what serves')
+    add('--tune', 'lora=4')
+    equal(model(), tuned, 'the same again')
+    add('--tune', 'last=1', '--tune-passes', '2', '--tune-rate', '1e-4')
+    add('--tune', 'all')
+    before = model()
+    add('--tune', 'some', status=2, says=["'some'", 'all, last=LAYERS or lora=RANK'])
+    add('--tune', 'last=9', status=2, says='last=9: the network has 2 layers')
+    add('--tune', 'all', '--tune-passes', '0', status=2, says='--tune-passes')
+    add('--tune', 'all', '--tune-rate', '2', status=2, says='--tune-rate')
+    add('--tune-passes', '3', status=2, says='--tune-passes goes with --tune')
+    medley('encoder', 'add', 'shop', 'text', 'bert', golden / 'bert_gguf/model.gguf', '--tune', 'all', status=1, says='GGUF is made for answering')
+    medley('encoder', 'add', 'shop', 'audio', 'whisper', golden / 'whisper', '--tune', 'all', status=1, says="'whisper' is used as it was published")
+    medley('encoder', 'add', 'shop', 'text', 'external', 'http://localhost:1/v1', '--tune', 'all', status=2, says='cannot be tuned from here', env=ENV)
+    equal(model(), before, 'what was refused changed nothing')
+
+
 def published_network():
     """Real weights, from the file to an answer; the original goes, the copy is changed."""
     data = pathlib.Path(os.environ.get('MEDLEY_DATA', SOURCE / '../shared/data')).resolve()
@@ -346,4 +378,4 @@ def usage():
 if __name__ == '__main__':
     sys.exit(run_tests([service_from_catalogue_to_answer, interrupted_encoding_goes_on, service_that_recovers, service_that_lies,
                         key_from_the_environment, settings_from_a_file, vectors_from_a_file,
-                        broken_files_are_refused, published_network, usage]))
+                        broken_files_are_refused, tuned_network, published_network, usage]))

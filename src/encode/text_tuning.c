@@ -1,0 +1,126 @@
+/* encode/text_tuning.c: see encode/text_tuning.h.
+ *
+ * Two kinds of pairs, half of the steps each where a text has both: its title beside the rest, which is what people who
+ * search do (a few words for a whole text); and two cuts of it, each a run of its words (Izacard et al. 2021).
+ */
+#include "encode/text_tuning.h"
+
+#include <string.h>
+
+#include "base/memory.h"
+#include "nn/op_kind.h"
+
+#define TOKENS_MAX 128 /* of a view: memory of a step grows with them, and a cut of a long text says enough */
+#define CUT_LEAST 0.3  /* share of a text's words that a cut has */
+#define CUT_MOST 0.9
+
+typedef struct text_tuning {
+  const text_tuner *tuner;
+  text_batcher batcher; /* with shorter texts */
+  const encoder_tuning *how;
+  const encoder_input *inputs;
+  uint32_t *usable; /* inputs with words */
+  packed_texts packed;
+  strbuf view;
+  medley_status status; /* of what the loss does besides ops */
+  medley_error error;
+} text_tuning;
+
+/* ---- views ---- */
+
+/* Whether a word begins here: behind a space, or at a sign of a script that is written without them. */
+static bool word_begins(const char *text, const char *at) {
+  unsigned char c = (unsigned char)*at;
+  if (c <= ' ' || (c & 0xc0) == 0x80) return false;
+  return at == text || (unsigned char)at[-1] <= ' ' || c >= 0xe3; /* U+3000 and on */
+}
+
+/* A run of the words from text up to end. */
+static void cut_draw(rng *r, const char *text, const char *end, strbuf *out) {
+  size_t words = 0, word = 0;
+  const char *from = text, *to = end;
+  for (const char *at = text; at < end; at++) words += word_begins(text, at);
+  size_t some = (size_t)((double)words * (CUT_LEAST + (CUT_MOST - CUT_LEAST) * rng_uniform(r)) + 0.5);
+  if (some == 0) some = 1;
+  size_t first = words > some ? (size_t)rng_below(r, words - some + 1) : 0;
+  for (const char *at = text; at < end; at++) {
+    if (!word_begins(text, at)) continue;
+    if (word == first) from = at;
+    if (word++ == first + some) to = at;
+  }
+  strbuf_append_bytes(out, from, (size_t)(to - from));
+}
+
+/* View 0 or 1. titles: the title beside the rest, when there are both. */
+static void view_draw(rng *r, const char *text, int view, bool titles, strbuf *out) {
+  const char *line = strchr(text, '\n');
+  strbuf_reset(out);
+  if (titles && line != NULL && line > text && line[1] != '\0') {
+    if (view == 0)
+      strbuf_append_bytes(out, text, (size_t)(line - text));
+    else
+      strbuf_append(out, line + 1);
+    return;
+  }
+  cut_draw(r, text, text + strlen(text), out);
+}
+
+/* A view of which the tokenizer leaves nothing is the whole text instead. */
+static medley_status view_add(text_tuning *c, rng *r, uint32_t item, int view, bool titles, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  const char *text = c->inputs[c->usable[item]].text;
+  size_t before = c->packed.samples;
+  view_draw(r, text, view, titles, &c->view);
+  if (c->view.failed) FAIL(err, MEDLEY_ERR_MEMORY, "out of memory for a text");
+  TRY(packed_texts_add(&c->packed, &c->batcher, c->view.text ? c->view.text : "", item, err));
+  if (c->packed.samples == before) TRY(packed_texts_add(&c->packed, &c->batcher, text, item, err));
+done:
+  return status;
+}
+
+/* ---- the step ---- */
+
+static tensor *text_loss(tape *t, void *context, const uint32_t *items, size_t count) {
+  text_tuning *c = context;
+  rng r;
+  tuning_draw_seed(&r, c->how, t);
+  bool titles = rng_uniform(&r) < 0.5;
+  packed_texts_clear(&c->packed);
+  for (int view = 0; view < 2; view++)
+    for (size_t i = 0; i < count && c->status == MEDLEY_OK; i++)
+      c->status = view_add(c, &r, items[i], view, titles, &c->error);
+  if (c->status == MEDLEY_ERR_MEMORY) op_fail_memory(t, "a text");
+  if (c->status != MEDLEY_OK) return op_fail(t, "%s", c->error.text);
+  text_batch batch = packed_texts_batch(&c->packed);
+  return tuning_loss(t, c->tuner->vectors(t, c->tuner->network, &batch), count);
+}
+
+/* ---- the run ---- */
+
+static medley_status usable_find(text_tuning *c, size_t count, size_t *found, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  TRY_NEW(c->usable, count, "texts to learn from");
+  for (size_t i = 0; i < count; i++) {
+    packed_texts_clear(&c->packed);
+    TRY(packed_texts_add(&c->packed, &c->batcher, c->inputs[i].text, i, err));
+    if (c->packed.samples > 0) c->usable[(*found)++] = (uint32_t)i;
+  }
+done:
+  return status;
+}
+
+medley_status text_tune(const text_tuner *tuner, weights *w, const encoder_tuning *how, const encoder_input *inputs,
+                        size_t count, progress_stage *progress, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  text_tuning c = {.tuner = tuner, .batcher = tuner->batcher, .how = how, .inputs = inputs};
+  size_t found = 0;
+  if (c.batcher.options.tokens_max > TOKENS_MAX && c.batcher.options.pad_to == 0)
+    c.batcher.options.tokens_max = TOKENS_MAX;
+  TRY(usable_find(&c, count, &found, err));
+  TRY(tuning_run(w, how, (trained_plan){.loss = text_loss, .context = &c}, found, "texts with words", progress, err));
+done:
+  packed_texts_deinit(&c.packed);
+  strbuf_deinit(&c.view);
+  mem_free(c.usable);
+  return status;
+}

@@ -1,0 +1,364 @@
+/* Fine-tuning of published networks: the network that learns says what the one that answers says; it learns a small set
+ * by all of its weights, the last layers, a LoRA; what does not learn keeps its bits; what came out is kept, opened,
+ * gone on with; and what does not fit is refused. */
+#include "test.h"
+
+#include <omp.h>
+
+#include "base/file.h"
+#include "base/memory.h"
+#include "base/rng.h"
+#include "encode/bert.h"
+#include "encode/encoder.h"
+#include "encode/kept_model.h"
+#include "math/vector.h"
+
+enum { ITEMS = 12 };
+
+static const char *golden_folder(char path[512], const char *folder) {
+  const char *source = getenv("MEDLEY_SOURCE");
+  snprintf(path, 512, "%s/tests/golden/transformers/%s", source ? source : ".", folder);
+  return path;
+}
+
+static void folder_drop(const char *path) {
+  medley_error error = {0};
+  assert_ok(folder_remove(path, &error));
+}
+
+/* ---- a small catalogue of words that the models' vocabularies have, or of pictures of a colour each ---- */
+
+typedef struct small_set {
+  encoder_input inputs[ITEMS];
+  char texts[ITEMS][80];
+  image pictures[ITEMS];
+} small_set;
+
+static void set_fill(small_set *s, modality m) {
+  static const char *const colours[] = {"red", "blue", "green"}, *const things[] = {"dress", "shoe", "shirt", "hat"},
+                           *const places[] = {"sun", "sea", "sky", "walk"};
+  memset(s, 0, sizeof *s);
+  for (int i = 0; i < ITEMS; i++) {
+    snprintf(s->texts[i], sizeof s->texts[i], "%s %s\nthe %s and a %s of %s", colours[i % 3], things[i / 3],
+             places[(i * 7 + 1) % 4], things[(i + 1 + i / 4) % 4], colours[(i / 3 + i) % 3]);
+    s->pictures[i] = (image){40, 40, mem_alloc(40 * 40 * 3, 1)};
+    for (int k = 0; k < 40 * 40 * 3; k++)
+      s->pictures[i].rgb[k] = (uint8_t)(i * 20 * (k % 3 == i % 3) + (k / 3 / (4 + i)) % 2 * 80 + k % 3 * 30);
+    s->inputs[i] =
+        m == MODALITY_TEXT ? (encoder_input){.text = s->texts[i]} : (encoder_input){.image = &s->pictures[i]};
+  }
+}
+
+static void set_deinit(small_set *s) {
+  for (int i = 0; i < ITEMS; i++) image_deinit(&s->pictures[i]);
+}
+
+/* ---- the same numbers from the network that learns ---- */
+
+static const bert_sizes small_bert = {.width = 16,
+                                      .layers = 2,
+                                      .heads = 2,
+                                      .feed_forward = 24,
+                                      .positions = 24,
+                                      .vocabulary = 40,
+                                      .segments = 2,
+                                      .epsilon = 1e-12};
+
+/* last_hidden_state of some tokens, by a tape that trains when there is a tuning. */
+static void hidden_state(const char *folder, const bert_sizes *sizes, weights_tuning *tuning, const text_batch *batch,
+                         float *out) {
+  medley_error error = {0};
+  checkpoint file;
+  bert network;
+  bert_sizes s = *sizes;
+  s.activation = activation_find("gelu");
+  assert_ok(checkpoint_open(&file, folder, &error));
+  weights w = {.from = &file, .tuning = tuning};
+  bert_init(&network, &w, &s);
+  assert_ok(weights_status(&w, &error));
+  if (tuning != NULL) assert_ok(weights_tuning_seal(&w, 3, &error));
+  tape *t = tape_create(1);
+  tape_set_training(t, tuning != NULL);
+  const tensor *x = bert_forward(t, &network, batch);
+  assert_ok(tape_status(t, &error));
+  assert_true(tuning == NULL || x->needs_gradient);
+  memcpy(out, x->data, x->count * sizeof *out);
+  tape_free(t);
+  weights_deinit(&w);
+  checkpoint_close(&file);
+}
+
+static void forward_agrees(const char *folder, const bert_sizes *sizes) {
+  medley_error error = {0};
+  static const tuning_choice choices[] = {{TUNING_ALL, 0}, {TUNING_LAST, 1}, {TUNING_LORA, 2}};
+  enum { ROWS = 17 };
+  int32_t ids[ROWS], starts[] = {0, 5, 6, ROWS};
+  uint8_t segments[ROWS];
+  float *one = mem_alloc(ROWS * sizes->width, sizeof *one), *other = mem_alloc(ROWS * sizes->width, sizeof *other);
+  for (int i = 0; i < ROWS; i++) ids[i] = i * 7 % 40, segments[i] = i % 4 == 0;
+  text_batch batch = {3, ROWS, ids, segments, starts};
+  hidden_state(folder, sizes, NULL, &batch, one);
+  for (size_t c = 0; c < 3; c++) {
+    weights_tuning tuning;
+    assert_ok(weights_tuning_init(&tuning, choices[c], &error));
+    hidden_state(folder, sizes, &tuning, &batch, other);
+    for (size_t i = 0; i < ROWS * sizes->width; i++) assert_near(other[i], one[i], 1e-4 * (fabs(one[i]) + 0.01));
+    weights_tuning_deinit(&tuning);
+  }
+  mem_free(one), mem_free(other);
+}
+
+static void test_same_forward(void **state) {
+  (void)state;
+  char path[512];
+  forward_agrees(golden_folder(path, "bert"), &small_bert);
+  /* all-MiniLM-L6-v2, where it is there */
+  const char *real = getenv("MEDLEY_MINILM");
+  bert_sizes s = {384, 6, 12, 1536, 512, 30522, 2, 0, 1e-12, NULL, false};
+  if (real != NULL) forward_agrees(real, &s);
+}
+
+/* ---- learning ---- */
+
+typedef struct tuned_row {
+  const char *folder, *kind;
+  modality modality;
+  double rate;
+} tuned_row;
+
+static const tuned_row tuned_rows[] = {
+    {"bert", "bert", MODALITY_TEXT, 5e-3},
+};
+
+static const tuning_choice choices_of_test[] = {{TUNING_ALL, 0}, {TUNING_LAST, 2}, {TUNING_LORA, 4}};
+
+static const encoder_kind *kind_of(const tuned_row *row) { return encoder_kind_for(row->modality, row->kind); }
+
+/* The loss behind the last steps. */
+static double tune(const tuned_row *row, const char *path, const encoder_tuning *how, const small_set *set) {
+  medley_error error = {0};
+  progress_stage stage;
+  double loss = NAN;
+  progress_begin(&stage, NULL, "tune", 0);
+  assert_ok(kind_of(row)->tune(path, how, set->inputs, ITEMS, &stage, &error));
+  assert_int_equal(sscanf(stage.detail, "loss %lf", &loss), 1);
+  return loss;
+}
+
+/* Tensors that are as they were. */
+static size_t unchanged_tensors(const char *before, const char *after, size_t *count) {
+  medley_error error = {0};
+  safetensors a, b;
+  size_t same = 0;
+  assert_ok(safetensors_open(&a, before, &error));
+  assert_ok(safetensors_open(&b, after, &error));
+  assert_int_equal(a.count, b.count);
+  for (size_t i = 0; i < a.count; i++) {
+    const tensor_view *x = &a.tensors[i], *y = safetensors_get(&b, x->name);
+    assert_non_null(y);
+    assert_int_equal(x->count, y->count);
+    same += x->bytes == y->bytes && memcmp(x->data, y->data, x->bytes) == 0;
+  }
+  *count = a.count;
+  safetensors_close(&a), safetensors_close(&b);
+  return same;
+}
+
+/* The tuned model as it is kept in a workspace gives the vectors that its folder gives. */
+static void kept_agrees(const tuned_row *row, const char *folder, const small_set *set) {
+  medley_error error = {0};
+  char workspace[256], id[KEPT_MODEL_ID_BYTES];
+  float vectors[2][ITEMS * 32];
+  encoder *e = NULL;
+  test_folder(workspace);
+  assert_ok(kept_model_add(workspace, folder, true, "tuned", NULL, id, &error));
+  for (int k = 0; k < 2; k++) {
+    assert_ok(k == 0 ? kind_of(row)->open(folder, &e, &error)
+                     : kept_model_open(workspace, id, kind_of(row), &e, &error));
+    assert_true(e->kind->dim(e) <= 32);
+    assert_ok(e->kind->encode(e, set->inputs, ITEMS, vectors[k], &error));
+    if (k == 1) assert_memory_equal(vectors[0], vectors[1], ITEMS * e->kind->dim(e) * sizeof(float));
+    e->kind->free(e);
+  }
+  folder_drop(workspace);
+}
+
+/* Share of texts that are nearest to their title. */
+static double found_by_title(const tuned_row *row, const char *folder, const small_set *set) {
+  medley_error error = {0};
+  char titles[ITEMS][80];
+  encoder_input asked[ITEMS], rest[ITEMS];
+  float a[ITEMS * 32], b[ITEMS * 32];
+  encoder *e = NULL;
+  size_t right = 0;
+  for (int i = 0; i < ITEMS; i++) {
+    const char *line = strchr(set->texts[i], '\n');
+    snprintf(titles[i], sizeof titles[i], "%.*s", (int)(line - set->texts[i]), set->texts[i]);
+    asked[i] = (encoder_input){.text = titles[i]}, rest[i] = (encoder_input){.text = line + 1};
+  }
+  assert_ok(kind_of(row)->open(folder, &e, &error));
+  size_t dim = e->kind->dim(e);
+  assert_ok(e->kind->encode(e, asked, ITEMS, a, &error));
+  assert_ok(e->kind->encode(e, rest, ITEMS, b, &error));
+  for (size_t i = 0; i < ITEMS; i++) {
+    size_t best = 0;
+    for (size_t k = 0; k < ITEMS; k++) {
+      vector_normalise(b + k * dim, dim);
+      if (vector_dot(a + i * dim, b + k * dim, dim) > vector_dot(a + i * dim, b + best * dim, dim)) best = k;
+    }
+    right += best == i;
+  }
+  e->kind->free(e);
+  return (double)right / ITEMS;
+}
+
+static void test_learns(void **state) {
+  (void)state;
+  medley_error error = {0};
+  /* By chance: 2.48; never 0, since cuts of a word or two fit several texts. */
+  static const double bars[] = {1.2, 1.6, 1.9};
+  for (size_t r = 0; r < sizeof tuned_rows / sizeof *tuned_rows; r++) {
+    static small_set set;
+    size_t same[3], count = 0;
+    set_fill(&set, tuned_rows[r].modality);
+    for (size_t c = 0; c < 3; c++) {
+      char path[512], folder[256], before[600], after[300];
+      test_folder(folder);
+      snprintf(before, sizeof before, "%s/model.safetensors", golden_folder(path, tuned_rows[r].folder));
+      snprintf(after, sizeof after, "%s/model.safetensors", folder);
+      assert_ok(kept_model_companions(path, folder, &error));
+      encoder_tuning how = {.choice = choices_of_test[c], .passes = 600, .rate = tuned_rows[r].rate, .out = after};
+      double loss = tune(&tuned_rows[r], path, &how, &set);
+      char text[TUNING_TEXT_MAX];
+      if (!(loss < bars[c]))
+        fail_msg("%s, %s: loss %.3g", tuned_rows[r].folder, tuning_choice_text(how.choice, text), loss);
+      if (tuned_rows[r].modality == MODALITY_TEXT)
+        assert_true(found_by_title(&tuned_rows[r], folder, &set) > found_by_title(&tuned_rows[r], path, &set) + 0.1);
+      same[c] = unchanged_tensors(before, after, &count);
+      kept_agrees(&tuned_rows[r], folder, &set);
+      folder_drop(folder);
+    }
+    /* Keys' biases have no say. Of the last: not the embeddings. With a LoRA: norms and biases. */
+    assert_true(same[0] <= 2 && same[1] >= 5 && same[2] >= count / 2 && same[1] < count / 2);
+    set_deinit(&set);
+  }
+}
+
+/* ---- gone on with ---- */
+
+static int stop_soon(void *context, const medley_progress_state *at) { return at->done > *(const uint64_t *)context; }
+
+static void test_resumes(void **state) {
+  (void)state;
+  medley_error error = {0};
+  static small_set set;
+  char path[512], folder[256], out[2][300], kept[300];
+  size_t count, stops = 0;
+  uint64_t least = 0;
+  set_fill(&set, MODALITY_TEXT);
+  test_folder(folder);
+  snprintf(out[0], sizeof out[0], "%s/whole.safetensors", folder);
+  snprintf(out[1], sizeof out[1], "%s/parts.safetensors", folder);
+  snprintf(kept, sizeof kept, "%s/run.safetensors", folder);
+  golden_folder(path, "bert");
+  encoder_tuning how = {.choice = {TUNING_LORA, 4}, .rate = 1e-3, .seed = 5, .out = out[0]};
+  tune(&tuned_rows[0], path, &how, &set);
+  how.out = out[1], how.state = kept;
+  for (medley_status status = MEDLEY_ERR_CANCELLED; status != MEDLEY_OK; least += 20) {
+    medley_progress receiver = {.report = stop_soon, .context = &least};
+    progress_stage stage;
+    progress_begin(&stage, &receiver, "tune", 0);
+    status = encoder_bert.tune(path, &how, set.inputs, ITEMS, &stage, &error);
+    assert_true(status == MEDLEY_OK || status == MEDLEY_ERR_CANCELLED);
+    stops += status != MEDLEY_OK;
+  }
+  size_t same = unchanged_tensors(out[0], out[1], &count);
+  assert_int_equal(same, count);
+  printf("stopped %zu times\n", stops);
+  /* A run of something else is no beginning of this one. */
+  how.choice = (tuning_choice){TUNING_LAST, 1};
+  progress_stage stage;
+  progress_begin(&stage, NULL, "tune", 0);
+  if (stops > 0)
+    assert_refused(encoder_bert.tune(path, &how, set.inputs, ITEMS, &stage, &error), MEDLEY_ERR_CORRUPT,
+                   "run.safetensors");
+  set_deinit(&set);
+  folder_drop(folder);
+}
+
+/* ---- what does not fit ---- */
+
+static void test_choices(void **state) {
+  (void)state;
+  medley_error error = {0};
+  tuning_choice choice;
+  char text[TUNING_TEXT_MAX];
+  static const char *const good[] = {"all", "last=2", "lora=16"};
+  static const char *const bad[] = {"",       "al",      "all=1",  "last",       "last=0",    "lora=-1",
+                                    "lora=x", "lora=8x", "last= ", "lora=99999", "everything"};
+  for (size_t i = 0; i < 3; i++) {
+    assert_ok(tuning_choice_read(good[i], &choice, &error));
+    assert_string_equal(tuning_choice_text(choice, text), good[i]);
+  }
+  for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+    assert_refused(tuning_choice_read(bad[i], &choice, &error), MEDLEY_ERR_USAGE, "all, last=LAYERS or lora=RANK");
+}
+
+static void refused(const char *folder, tuning_choice choice, size_t count, medley_status expected, const char *words) {
+  medley_error error = {0};
+  static small_set set;
+  char path[512];
+  progress_stage stage;
+  encoder_tuning how = {.choice = choice, .out = "/nowhere/model.safetensors"};
+  set_fill(&set, MODALITY_TEXT);
+  set.inputs[0].text = "  ";
+  progress_begin(&stage, NULL, "tune", 0);
+  assert_refused(encoder_bert.tune(golden_folder(path, folder), &how, set.inputs, count, &stage, &error), expected,
+                 words);
+  set_deinit(&set);
+}
+
+static void test_refusals(void **state) {
+  (void)state;
+  refused("bert", (tuning_choice){TUNING_LAST, 3}, ITEMS, MEDLEY_ERR_USAGE, "last=3: the network has 2 layers");
+  refused("bert", (tuning_choice){TUNING_LORA, 17}, ITEMS, MEDLEY_ERR_USAGE, "lora=17: the matrices have 16");
+  refused("bert", (tuning_choice){TUNING_ALL, 0}, 2, MEDLEY_ERR_INPUT, "1 texts with words are too few");
+  refused("bert_gguf/model.gguf", (tuning_choice){TUNING_ALL, 0}, ITEMS, MEDLEY_ERR_UNSUPPORTED,
+          "GGUF is made for answering");
+  refused("vit", (tuning_choice){TUNING_ALL, 0}, ITEMS, MEDLEY_ERR_INPUT, "of the family 'vit', not bert");
+  refused("bert", (tuning_choice){TUNING_LORA, 2}, ITEMS, MEDLEY_ERR_IO, "/nowhere");
+}
+
+static void test_nth_allocation(void **state) {
+  (void)state;
+#ifdef MEDLEY_FAULTS
+  static small_set set;
+  char path[512], folder[256], out[300];
+  test_folder(folder);
+  snprintf(out, sizeof out, "%s/model.safetensors", folder);
+  golden_folder(path, "bert");
+  for (size_t c = 0; c < 3; c++) {
+    medley_status status = MEDLEY_ERR_MEMORY;
+    set_fill(&set, MODALITY_TEXT);
+    for (long n = 1; status != MEDLEY_OK; n += n + 1) {
+      medley_error error = {0};
+      encoder_tuning how = {.choice = choices_of_test[c], .out = out};
+      memory_fault_after(n);
+      status = encoder_bert.tune(path, &how, set.inputs, ITEMS, NULL, &error);
+      memory_fault_after(0);
+      if (status != MEDLEY_OK && status != MEDLEY_ERR_MEMORY) fail_msg("%ld: %s", n, error.text);
+    }
+    set_deinit(&set);
+  }
+  folder_drop(folder);
+#endif
+}
+
+int main(void) {
+  omp_set_num_threads(1); /* the networks are tiny */
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_same_forward), cmocka_unit_test(test_learns),   cmocka_unit_test(test_resumes),
+      cmocka_unit_test(test_choices),      cmocka_unit_test(test_refusals), cmocka_unit_test(test_nth_allocation),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
