@@ -38,6 +38,7 @@ medley_status hnsw_write(const index_structure *s, index_file_writer *w, medley_
   medley_status status = MEDLEY_OK;
   const hnsw *h = (const hnsw *)s;
   size_t nodes = rows_count(s->rows);
+  TRY(hnsw_reserve((hnsw *)h, nodes, err)); /* slots that an insertion without memory left unlinked */
   uint64_t head[HEAD_COUNT] = {
       [HEAD_LINKS] = h->links,       [HEAD_BUILD] = h->build_breadth, [HEAD_SEARCH] = h->base.breadth,
       [HEAD_SEED] = h->seed,         [HEAD_ENTRY] = h->entry,         [HEAD_NODES] = nodes,

@@ -113,6 +113,7 @@ medley_status hnsw_reach(hnsw *h, medley_error *err) {
   uint32_t top;
   r.entry = hnsw_entry(h, &top);
   if (r.entry == HNSW_NOBODY) return MEDLEY_OK;
+  TRY(hnsw_reserve(h, r.count, err)); /* slots that an insertion without memory left unlinked */
   TRY_NEW(r.met, r.count, "index graph");
   TRY_NEW(r.named, r.count, "index graph");
   TRY_NEW(r.queue, r.count, "index graph");

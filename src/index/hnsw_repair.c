@@ -194,7 +194,7 @@ medley_status hnsw_repair(index_structure *s, size_t budget, uint32_t *out, size
   sweep w = {0};
   size_t count = rows_count(s->rows);
   *freed = 0;
-  if (h->dead_count == 0) return MEDLEY_OK;
+  if (h->dead_count == 0) return budget == SIZE_MAX ? hnsw_reach(h, err) : MEDLEY_OK;
   TRY(sweep_init(&w, h, err));
   if (h->sweeping == 0) {
     h->sweeping = h->dead_count;

@@ -88,8 +88,9 @@ struct index_kind {
   /* The row is dead already and not answered any more; a kind with links notes that they are to be repaired. NULL:
    * nothing to do. */
   void (*remove)(index_structure *s, uint32_t slot);
-  /* Mends what dead rows left, at most about `budget` rows looked at (SIZE_MAX: all); *freed counts slots that nothing
-   * names any more, written to out [the dead there are]. NULL: slots are free at once. */
+  /* Mends what dead rows left, at most about `budget` rows looked at (SIZE_MAX: all, and what no walk reaches is linked
+   * to again); *freed counts slots that nothing names any more, written to out [the dead there are], also those of a
+   * call that fails. NULL: slots are free at once. */
   medley_status (*repair)(index_structure *s, size_t budget, uint32_t *out, size_t *freed, medley_error *err);
   /* Best first into out [k]; equal scores by smaller slot. */
   medley_status (*search)(const index_structure *s, const index_query *q, scored *out, size_t *found,

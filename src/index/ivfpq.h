@@ -69,6 +69,7 @@ typedef struct ivf_index {
   /* The writer's: */
   size_t sweep_list;  /* where repair goes on */
   size_t sweeps_left; /* lists still to be looked at since the last removal */
+  size_t untrainable; /* training failed with so many rows */
 } ivf_index;
 
 static inline ivf_model *ivf_model_now(const ivf_index *x) {

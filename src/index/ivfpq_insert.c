@@ -126,8 +126,9 @@ done:
 /* ---- training anew ---- */
 
 /* A set that was trained when it was small has too few lists and coarse codes. Lists that the user fixed are made anew
- * all the same: their centres came from few rows. */
-static bool training_due(const ivf_model *m, size_t rows) {
+ * all the same: their centres came from few rows. What failed is tried again with twice the rows. */
+static bool training_due(const ivf_index *x, const ivf_model *m, size_t rows) {
+  if (rows / 2 < x->untrainable) return false;
   return ivf_trained(m) ? rows / IVF_GROWTH >= m->trained_rows : rows >= IVF_TRAIN_ROWS;
 }
 
@@ -175,12 +176,11 @@ medley_status ivf_insert(index_structure *s, uint32_t *slots, size_t count, cons
   ivf_model *m = ivf_model_now(x);
   *linked = 0;
   if (count == 0) return MEDLEY_OK;
-  if (training_due(m, m->entries + count)) {
-    TRY(train_anew(x, slots, count, progress, err));
-    *linked = count;
-  } else {
-    TRY(rows_add(x->base.rows, m, slots, count, progress, linked, err));
+  if (training_due(x, m, m->entries + count)) {
+    status = train_anew(x, slots, count, progress, err);
+    if (status == MEDLEY_OK) *linked = count;
+    if (status == MEDLEY_OK || status == MEDLEY_ERR_CANCELLED) return status;
+    x->untrainable = m->entries + count; /* the lists there are take them: coarser, not wrong */
   }
-done:
-  return status;
+  return rows_add(x->base.rows, m, slots, count, progress, linked, err);
 }

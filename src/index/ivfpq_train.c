@@ -214,6 +214,22 @@ done:
   return status;
 }
 
+static bool all_finite(const float *values, size_t count) {
+  for (size_t i = 0; i < count; i++)
+    if (!isfinite(values[i])) return false;
+  return true;
+}
+
+/* Values near the end of what floats hold have squares beyond it. */
+static medley_status model_check(const ivf_model *m, medley_error *err) {
+  size_t kept = m->rotation.out_dim;
+  if (all_finite(m->rotation.mean, m->rotation.dim) && all_finite(m->rotation.matrix, kept * m->rotation.dim) &&
+      all_finite(m->centres, m->lists * kept) && all_finite(m->half, m->lists) &&
+      all_finite(m->product.codebook, kept * PRODUCT_CODES))
+    return MEDLEY_OK;
+  return error_set(err, MEDLEY_ERR_INPUT, "the values of the vectors are too large to train lists from");
+}
+
 medley_status ivf_train(const rows *r, const index_options *o, const uint32_t *slots, size_t count,
                         const medley_progress *progress, ivf_model **out, medley_error *err) {
   medley_status status = MEDLEY_OK;
@@ -230,6 +246,7 @@ medley_status ivf_train(const rows *r, const index_options *o, const uint32_t *s
   TRY(ivf_rows_rotated(r, &t.model->rotation, t.sample, t.count, t.values, NULL, err));
   TRY(centres_learn(&t, err));
   TRY(codes_learn(&t, err));
+  TRY(model_check(t.model, err));
   t.model->trained_rows = count;
   *out = t.model;
   t.model = NULL;

@@ -352,6 +352,38 @@ medley_status journal_sync(journal *j, uint64_t sequence, medley_error *err) {
   return status;
 }
 
+void journal_tell(journal *j, journal_place *out) {
+  pthread_mutex_lock(&j->lock);
+  *out = (journal_place){j->length, j->sequence, j->chain};
+  pthread_mutex_unlock(&j->lock);
+}
+
+medley_status journal_cut(journal *j, const journal_place *place, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  pthread_mutex_lock(&j->lock);
+  while (j->syncing) pthread_cond_wait(&j->synced_more, &j->lock);
+  if (j->length > place->length && ftruncate(j->fd, (off_t)place->length) != 0) {
+    status = journal_break(j, errno, "cut back after a failed write", err);
+  } else {
+    j->length = place->length;
+    j->sequence = place->sequence;
+    j->chain = place->chain;
+  }
+  pthread_mutex_unlock(&j->lock);
+  return status;
+}
+
+/* More numbers than its records can have, and fewer than would ever be missed. */
+void journal_supersede(const journal *j, journal_mark *out) {
+  journal_header h;
+  struct stat info;
+  *out = (journal_mark){0};
+  if (fstat(j->fd, &info) != 0 || file_read_at(j->fd, &h, sizeof h, 0) != sizeof h) return;
+  if (memcmp(h.magic, JOURNAL_MAGIC, sizeof h.magic) != 0 || h.crc != journal_header_crc(&h)) return;
+  memcpy(out->journal, h.id, sizeof out->journal);
+  out->sequence = h.sequence + (uint64_t)info.st_size;
+}
+
 void journal_position(const journal *j, journal_mark *out) {
   memcpy(out->journal, j->id, sizeof out->journal);
   out->sequence = j->sequence;

@@ -103,6 +103,13 @@ medley_status journal_replay(journal *j, const unsigned char *id, const journal_
 medley_status journal_append(journal *j, journal_record *records, size_t count, medley_error *err) MEDLEY_CHECK;
 /* Returns when all up to this sequence number is on disk (UINT64_MAX: all there is). */
 medley_status journal_sync(journal *j, uint64_t sequence, medley_error *err) MEDLEY_CHECK;
+/* Takes back what was appended since journal_tell, so that it is not there after a kill either. */
+typedef struct journal_place {
+  uint64_t length, sequence;
+  uint32_t chain;
+} journal_place;
+void journal_tell(journal *j, journal_place *out);
+medley_status journal_cut(journal *j, const journal_place *place, medley_error *err) MEDLEY_CHECK;
 /* Where it stands after the last append: for index_file_writer_create. */
 void journal_position(const journal *j, journal_mark *out);
 /* After index_file_writer_commit: begins a new journal for the file of this id, whose header holds this mark. Keeps the
@@ -110,8 +117,11 @@ void journal_position(const journal *j, journal_mark *out);
 medley_status journal_reset(journal *j, const unsigned char *id, const journal_mark *mark,
                             medley_error *err) MEDLEY_CHECK;
 uint64_t journal_bytes(const journal *j); /* its length: when it is long, save */
-/* Empties it, before journal_replay: for an index that is deleted, or written over on purpose (then: drop, commit the
- * new file, replay the empty journal). */
+/* For an index that is written over on purpose, before journal_replay: with this mark in its header the new file counts
+ * as holding all that is in the journal there is, whosever that was. (Then: commit the new file, drop, and replay the
+ * empty journal or close it.) Zeros when there is none that can be read. */
+void journal_supersede(const journal *j, journal_mark *out);
+/* Empties it, before journal_replay. */
 medley_status journal_drop(journal *j, medley_error *err) MEDLEY_CHECK;
 /* Does not sync. An empty journal is removed. NULL is fine. */
 void journal_close(journal *j);

@@ -139,15 +139,26 @@ static medley_status check_half(const float *vector, size_t dim, medley_error *e
   return MEDLEY_OK;
 }
 
-medley_status rows_set(rows *r, uint32_t slot, const float *vector, medley_error *err) {
+medley_status rows_check(const rows *r, const float *vector, medley_error *err) {
   medley_status status = MEDLEY_OK;
   TRY(check_finite(vector, r->dim, err));
   if (r->storage == ROW_F16 && r->distance != INDEX_COSINE) TRY(check_half(vector, r->dim, err));
+done:
+  return status;
+}
+
+medley_status rows_set(rows *r, uint32_t slot, const float *vector, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  TRY(rows_check(r, vector, err));
   void *row = (void *)rows_at(r, slot);
   row_encode(r->storage, vector, r->dim, r->distance == INDEX_COSINE, row);
   if (slot >= rows_count(r)) atomic_store_explicit(&r->count, slot + 1, memory_order_release);
 done:
   return status;
+}
+
+void rows_cut(rows *r, uint32_t count) {
+  if (count < rows_count(r)) atomic_store_explicit(&r->count, count, memory_order_release);
 }
 
 void rows_get(const rows *r, uint32_t slot, float *out) { row_decode(r->storage, rows_at(r, slot), r->dim, out); }

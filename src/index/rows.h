@@ -79,10 +79,14 @@ medley_status rows_reserve(rows *r, size_t count, medley_error *err) MEDLEY_CHEC
 /* Whole chunks of rows that lie in a mapped file, [count, stride_bytes], become slots 0 … count of an empty set; what
  * fills no whole chunk is copied. The mapping must outlive the set. All are dead until rows_set_alive. */
 medley_status rows_borrow(rows *r, unsigned char *bytes, size_t count, medley_error *err) MEDLEY_CHECK;
-/* Writes a vector [dim] into a reserved slot that no reader holds. Refuses what is not finite. The slot is not alive
+/* Refuses a vector [dim] that these rows cannot hold: not finite, or beyond f16. */
+medley_status rows_check(const rows *r, const float *vector, medley_error *err) MEDLEY_CHECK;
+/* Writes a vector [dim] into a reserved slot that no reader holds. Refuses what rows_check does. The slot is not alive
  * yet. */
 medley_status rows_set(rows *r, uint32_t slot, const float *vector, medley_error *err) MEDLEY_CHECK;
 void rows_get(const rows *r, uint32_t slot, float *out); /* [dim], decoded */
+/* Takes back the slots from `count` on, none of which was alive. */
+void rows_cut(rows *r, uint32_t count);
 
 static inline const void *rows_at(const rows *r, uint32_t slot) {
   const unsigned char *chunk = atomic_load_explicit(&r->chunk[slot >> r->chunk_shift], memory_order_acquire);

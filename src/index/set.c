@@ -1,6 +1,8 @@
 /* index/set.c: the life of an index: create, open, save, close. */
 #include "index/set.h"
 
+#include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -111,17 +113,19 @@ medley_status set_finds(void *context, uint64_t id, uint32_t *slot, medley_error
 
 /* ---- create, open ---- */
 
-/* A file is there from the start, so that the journal has one to continue. */
+/* A file is there from the start, so that the journal has one to continue. What was there before, and its journal, goes
+ * when the new file is there. */
 static medley_status set_settle(medley_index *set, const char *path, const medley_progress *progress,
                                 medley_error *err) {
   medley_status status = MEDLEY_OK;
   unsigned char id[INDEX_FILE_ID_BYTES];
-  journal_mark mark = {0};
+  journal_mark mark;
   set->path = mem_strdup(path);
   if (set->path == NULL) FAIL(err, MEDLEY_ERR_MEMORY, "out of memory for the index");
   TRY(journal_open(path, JOURNAL_WRITE, &set->journal, err));
+  journal_supersede(set->journal, &mark);
+  TRY(set_write(set, path, &mark, id, progress, err));
   TRY(journal_drop(set->journal, err));
-  TRY(set_write(set, path, NULL, id, progress, err));
   TRY(journal_replay(set->journal, id, &mark, set_apply, set, progress, &(journal_replay_result){0}, err));
 done:
   if (status != MEDLEY_OK) {
@@ -206,25 +210,48 @@ static medley_status set_save(medley_index *set, const medley_progress *progress
   journal_position(set->journal, &mark);
   TRY(set_write(set, set->path, &mark, id, progress, err));
   TRY(journal_reset(set->journal, id, &mark, err));
-  set->broken = false;
+  set->trouble = SET_SOUND;
 done:
   return status;
+}
+
+/* The index that may be there is not ours: nobody else may be changing it, and its journal says nothing of the copy. */
+static medley_status set_save_copy(medley_index *set, const char *path, const medley_progress *progress,
+                                   medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  unsigned char id[INDEX_FILE_ID_BYTES];
+  journal_mark mark;
+  journal *other = NULL;
+  TRY(journal_open(path, JOURNAL_WRITE, &other, err));
+  journal_supersede(other, &mark);
+  TRY(set_write(set, path, &mark, id, progress, err));
+  TRY(journal_drop(other, err));
+done:
+  journal_close(other); /* removes an empty one */
+  return status;
+}
+
+/* By whatever way it is named. */
+static bool same_path(const char *a, const char *b) {
+  char real_a[PATH_MAX], real_b[PATH_MAX];
+  if (strcmp(a, b) == 0) return true;
+  return realpath(a, real_a) != NULL && realpath(b, real_b) != NULL && strcmp(real_a, real_b) == 0;
 }
 
 medley_status medley_index_save(medley_index *set, const char *path, const medley_progress *progress,
                                 medley_error *err) {
   medley_status status = MEDLEY_OK;
-  unsigned char id[INDEX_FILE_ID_BYTES];
   pthread_mutex_lock(&set->write);
-  bool own = path == NULL || (set->path != NULL && strcmp(path, set->path) == 0);
+  bool own = path == NULL || (set->path != NULL && same_path(path, set->path));
   if (own && set->path == NULL) FAIL(err, MEDLEY_ERR_USAGE, "an index in memory needs a path to be saved to");
   if (own && set->read_only) FAIL(err, MEDLEY_ERR_USAGE, "%s was opened for reading only", set->path);
+  if (set->trouble == SET_MEMORY_BEHIND) TRY(set_trouble_tell(set, err));
   if (own)
     TRY(set_save(set, progress, err));
   else if (set->path == NULL)
     TRY(set_settle(set, path, progress, err));
   else
-    TRY(set_write(set, path, NULL, id, progress, err));
+    TRY(set_save_copy(set, path, progress, err));
 done:
   pthread_mutex_unlock(&set->write);
   return status;

@@ -30,6 +30,13 @@ typedef struct set_limbo {
   uint64_t epoch;
 } set_limbo;
 
+/* What keeps a set from taking changes. */
+typedef enum set_trouble {
+  SET_SOUND,
+  SET_JOURNAL_BEHIND, /* memory holds a change that the journal could not take: a save mends it */
+  SET_MEMORY_BEHIND   /* the journal holds an accepted change that memory does not: only opening it anew makes it */
+} set_trouble;
+
 typedef struct set_replay set_replay; /* adds of the journal that wait to be made together */
 
 struct medley_index {
@@ -47,9 +54,11 @@ struct medley_index {
   pthread_mutex_t write;
   set_limbo *limbo; /* oldest first from limbo_at */
   size_t limbo_at, limbo_count, limbo_capacity;
-  size_t repair_debt;     /* rows to look at before the sweep is where it should be */
-  _Atomic bool updating;  /* an id may be answered from two slots for a moment */
-  bool read_only, broken; /* broken: the journal says more than the memory holds */
+  size_t repair_debt;    /* rows to look at before the sweep is where it should be */
+  _Atomic bool updating; /* an id may be answered from two slots for a moment */
+  bool read_only;
+  set_trouble trouble;
+  medley_error trouble_error; /* what it began with */
 
   char *path; /* NULL: in memory only */
   index_file *file;
@@ -84,6 +93,8 @@ medley_status set_read(const index_file *f, medley_index **out, medley_error *er
 medley_status set_search_unnoticed(const medley_index *set, const medley_index_query *query, medley_index_hit *hits,
                                    size_t *found, medley_error *err) MEDLEY_CHECK;
 
+/* set_change.c: why the set takes no changes, or cannot be saved either. */
+medley_status set_trouble_tell(const medley_index *set, medley_error *err) MEDLEY_CHECK;
 /* set_change.c: the caller holds `write`; nothing is journaled. */
 medley_status set_apply(void *set, const journal_record *record, medley_error *err) MEDLEY_CHECK;
 /* What was gathered is made; call it behind the last record. */

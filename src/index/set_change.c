@@ -2,15 +2,14 @@
  *
  * A change is checked, given all memory it needs, written to the journal and synced, and only then made: so what a
  * caller is told was accepted is on disk, and what is refused has left nothing behind. A change that cannot be made
- * although it is in the journal (memory ran out while linking) closes the index for writers; opening it again makes the
- * change.
+ * although it is in the journal (memory ran out while linking) closes the index for writers and saves; opening it again
+ * makes the change. One that was made and the journal cannot take closes it for writers until it is saved.
  *
  * Records, numbers little endian:
  *   1 add         8 bytes id, dim floats
  *   2 remove      8 bytes id
  *   3 attributes  8 bytes id, JSON text (empty: forgotten)
  */
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,14 +25,32 @@ enum { RECORD_ADD = 1, RECORD_REMOVE = 2, RECORD_ATTRIBUTES = 3 };
 #define REPAIR_ROWS_MIN 1024 /* rows looked at in one go */
 #define REPAIR_STRETCH 65536 /* rows between two reports of progress */
 
+medley_status set_trouble_tell(const medley_index *set, medley_error *err) {
+  if (set->trouble == SET_SOUND) return MEDLEY_OK;
+  return error_set(err, set->trouble_error.status,
+                   set->trouble == SET_MEMORY_BEHIND
+                       ? "an earlier change was accepted and could not be made, close the index and open it again: %s"
+                       : "an earlier change is not in the journal, save the index: %s",
+                   set->trouble_error.text);
+}
+
+/* What was journaled must be made, and what was made be journaled; otherwise nothing more is accepted for now. */
+static medley_status settled(medley_index *set, medley_status status, set_trouble trouble, const medley_error *why) {
+  if (status == MEDLEY_OK || set->journal == NULL || status == MEDLEY_ERR_CANCELLED) return status;
+  if (trouble > set->trouble) {
+    set->trouble = trouble;
+    set->trouble_error = *why;
+    set->trouble_error.status = status;
+  }
+  return status;
+}
+
 static medley_status set_lock(medley_index *set, medley_error *err) {
   if (set->read_only) return error_set(err, MEDLEY_ERR_USAGE, "%s was opened for reading only", set->path);
   pthread_mutex_lock(&set->write);
-  if (!set->broken) return MEDLEY_OK;
-  pthread_mutex_unlock(&set->write);
-  return error_set(err, MEDLEY_ERR_MEMORY,
-                   "an earlier change was accepted and could not be made for want of memory: "
-                   "close the index and open it again");
+  medley_status status = set_trouble_tell(set, err);
+  if (status != MEDLEY_OK) pthread_mutex_unlock(&set->write);
+  return status;
 }
 
 /* ---- slots ---- */
@@ -68,7 +85,7 @@ static medley_status repair_run(medley_index *set, size_t budget, medley_error *
   size_t count = 0, room = rows_count(&set->rows);
   TRY_NEW(freed, room, "index repair");
   TRY(limbo_reserve(set, room, err));
-  TRY(set->kind->repair(set->structure, budget, freed, &count, err));
+  status = set->kind->repair(set->structure, budget, freed, &count, err);
   for (size_t i = 0; i < count; i++) set_release_slot(set, freed[i]);
 done:
   mem_free(freed);
@@ -93,17 +110,19 @@ static void repair_go_along(medley_index *set, size_t changes) {
   if (repair_run(set, set->repair_debt, NULL) == MEDLEY_OK) set->repair_debt = 0;
 }
 
-/* To the end of a sweep that had begun, and through a whole one: then nothing removed is linked to. */
+/* To the end of a sweep that had begun, and through a whole one: then nothing removed is linked to. The last call links
+ * to what no walk reaches. (Lists count like rows; there are no more of them.) */
 static medley_status repair_all(medley_index *set, const medley_progress *progress, medley_error *err) {
   medley_status status = MEDLEY_OK;
   progress_stage stage;
-  uint64_t slots = rows_count(&set->rows), looked = 0;
+  uint64_t slots = rows_count(&set->rows), looked = 0, stretches = 2 * (2 * slots / REPAIR_STRETCH + 1);
   progress_begin(&stage, progress, "mend links", slots);
-  while (removed_count(set) > 0 && looked < 2 * slots) {
+  for (uint64_t i = 0; i < stretches && removed_count(set) > 0; i++) {
     TRY(repair_run(set, REPAIR_STRETCH, err));
     looked += REPAIR_STRETCH;
     TRY(progress_update(&stage, looked < slots ? looked : slots, err));
   }
+  TRY(repair_run(set, SIZE_MAX, err));
   progress_end(&stage, slots);
 done:
   return status;
@@ -125,8 +144,12 @@ typedef struct addition {
   const float *vectors;
   size_t count;
   uint32_t *slots, *old; /* [count] new ones; those the ids had, or LABELS_NONE */
+  uint32_t *order;       /* [count] the slots as the kind reorders them */
   uint64_t *sorted;      /* [count] the ids; after a stop, those that came to nothing */
   size_t undone;         /* of them */
+  bool reserved;         /* slots are taken, from: */
+  size_t limbo_at;
+  uint32_t rows;
 } addition;
 
 static int id_order(const void *a, const void *b) {
@@ -136,11 +159,11 @@ static int id_order(const void *a, const void *b) {
 
 static medley_status addition_check(const medley_index *set, addition *a, medley_error *err) {
   size_t dim = set->rows.dim;
-  for (size_t i = 0; i < a->count; i++)
-    for (size_t d = 0; d < dim; d++)
-      if (!isfinite(a->vectors[i * dim + d]))
-        return error_set(err, MEDLEY_ERR_INPUT, "vector %zu (id %llu): value %zu is not a finite number", i,
-                         (unsigned long long)a->ids[i], d);
+  for (size_t i = 0; i < a->count; i++) {
+    medley_status status = rows_check(&set->rows, a->vectors + i * dim, err);
+    if (status == MEDLEY_OK && set->full.dim > 0) status = rows_check(&set->full, a->vectors + i * dim, err);
+    if (status != MEDLEY_OK) return error_prefix(err, status, "vector %zu (id %llu)", i, (unsigned long long)a->ids[i]);
+  }
   memcpy(a->sorted, a->ids, a->count * sizeof *a->ids);
   qsort(a->sorted, a->count, sizeof *a->sorted, id_order);
   for (size_t i = 1; i < a->count; i++)
@@ -169,26 +192,29 @@ static medley_status memory_check(const medley_index *set, size_t count, medley_
                    more >> 20, now >> 20, (unsigned long long)set->memory_limit_bytes >> 20);
 }
 
-/* Slots for all of them, and memory for everything that is to come; what is known of the old ones is read. */
+/* Slots for all of them, and memory for everything that is to come; what is known of the old ones is read. Whatever
+ * fails from here on and before addition_make: addition_give_back. */
 static medley_status addition_reserve(medley_index *set, addition *a, medley_error *err) {
   medley_status status = MEDLEY_OK;
-  size_t slots = rows_count(&set->rows), taken = set->limbo_at;
+  size_t slots = rows_count(&set->rows);
   bool plain = true, replaces = false;
+  memset(a->old, 0xff, a->count * sizeof *a->old);
+  TRY(limbo_reserve(set, a->count, err));
+  a->rows = (uint32_t)slots;
+  a->limbo_at = set->limbo_at;
+  a->reserved = true;
   for (size_t i = 0; i < a->count; i++) {
     size_t slot = slot_take(set);
     a->slots[i] = (uint32_t)(slot == SIZE_MAX ? slots++ : slot);
     plain = plain && a->slots[i] == a->ids[i];
-    status = labels_slot(&set->labels, a->ids[i], &a->old[i], err);
-    if (status != MEDLEY_OK) break;
+    TRY(labels_slot(&set->labels, a->ids[i], &a->old[i], err));
     replaces = replaces || a->old[i] != LABELS_NONE;
   }
-  plain = plain && !replaces;
-  if (status == MEDLEY_OK && replaces) status = attributes_load(set->attributes, err);
-  if (status == MEDLEY_OK) status = rows_reserve(&set->rows, slots, err);
-  if (status == MEDLEY_OK && set->full.dim > 0) status = rows_reserve(&set->full, slots, err);
-  if (status == MEDLEY_OK) status = labels_reserve(&set->labels, a->count, slots, plain, err);
-  if (status == MEDLEY_OK) status = limbo_reserve(set, a->count, err);
-  if (status != MEDLEY_OK) set->limbo_at = taken;
+  if (replaces) TRY(attributes_load(set->attributes, err));
+  TRY(rows_reserve(&set->rows, slots, err));
+  if (set->full.dim > 0) TRY(rows_reserve(&set->full, slots, err));
+  TRY(labels_reserve(&set->labels, a->count, slots, plain && !replaces, err));
+done:
   return status;
 }
 
@@ -210,24 +236,40 @@ static void slot_retire(medley_index *set, uint32_t slot) {
   if (set->kind->repair == NULL) set_release_slot(set, slot);
 }
 
-/* Rows, links, ids; then the old slots of ids that had one go. */
-static medley_status addition_make(medley_index *set, addition *a, const medley_progress *progress, medley_error *err) {
+/* Rows and attributes into the slots, where nobody sees them yet. */
+static medley_status addition_fill(medley_index *set, addition *a, medley_error *err) {
   medley_status status = MEDLEY_OK;
-  size_t dim = set->rows.dim, linked = 0;
-  uint32_t *order = NULL;
-  TRY_NEW(order, a->count, "index slots");
+  size_t dim = set->rows.dim;
   for (size_t i = 0; i < a->count; i++) {
     TRY(rows_set(&set->rows, a->slots[i], a->vectors + i * dim, err));
     if (set->full.dim > 0) TRY(rows_set(&set->full, a->slots[i], a->vectors + i * dim, err));
     if (a->old[i] != LABELS_NONE) TRY(attributes_move(set, a->old[i], a->slots[i], err));
   }
+done:
+  return status;
+}
+
+/* As if it had not been tried. */
+static void addition_give_back(medley_index *set, addition *a) {
+  if (!a->reserved) return;
+  for (size_t i = 0; i < a->count; i++)
+    if (a->old[i] != LABELS_NONE) attributes_clear(set->attributes, a->slots[i]);
+  set->limbo_at = a->limbo_at;
+  rows_cut(&set->rows, a->rows);
+  if (set->full.dim > 0) rows_cut(&set->full, a->rows);
+}
+
+/* Links, ids; then the old slots of ids that had one go. */
+static medley_status addition_make(medley_index *set, addition *a, const medley_progress *progress, medley_error *err) {
+  size_t linked = 0;
+  uint32_t *order = a->order;
   memcpy(order, a->slots, a->count * sizeof *order);
   atomic_store(&set->updating, true);
   for (size_t i = 0; i < a->count; i++) {
     labels_put(&set->labels, a->ids[i], a->slots[i]);
     rows_set_alive(&set->rows, a->slots[i], true);
   }
-  status = set->kind->insert(set->structure, order, a->count, progress, &linked, err);
+  medley_status status = set->kind->insert(set->structure, order, a->count, progress, &linked, err);
   for (size_t i = linked; i < a->count; i++) rows_set_alive(&set->rows, order[i], false);
   for (size_t i = 0; i < a->count; i++) {
     bool alive = rows_alive(&set->rows, a->slots[i]);
@@ -243,12 +285,11 @@ static medley_status addition_make(medley_index *set, addition *a, const medley_
   }
   atomic_store(&set->updating, false);
   atomic_fetch_add(&set->ids_version, 1);
-done:
-  mem_free(order);
   return status;
 }
 
 static void addition_deinit(addition *a) {
+  mem_free(a->order);
   mem_free(a->slots);
   mem_free(a->old);
   mem_free(a->sorted);
@@ -260,6 +301,7 @@ static medley_status addition_init(addition *a, const uint64_t *ids, const float
   *a = (addition){.ids = ids, .vectors = vectors, .count = count};
   TRY_NEW(a->slots, count, "index slots");
   TRY_NEW(a->old, count, "index slots");
+  TRY_NEW(a->order, count, "index slots");
   TRY_NEW(a->sorted, count, "index slots");
 done:
   return status;
@@ -267,14 +309,16 @@ done:
 
 /* ---- the journal ---- */
 
-/* Records of one type: an id and `tail` bytes each, a batch at a time through one buffer. */
+/* Records of one type: an id and `tail` bytes each, a batch at a time through one buffer; all or none. */
 static medley_status journal_many(medley_index *set, uint32_t type, const uint64_t *ids, size_t count,
                                   const void *tails, size_t tail, medley_error *err) {
   medley_status status = MEDLEY_OK;
   journal_record *records = NULL;
   unsigned char *bytes = NULL;
   size_t batch = count < RECORD_BATCH ? count : RECORD_BATCH, size = sizeof *ids + tail;
-  if (set->journal == NULL || count == 0) goto done;
+  journal_place before;
+  if (set->journal == NULL || count == 0) return MEDLEY_OK;
+  journal_tell(set->journal, &before);
   TRY_NEW(records, batch, "index journal");
   TRY_NEW(bytes, batch * size, "index journal");
   for (size_t done = 0; done < count; done += batch) {
@@ -289,14 +333,9 @@ static medley_status journal_many(medley_index *set, uint32_t type, const uint64
   }
   TRY(journal_sync(set->journal, UINT64_MAX, err));
 done:
+  if (status != MEDLEY_OK) (void)!journal_cut(set->journal, &before, NULL); /* it takes no more then, and says why */
   mem_free(records);
   mem_free(bytes);
-  return status;
-}
-
-/* What was journaled must be made; if it cannot be, nothing more may be accepted in this process. */
-static medley_status made(medley_index *set, medley_status status) {
-  if (status != MEDLEY_OK && set->journal != NULL && status != MEDLEY_ERR_CANCELLED) set->broken = true;
   return status;
 }
 
@@ -305,19 +344,26 @@ medley_status medley_index_add(medley_index *set, const uint64_t *ids, const flo
   medley_status status = MEDLEY_OK;
   addition a = {0};
   bool locked = false;
+  medley_error own;
+  if (err == NULL) err = &own; /* what went wrong may have to be told again */
   TRY(addition_init(&a, ids, vectors, count, err));
   TRY(addition_check(set, &a, err));
   TRY(set_lock(set, err));
   locked = true;
   TRY(memory_check(set, count, err));
   TRY(addition_reserve(set, &a, err));
+  TRY(addition_fill(set, &a, err));
   TRY(journal_many(set, RECORD_ADD, ids, count, vectors, set->rows.dim * sizeof *vectors, err));
-  TRY(made(set, addition_make(set, &a, progress, err)));
+  a.reserved = false;
+  TRY(settled(set, addition_make(set, &a, progress, err), SET_MEMORY_BEHIND, err));
   repair_go_along(set, count);
 done:
   /* A stop takes back what the journal says of new ids; one that had a vector gets the new one when it is replayed. */
-  if (locked && status == MEDLEY_ERR_CANCELLED && a.undone > 0)
-    (void)made(set, journal_many(set, RECORD_REMOVE, a.sorted, a.undone, NULL, 0, NULL));
+  if (locked && status == MEDLEY_ERR_CANCELLED && a.undone > 0) {
+    medley_error back;
+    (void)settled(set, journal_many(set, RECORD_REMOVE, a.sorted, a.undone, NULL, 0, &back), SET_JOURNAL_BEHIND, &back);
+  }
+  if (locked) addition_give_back(set, &a);
   if (locked) pthread_mutex_unlock(&set->write);
   addition_deinit(&a);
   return status;
@@ -346,10 +392,12 @@ medley_status medley_index_remove(medley_index *set, const uint64_t *ids, size_t
                                   medley_error *err) {
   medley_status status = MEDLEY_OK;
   size_t gone = 0;
+  medley_error own;
+  if (err == NULL) err = &own;
   TRY(set_lock(set, err));
   status = limbo_reserve(set, count, err);
   if (status == MEDLEY_OK) status = journal_many(set, RECORD_REMOVE, ids, count, NULL, 0, err);
-  if (status == MEDLEY_OK) status = made(set, removal_make(set, ids, count, &gone, err));
+  if (status == MEDLEY_OK) status = settled(set, removal_make(set, ids, count, &gone, err), SET_MEMORY_BEHIND, err);
   repair_go_along(set, gone);
   pthread_mutex_unlock(&set->write);
   if (removed != NULL) *removed = gone;
@@ -385,7 +433,7 @@ static medley_status attributes_accept(medley_index *set, uint64_t id, const cha
   memcpy(bytes, &id, sizeof id);
   if (length > 0) memcpy(bytes + sizeof id, json, length);
   journal_record record = {.bytes = bytes, .length = sizeof id + length, .type = RECORD_ATTRIBUTES};
-  TRY(made(set, journal_append(set->journal, &record, 1, err)));
+  TRY(settled(set, journal_append(set->journal, &record, 1, err), SET_JOURNAL_BEHIND, err));
 done:
   return status;
 }
@@ -396,6 +444,8 @@ medley_status medley_index_set_attributes_batch(medley_index *set, const uint64_
   size_t longest = 0, done = 0;
   unsigned char *bytes = NULL;
   bool locked = false;
+  medley_error own;
+  if (err == NULL) err = &own;
   for (size_t i = 0; i < count; i++) {
     size_t length = json[i] ? strlen(json[i]) : 0;
     if (length > ATTRIBUTES_BYTES_MAX)
@@ -409,7 +459,9 @@ medley_status medley_index_set_attributes_batch(medley_index *set, const uint64_
   for (; done < count; done++) TRY(attributes_accept(set, ids[done], json[done], bytes, err));
 done:
   if (locked && done > 0 && set->journal != NULL) {
-    medley_status synced = made(set, journal_sync(set->journal, UINT64_MAX, status == MEDLEY_OK ? err : NULL));
+    medley_error why;
+    medley_status synced = settled(set, journal_sync(set->journal, UINT64_MAX, &why), SET_JOURNAL_BEHIND, &why);
+    if (status == MEDLEY_OK && synced != MEDLEY_OK) *err = why;
     if (status == MEDLEY_OK) status = synced;
   }
   if (locked) pthread_mutex_unlock(&set->write);
@@ -425,12 +477,13 @@ medley_status medley_index_set_attributes(medley_index *set, uint64_t id, const 
 /* ---- replay ---- */
 
 /* Adds are gathered and made together, over all threads: one by one, forty thousand took eight seconds. */
-#define REPLAY_BATCH 4096
+#define REPLAY_BATCH ((size_t)4096)
+#define REPLAY_BYTES ((size_t)4 << 20) /* or fewer, when they are long */
 
 struct set_replay {
-  uint64_t *ids;  /* [REPLAY_BATCH] */
-  float *vectors; /* [REPLAY_BATCH, dim] */
-  size_t count;
+  uint64_t *ids;  /* [room] */
+  float *vectors; /* [room, dim] */
+  size_t count, room;
 };
 
 medley_status set_replay_flush(medley_index *set, medley_error *err) {
@@ -441,6 +494,7 @@ medley_status set_replay_flush(medley_index *set, medley_error *err) {
   TRY(addition_init(&a, r->ids, r->vectors, r->count, err));
   TRY(addition_check(set, &a, err));
   TRY(addition_reserve(set, &a, err));
+  TRY(addition_fill(set, &a, err));
   TRY(addition_make(set, &a, NULL, err));
   repair_go_along(set, r->count);
   r->count = 0;
@@ -462,11 +516,13 @@ static medley_status replay_gather(medley_index *set, uint64_t id, const void *v
   size_t dim = set->rows.dim;
   if (set->replay == NULL) {
     TRY_NEW(set->replay, 1, "index journal");
-    TRY_NEW(set->replay->ids, REPLAY_BATCH, "index journal");
-    TRY_NEW(set->replay->vectors, REPLAY_BATCH * dim, "index journal");
+    size_t room = REPLAY_BYTES / (dim * sizeof *set->replay->vectors);
+    set->replay->room = room < 1 ? 1 : room < REPLAY_BATCH ? room : REPLAY_BATCH;
+    TRY_NEW(set->replay->ids, set->replay->room, "index journal");
+    TRY_NEW(set->replay->vectors, set->replay->room * dim, "index journal");
   }
   set_replay *r = set->replay;
-  bool there = r->count == REPLAY_BATCH;
+  bool there = r->count == r->room;
   for (size_t i = 0; i < r->count && !there; i++) there = r->ids[i] == id; /* a later vector of the same id */
   if (there) TRY(set_replay_flush(set, err));
   r->ids[r->count] = id;

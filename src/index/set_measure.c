@@ -161,6 +161,7 @@ void medley_index_get_info(const medley_index *set, medley_index_info *out) {
 medley_status medley_index_check(const medley_index *set, const medley_progress *progress, medley_index_health *out,
                                  medley_error *err) {
   medley_status status = MEDLEY_OK;
+  index_file *file = NULL;
   index_check found = {.alive = set->rows.alive_count, .reachable = set->rows.alive_count};
   *out = (medley_index_health){0};
   if (set->kind->check != NULL) TRY(set->kind->check(set->structure, &found, err));
@@ -175,8 +176,12 @@ medley_status medley_index_check(const medley_index *set, const medley_progress 
   memcpy(out->fault, found.fault, sizeof out->fault);
   if (found.broken > 0)
     FAIL(err, MEDLEY_ERR_CORRUPT, "the index is broken in %zu places: %s", found.broken, found.fault);
-  if (set->file != NULL) TRY(index_file_verify(set->file, NULL, progress, NULL, err));
+  if (set->path != NULL) { /* what lies there now: after a save it is another file than was opened */
+    TRY(index_file_open(set->path, &file, err));
+    TRY(index_file_verify(file, NULL, progress, NULL, err));
+  }
   TRY(attributes_load(set->attributes, err));
 done:
+  index_file_close(file);
   return status;
 }

@@ -197,6 +197,28 @@ static void test_orphans(void **state) {
   }
 }
 
+/* A whole repair links to what nobody links to any more, also when nothing was removed. */
+static void test_lost_is_found(void **state) {
+  (void)state;
+  medley_error error = {0};
+  world w;
+  uint32_t freed[COUNT];
+  size_t count;
+  graph_init(&w, INDEX_L2, ROW_F32, 500);
+  hnsw *h = (hnsw *)w.index;
+  for (uint32_t slot = 0; slot < 500; slot++) {
+    uint32_t kept = 0, others[2 * HNSW_LINKS_MAX];
+    link_slot *list = hnsw_lowest(h, slot);
+    for (size_t i = 0; i < hnsw_width(h, 0); i++)
+      if (hnsw_link(list, i) != 77) others[kept++] = hnsw_link(list, i);
+    for (size_t i = 0; i < hnsw_width(h, 0); i++) hnsw_link_set(list, i, i < kept ? others[i] : HNSW_NOBODY);
+  }
+  assert_int_equal(world_check(w.index).reachable, 499);
+  assert_ok(index_hnsw.repair(w.index, SIZE_MAX, freed, &count, &error));
+  assert_int_equal(world_check(w.index).reachable, 500);
+  world_deinit(&w);
+}
+
 /* ---- the file ---- */
 
 static void test_file(void **state) {
@@ -295,12 +317,19 @@ static void test_memory(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_recall),          cmocka_unit_test(test_small),
-      cmocka_unit_test(test_islands),         cmocka_unit_test(test_same_for_any_threads),
-      cmocka_unit_test(test_filters),         cmocka_unit_test(test_remove_and_reuse),
-      cmocka_unit_test(test_narrow_building), cmocka_unit_test(test_emptied),
-      cmocka_unit_test(test_orphans),         cmocka_unit_test(test_file),
-      cmocka_unit_test(test_damaged_file),    cmocka_unit_test(test_refusals),
+      cmocka_unit_test(test_recall),
+      cmocka_unit_test(test_small),
+      cmocka_unit_test(test_islands),
+      cmocka_unit_test(test_same_for_any_threads),
+      cmocka_unit_test(test_filters),
+      cmocka_unit_test(test_remove_and_reuse),
+      cmocka_unit_test(test_narrow_building),
+      cmocka_unit_test(test_emptied),
+      cmocka_unit_test(test_orphans),
+      cmocka_unit_test(test_lost_is_found),
+      cmocka_unit_test(test_file),
+      cmocka_unit_test(test_damaged_file),
+      cmocka_unit_test(test_refusals),
 #ifdef MEDLEY_FAULTS
       cmocka_unit_test(test_memory),
 #endif

@@ -164,7 +164,8 @@ static void test_damage(void **state) {
       medley_index *index = NULL;
       memcpy(w.bytes, sound, w.length);
       for (int i = 0; i < 10; i++)
-        w.bytes[INDEX_FILE_PAGE_BYTES + rng_below(&r, w.length - INDEX_FILE_PAGE_BYTES)] ^= (char)(1 << rng_below(&r, 8));
+        w.bytes[INDEX_FILE_PAGE_BYTES + rng_below(&r, w.length - INDEX_FILE_PAGE_BYTES)] ^=
+            (char)(1 << rng_below(&r, 8));
       if (written_and_opened(&w, &index, &error) != MEDLEY_OK) continue;
       opened++;
       change(&w, index);
