@@ -103,9 +103,10 @@ tensor *op_linear(tape *t, tensor *x, tensor *weight, tensor *bias);
 #define OP_ALL (-1)
 tensor *op_sum(tape *t, tensor *x, int dimension);
 tensor *op_mean(tape *t, tensor *x, int dimension);
-tensor *op_max(tape *t, tensor *x, int dimension); /* the gradient goes to the first of the greatest */
+tensor *op_max(tape *t, tensor *x, int dimension); /* the gradient goes to the first of the greatest; NaN is */
 
-/* ---- softmax (op_softmax.c): along the last dimension; a row of -INFINITY alone becomes zeros ---- */
+/* ---- softmax (op_softmax.c): along the last dimension; a row of -INFINITY alone becomes zeros,
+ * whose logarithms are -INFINITY ---- */
 tensor *op_softmax(tape *t, tensor *x);
 tensor *op_log_softmax(tape *t, tensor *x);
 
@@ -233,7 +234,8 @@ tensor *op_mse(tape *t, tensor *x, tensor *target);          /* (x - target)² *
 tensor *op_bce(tape *t, tensor *logits, tensor *target);     /* binary cross entropy; target 0 to 1, a constant */
 tensor *op_hinge(tape *t, tensor *x, tensor *sign);          /* max(0, 1 - x sign); sign -1 or 1, a constant */
 tensor *op_bpr(tape *t, tensor *positive, tensor *negative); /* -log σ(positive - negative) (Rendle et al. 2009) */
-/* Softmax cross entropy: logits [..., classes], targets [...] (negative: the row does not count), smoothing 0 to 1. */
+/* Softmax cross entropy: logits [..., classes], targets [...] (negative: the row does not count), smoothing 0 to 1.
+ * A row of -INFINITY alone is no distribution, and the loss NaN. */
 tensor *op_cross_entropy(tape *t, tensor *logits, tensor *targets, double smoothing);
 /* Rows of a [n, dim] against those of b [n, dim]: row i belongs to row i. Scores are a bᵀ / temperature (of unit rows:
  * op_unit). symmetric: the mean of both directions. */

@@ -217,7 +217,7 @@ static size_t attention_grain(const attention_pass *p, const op_node *n) {
 
 static void attention_forward(tape *t, op_node *n) {
   attention_pass p = attention_of(n);
-  p.log_sum = tape_save(t, n, 0, n->output->count / (p.value_dim ? p.value_dim : 1), sizeof(real));
+  p.log_sum = tape_save(t, n, 0, n->output->count / p.value_dim, sizeof(real));
   if (p.log_sum != NULL) op_parallel(p.samples * p.heads, attention_grain(&p, n), attention_range, &p);
 }
 
@@ -310,6 +310,7 @@ static bool attention_shapes_fit(tape *t, const tensor *q, const tensor *k, cons
     return op_fail(t, "attention: q is %s, k is %s: heads of %zu and of %zu numbers", a, b, tensor_width(q),
                    tensor_width(k)),
            false;
+  if (tensor_width(v) == 0) return op_fail(t, "attention: v is %s: heads of no values", c), false;
   for (int d = 0; d < rank - 1; d++)
     if (k->shape[d] != v->shape[d])
       return op_fail(t, "attention: k is %s, v is %s: only the last dimension may differ", b, c), false;
@@ -325,6 +326,7 @@ static bool attention_shapes_fit(tape *t, const tensor *q, const tensor *k, cons
 static bool attention_mask_fits(tape *t, const tensor *mask, const tensor *q, const tensor *k) {
   size_t whole[4] = {q->shape[0], q->shape[2], q->shape[1], k->shape[1]};
   char a[TENSOR_TEXT_MAX], b[TENSOR_TEXT_MAX];
+  if (mask->needs_gradient) return op_fail(t, "attention: the mask is a constant; this one needs a gradient"), false;
   bool fits = mask->rank <= 4 && mask->rank >= 1 && tensor_width(mask) == whole[3];
   for (int d = 0; fits && d < mask->rank - 1; d++)
     fits = mask->shape[d] == 1 || mask->shape[d] == whole[4 - mask->rank + d];

@@ -399,6 +399,7 @@ tensor *op_conv1d(tape *t, tensor *x, tensor *weight, tensor *bias, const conv_o
   if (!conv_ready(t, "conv1d", 3, &x, &weight, &bias, args.groups)) return NULL;
   window_request wide = {weight->shape[2], o.stride[0], o.dilation[0], o.pad[0], o.padding};
   if (!window_fit(t, "conv1d", "length", x->shape[2], &wide, &args.wide)) return NULL;
-  tensor *y = conv_run(t, with_height(t, x), with_height(t, weight), bias, &args);
+  x = with_height(t, x), weight = with_height(t, weight);
+  tensor *y = x != NULL && weight != NULL ? conv_run(t, x, weight, bias, &args) : NULL;
   return y == NULL ? NULL : op_reshape(t, y, 3, (const size_t[]){y->shape[0], y->shape[1], y->shape[3]});
 }

@@ -83,7 +83,7 @@ UNARY(abs, real_abs(a), (real)((a > 0) - (a < 0)))
 UNARY(sin, REAL(sin(a)), REAL(cos(a)))
 UNARY(cos, REAL(cos(a)), -REAL(sin(a)))
 UNARY(affine, p *a + q, p)
-UNARY(relu, a > 0 ? a : 0, v > 0 ? REAL(1) : REAL(0))
+UNARY(relu, real_max(0, a), v <= 0 ? REAL(0) : REAL(1)) /* real_max keeps a NaN on its right */
 UNARY(leaky_relu, a > 0 ? a : p * a, a > 0 ? 1 : p)
 UNARY(elu, a > 0 ? a : p * (real_exp(a) - 1), a > 0 ? 1 : v + p)
 UNARY(gelu, REAL(0.5) * a * (1 + real_erf(a * ROOT_HALF)), gelu_slope(a))
@@ -271,14 +271,15 @@ typedef struct binary_kernels {
   static const binary_kernels name##_kernels = {name##_forward, name##_backward_a, name##_backward_b, one};
 /* clang-format on */
 
-#define CHOICE(first) ((first) ? REAL(1) : p == q ? REAL(0.5) : REAL(0))
+/* NaN is neither smaller nor greater: as in PyTorch it is what comes out, and the gradient goes to both. */
+#define CHOICE(lost) ((lost) ? REAL(0) : p == q ? REAL(0.5) : REAL(1))
 
 BINARY(add, p + q, 1, 1, true)
 BINARY(sub, p - q, 1, -1, false)
 BINARY(mul, p *q, q, p, false)
 BINARY(div, p / q, 1 / q, -p / (q * q), false)
-BINARY(maximum, p > q ? p : q, CHOICE(p > q), CHOICE(q > p), false)
-BINARY(minimum, p < q ? p : q, CHOICE(p < q), CHOICE(q < p), false)
+BINARY(maximum, p > q || p != p ? p : q, CHOICE(p < q), CHOICE(q < p), false)
+BINARY(minimum, p < q || p != p ? p : q, CHOICE(p > q), CHOICE(q > p), false)
 
 /* How the output and both operands are walked: joined dimensions, the last is
  * the run. */

@@ -62,17 +62,22 @@ static void batch_find(const batch *of, size_t at, size_t *a, size_t *b) {
   }
 }
 
-/* Whether stride is 0 along some dimension of more than one: the operand is used again, its gradient is a sum. */
+/* Whether stride is 0 along some dimension: the operand is used again, or never (of 0), and its gradient is a sum. */
 static bool batch_repeats(const batch *of, const size_t *stride) {
   for (int d = 0; d < of->rank; d++)
-    if (stride[d] == 0 && of->shape[d] > 1) return true;
+    if (stride[d] == 0 && of->shape[d] != 1) return true;
   return false;
+}
+
+/* From one row to the next; the stride of a single row means nothing. */
+static size_t row_step(const tensor *x) {
+  return x->shape[x->rank - 2] == 1 ? x->shape[x->rank - 1] : x->stride[x->rank - 2];
 }
 
 /* The right side is one matrix and the left sides lie below each other: then it is one product of so many rows. */
 static bool batch_is_tall(const batch *of, const tensor *a, size_t rows) {
   if (a->stride[a->rank - 1] != 1) return false;
-  size_t step = a->stride[a->rank - 2] * rows;
+  size_t step = row_step(a) * rows;
   for (int d = of->rank - 1; d >= 0; step *= of->shape[d--])
     if (of->b[d] != 0 || (of->shape[d] > 1 && of->a[d] != step)) return false;
   return of->rank > 0;
@@ -129,7 +134,7 @@ static matmul_pass matmul_of(op_node *n, real *y) {
   p.y = (product_matrix){y, false, p.n};
   if (batch_is_tall(&p.of, a, p.m)) {
     p.m *= p.of.count;
-    p.a.row = a->stride[a->rank - 2], p.a.transposed = false;
+    p.a.row = row_step(a), p.a.transposed = false;
     p.of = (batch){.count = 1};
   }
   return p;

@@ -428,7 +428,7 @@ static void unit_range(void *context, size_t from, size_t to) {
   const unit_pass *p = context;
   for (size_t r = from; r < to; r++) {
     const real *x = p->x + r * p->width;
-    p->rate[r] = 1 / real_max(real_sqrt(row_dot(x, x, p->width)), LENGTH_MIN);
+    p->rate[r] = 1 / real_max(LENGTH_MIN, real_sqrt(row_dot(x, x, p->width)));
     row_set_scaled(p->y + r * p->width, p->rate[r], x, p->width);
   }
 }

@@ -46,19 +46,29 @@ static void window_inputs(const window *w, size_t o, size_t *from, size_t *to) {
   if (*to > w->in) *to = w->in;
 }
 
+/* What an output sees: the plane that it is of, and the inputs of its window that exist. */
+typedef struct pool_cell {
+  size_t plane, top, bottom, left, right;
+} pool_cell;
+
+static pool_cell cell_of(const pool_pass *p, size_t output) {
+  pool_cell c = {.plane = output / p->out * p->in};
+  window_inputs(&p->args.high, output % p->out / p->args.wide.out, &c.top, &c.bottom);
+  window_inputs(&p->args.wide, output % p->args.wide.out, &c.left, &c.right);
+  return c;
+}
+
 /* ---- the greatest ---- */
 
 static void max_range(void *context, size_t from, size_t to) {
   const pool_pass *p = context;
-  size_t wide = p->args.wide.out, row = p->args.wide.in;
+  size_t row = p->args.wide.in;
   for (size_t i = from * p->out; i < to * p->out; i++) {
-    const real *plane = p->x + i / p->out * p->in;
-    size_t top, bottom, left, right;
-    window_inputs(&p->args.high, i % p->out / wide, &top, &bottom);
-    window_inputs(&p->args.wide, i % wide, &left, &right);
-    size_t best = top * row + left;
-    for (size_t iy = top; iy < bottom; iy++)
-      for (size_t at = iy * row + left; at < iy * row + right; at++)
+    const pool_cell c = cell_of(p, i);
+    const real *plane = p->x + c.plane;
+    size_t best = c.top * row + c.left;
+    for (size_t iy = c.top; iy < c.bottom; iy++)
+      for (size_t at = iy * row + c.left; at < iy * row + c.right; at++)
         if (plane[at] > plane[best] || plane[at] != plane[at]) best = at; /* NaN wins, as in PyTorch */
     p->y[i] = plane[best];
     p->at[i] = (int32_t)best;
@@ -88,37 +98,33 @@ const op_kind op_kind_max_pool = {"max_pool", max_forward, max_backward, NULL};
 
 /* ---- the mean ---- */
 
-static real mean_share(const pool_pass *p, size_t seen) {
+static real mean_share(const pool_pass *p, const pool_cell *c) {
+  size_t seen = (c->bottom - c->top) * (c->right - c->left);
   return 1 / (real)(p->args.count_padding ? p->args.high.kernel * p->args.wide.kernel : seen);
 }
 
 static void average_range(void *context, size_t from, size_t to) {
   const pool_pass *p = context;
-  size_t wide = p->args.wide.out, row = p->args.wide.in;
+  size_t row = p->args.wide.in;
   for (size_t i = from * p->out; i < to * p->out; i++) {
-    const real *plane = p->x + i / p->out * p->in;
-    size_t top, bottom, left, right;
-    window_inputs(&p->args.high, i % p->out / wide, &top, &bottom);
-    window_inputs(&p->args.wide, i % wide, &left, &right);
+    const pool_cell c = cell_of(p, i);
+    const real *plane = p->x + c.plane;
     real sum = 0;
-    for (size_t iy = top; iy < bottom; iy++)
-      for (size_t ix = left; ix < right; ix++) sum += plane[iy * row + ix];
-    p->y[i] = sum * mean_share(p, (bottom - top) * (right - left));
+    for (size_t iy = c.top; iy < c.bottom; iy++)
+      for (size_t ix = c.left; ix < c.right; ix++) sum += plane[iy * row + ix];
+    p->y[i] = sum * mean_share(p, &c);
   }
 }
 
 static void average_back_range(void *context, size_t from, size_t to) {
   const pool_pass *p = context;
-  size_t wide = p->args.wide.out, row = p->args.wide.in;
+  size_t row = p->args.wide.in;
   if (!p->add) memset(p->dx + from * p->in, 0, (to - from) * p->in * sizeof(real));
   for (size_t i = from * p->out; i < to * p->out; i++) {
-    real *plane = p->dx + i / p->out * p->in;
-    size_t top, bottom, left, right;
-    window_inputs(&p->args.high, i % p->out / wide, &top, &bottom);
-    window_inputs(&p->args.wide, i % wide, &left, &right);
-    real share = p->dy[i] * mean_share(p, (bottom - top) * (right - left));
-    for (size_t iy = top; iy < bottom; iy++)
-      for (size_t ix = left; ix < right; ix++) plane[iy * row + ix] += share;
+    const pool_cell c = cell_of(p, i);
+    real *plane = p->dx + c.plane, share = p->dy[i] * mean_share(p, &c);
+    for (size_t iy = c.top; iy < c.bottom; iy++)
+      for (size_t ix = c.left; ix < c.right; ix++) plane[iy * row + ix] += share;
   }
 }
 

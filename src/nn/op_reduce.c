@@ -98,8 +98,8 @@ static void max_range(void *context, size_t from, size_t to) {
   for (size_t at = from; at < to; at++) {
     const real *x = p->x + at / inner * length * inner + at % inner;
     size_t best = 0;
-    for (size_t i = 1; i < length; i++)
-      if (x[i * inner] > x[best * inner]) best = i;
+    for (size_t i = 1; i < length && x[best * inner] == x[best * inner]; i++) /* the first NaN wins, as in PyTorch */
+      if (!(x[i * inner] <= x[best * inner])) best = i;
     p->y[at] = x[best * inner];
     p->place[at] = (uint32_t)best;
   }

@@ -24,6 +24,7 @@ static void softmax_range(void *context, size_t from, size_t to) {
   }
 }
 
+/* The logarithm of those zeros: -INFINITY. */
 static inline VECTOR_INLINE void log_softmax_row_body(const real *x, real shift, real *y, size_t count) {
   _Pragma("omp simd") for (size_t i = 0; i < count; i++) y[i] = x[i] - shift;
 }
@@ -33,7 +34,8 @@ static void log_softmax_range(void *context, size_t from, size_t to) {
   const softmax_pass *p = context;
   for (size_t r = from; r < to; r++) {
     const real *x = p->x + r * p->length;
-    log_softmax_row(x, row_log_sum_exp(x, p->length), p->y + r * p->length, p->length);
+    real sum = row_log_sum_exp(x, p->length);
+    log_softmax_row(x, sum == -INFINITY ? 0 : sum, p->y + r * p->length, p->length);
   }
 }
 

@@ -10,7 +10,8 @@
 
 /* ---- updates ----
  *
- * Each is the body of a loop over elements: x the parameter, g its gradient (clipped and scaled), a and b the states.
+ * Each is the body of a loop over elements: x the parameter, g its gradient (clipped, which a NaN outlasts, and
+ * scaled), a and b the states.
  */
 
 #define UPDATE(name, statement)                                                                                       \
@@ -20,7 +21,7 @@
     const optimiser_numbers s = *numbers;                                                                             \
     (void)first, (void)second;                                                                                        \
     _Pragma("omp simd") for (size_t i = 0; i < count; i++) {                                                          \
-      real x = parameter[i], g = real_min(real_max(gradient[i], -s.clip_value), s.clip_value) * s.scale;              \
+      real x = parameter[i], g = real_min(s.clip_value, real_max(-s.clip_value, gradient[i])) * s.scale;              \
       statement;                                                                                                      \
       parameter[i] = x;                                                                                               \
     }                                                                                                                 \

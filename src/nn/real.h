@@ -137,6 +137,7 @@ static inline float real_abs(float x) { return __builtin_fabsf(x); }
 
 static inline real real_erf(real x) { return real_erf_by(x, real_exp(-x * x)); }
 
+/* Of a NaN: b is what comes out, be it the NaN or not. */
 static inline real real_max(real a, real b) { return a > b ? a : b; }
 static inline real real_min(real a, real b) { return a < b ? a : b; }
 

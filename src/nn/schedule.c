@@ -55,6 +55,12 @@ medley_status schedule_check(const schedule_kind *kind, const schedule_options *
   if (kind->share == cosine_share && o->warmup_steps >= o->total_steps)
     return error_set(err, MEDLEY_ERR_USAGE, "schedule %s: %llu steps of warm-up leave none of %llu", kind->name,
                      (unsigned long long)o->warmup_steps, (unsigned long long)o->total_steps);
+  if (!(o->factor >= 0 && o->factor <= 1))
+    return error_set(err, MEDLEY_ERR_USAGE, "schedule %s: factor is %g; it must be at least 0 and at most 1",
+                     kind->name, o->factor);
+  if (!(o->floor >= 0 && o->floor <= 1))
+    return error_set(err, MEDLEY_ERR_USAGE, "schedule %s: floor is %g; it must be at least 0 and at most 1", kind->name,
+                     o->floor);
   if (kind->share == step_share && o->every == 0)
     return error_set(err, MEDLEY_ERR_USAGE, "schedule %s: every is 0; it says how many steps lie between two cuts",
                      kind->name);

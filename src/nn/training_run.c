@@ -8,9 +8,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/strbuf.h"
 #include "nn/safetensors.h"
 
 enum { NUMBER_TEXT_MAX = 64 };
+#define STEPS_MAX ((uint64_t)1 << 53) /* whole in a double, and far from wrapping */
 
 static const char *state_name(char text[SAFETENSORS_NAME_MAX + 32], int state, const char *name) {
   snprintf(text, SAFETENSORS_NAME_MAX + 32, "optimiser.%d.%s", state, name);
@@ -19,6 +21,14 @@ static const char *state_name(char text[SAFETENSORS_NAME_MAX + 32], int state, c
 
 static void shape_wide(const tensor *x, uint64_t shape[TENSOR_RANK_MAX]) {
   for (int d = 0; d < x->rank; d++) shape[d] = x->shape[d];
+}
+
+static medley_status finite_check(const char *path, const char *name, const real *data, size_t count,
+                                  medley_error *err) {
+  for (size_t i = 0; i < count; i++)
+    if (!isfinite(data[i]))
+      return error_set(err, MEDLEY_ERR_INPUT, "%s: %s holds a value that is not finite, at %zu", path, name, i);
+  return MEDLEY_OK;
 }
 
 /* ---- saving ---- */
@@ -67,14 +77,20 @@ static size_t places_of(const training_run *c, place out[PLACES]) {
   return count;
 }
 
-static medley_status add_parameter(const training_run *c, safetensors_writer *w, size_t index, medley_error *err) {
+/* A run that has gone astray is not written over one that can be taken up again. */
+static medley_status add_parameter(const training_run *c, safetensors_writer *w, const char *path, size_t index,
+                                   medley_error *err) {
   medley_status status = MEDLEY_OK;
   char name[SAFETENSORS_NAME_MAX + 32];
   const parameter *item = parameters_at(c->parameters, index);
+  TRY(finite_check(path, item->name, real_data(&item->value), item->value.count, err));
   TRY(add_tensor(w, item->name, &item->value, real_data(&item->value), err));
   for (int k = 0; c->optimiser != NULL && k < optimiser_kind_of(c->optimiser)->states; k++) {
     const real *state = optimiser_state(c->optimiser, index, k);
-    if (state != NULL) TRY(add_tensor(w, state_name(name, k, item->name), &item->value, state, err));
+    if (state == NULL) continue;
+    state_name(name, k, item->name);
+    TRY(finite_check(path, name, state, item->value.count, err));
+    TRY(add_tensor(w, name, &item->value, state, err));
   }
 done:
   return status;
@@ -85,7 +101,7 @@ medley_status training_run_save(const training_run *c, const char *path, medley_
   safetensors_writer w = {0};
   place places[PLACES];
   size_t count = places_of(c, places);
-  for (size_t i = 0; i < parameters_count(c->parameters); i++) TRY(add_parameter(c, &w, i, err));
+  for (size_t i = 0; i < parameters_count(c->parameters); i++) TRY(add_parameter(c, &w, path, i, err));
   for (size_t i = 0; i < count; i++) TRY(add_number(&w, places[i].key, places[i].value, err));
   if (c->optimiser != NULL) TRY(safetensors_add_metadata(&w, "optimiser", optimiser_kind_of(c->optimiser)->name, err));
   TRY(safetensors_save(&w, path, err));
@@ -102,11 +118,7 @@ static medley_status find_tensor(const safetensors *s, const char *name, const t
   uint64_t shape[TENSOR_RANK_MAX];
   shape_wide(like, shape);
   TRY(safetensors_need(s, name, DTYPE_F32, like->rank, shape, out, err));
-  const float *data = (*out)->data;
-  for (uint64_t i = 0; i < (*out)->count; i++)
-    if (!isfinite(data[i]))
-      FAIL(err, MEDLEY_ERR_INPUT, "%s: %s holds a value that is not finite, at %llu", s->path, name,
-           (unsigned long long)i);
+  TRY(finite_check(s->path, name, (*out)->data, like->count, err));
 done:
   return status;
 }
@@ -142,6 +154,22 @@ static medley_status find_number(const safetensors *s, place *p, medley_error *e
   return MEDLEY_OK;
 }
 
+/* Numbers that a run cannot go on from. */
+static medley_status places_check(const training_run *c, const char *path, const place *places, size_t count,
+                                  medley_error *err) {
+  uint64_t order = 0;
+  for (size_t i = 0; i < count; i++) {
+    if (string_starts(places[i].key, "order.")) order |= places[i].value;
+    if (strcmp(places[i].key, "optimiser.steps") == 0 && places[i].value > STEPS_MAX)
+      return error_set(err, MEDLEY_ERR_INPUT,
+                       "%s: optimiser.steps is %" PRIu64 ", at most %" PRIu64 " can be gone on from", path,
+                       places[i].value, STEPS_MAX);
+  }
+  if (c->order != NULL && order == 0)
+    return error_set(err, MEDLEY_ERR_INPUT, "%s: order.0 to order.3 are all 0, from which nothing can be drawn", path);
+  return MEDLEY_OK;
+}
+
 /* The numbers in the order of places_of, back to where they came from. */
 static void places_restore(training_run *c, const place *places) {
   c->epoch = (places++)->value;
@@ -172,6 +200,7 @@ medley_status training_run_load(training_run *c, const char *path, medley_error 
   TRY(safetensors_open(&s, path, err));
   TRY(optimiser_agrees(c, &s, err));
   for (size_t i = 0; i < count; i++) TRY(find_number(&s, &places[i], err));
+  TRY(places_check(c, path, places, count, err));
   for (int copy = 0; copy < 2; copy++)
     for (size_t i = 0; i < parameters_count(c->parameters); i++) TRY(take_parameter(c, &s, i, copy, err));
   places_restore(c, places);

@@ -20,6 +20,7 @@ typedef struct training_run {
   uint64_t epoch, batch;    /* the caller's place in the data */
 } training_run;
 
+/* A value that is not finite is refused, and what was at path stays. */
 medley_status training_run_save(const training_run *c, const char *path, medley_error *err) MEDLEY_CHECK;
 /* Into what c points to, which must be made as it was for saving: a parameter that is missing or has another shape,
  * another optimiser, is an error, and then nothing has changed. Values that are not finite are refused. */

@@ -96,9 +96,14 @@ BUILD(average_pool2d,
 BUILD(average_pool_same,
       op_average_pool2d(t, x[0], POOL(.kernel = {3, 3}, .stride = {2, 2}, .padding = PADDING_SAME_TF)))
 BUILD(average_pool_all, op_global_average_pool(t, x[0]))
+/* Targets and masks are constants: a copy that is not on the tape. */
+static tensor *constant(tape *t, tensor *x) {
+  x = op_contiguous(t, x);
+  return x == NULL ? NULL : tape_input(t, x->rank, x->shape, real_data(x));
+}
 BUILD(attention, op_attention(t, x[0], x[1], x[2], NULL))
 BUILD(attention_causal, op_attention(t, x[0], x[1], x[2], &(attention_options){.causal = true}))
-BUILD(attention_mask, op_attention(t, x[0], x[1], x[2], &(attention_options){.mask = x[3], .scale = 0.25}))
+BUILD(attention_mask, op_attention(t, x[0], x[1], x[2], &(attention_options){.mask = constant(t, x[3]), .scale = 0.25}))
 BUILD(attention_lengths, op_attention(t, x[0], x[1], x[2], &(attention_options){.lengths = x[3]}))
 static const int32_t packed_starts[] = {0, 2, 2, 5}, packed_keys[] = {0, 1, 2, 7};
 #define PACKED(data) tape_indices(t, 1, (const size_t[]){4}, data)
@@ -153,11 +158,6 @@ BUILD(lstm_reverse,
 BUILD(lstm_cell, op_lstm_cell(t, x[0], x[5], WEIGHTS))
 
 BUILD(mse, op_mse(t, x[0], x[1]))
-/* Targets are constants: a copy that is not on the tape. */
-static tensor *constant(tape *t, tensor *x) {
-  x = op_contiguous(t, x);
-  return x == NULL ? NULL : tape_input(t, x->rank, x->shape, real_data(x));
-}
 BUILD(bce, op_bce(t, x[0], constant(t, op_sigmoid(t, x[1]))))
 BUILD(hinge, op_hinge(t, x[0], constant(t, x[1])))
 BUILD(bpr, op_bpr(t, x[0], x[1]))

@@ -181,6 +181,10 @@ static void test_sentences(void **state) {
   refused(t, op_attention(t, X(2, 5, 4, 6), X(1, 5, 4, 6), X(1, 5, 4, 6), NULL), "2 and 1 samples");
   attention_options mask = {.mask = X(5, 4)};
   refused(t, op_attention(t, X(2, 5, 4, 6), X(2, 5, 4, 6), X(2, 5, 4, 6), &mask), "the mask is [5, 4]");
+  mask.mask = tape_variable(t, 2, (size_t[]){5, 5}, some);
+  refused(t, op_attention(t, X(2, 5, 4, 6), X(2, 5, 4, 6), X(2, 5, 4, 6), &mask), "the mask is a constant");
+  refused(t, op_attention(t, X(2, 5, 4, 6), X(2, 5, 4, 6), X(2, 5, 4, 0), NULL),
+          "v is [2, 5, 4, 0]: heads of no values");
   attention_options lengths = {.lengths = I(3)};
   refused(t, op_attention(t, X(2, 5, 4, 6), X(2, 5, 4, 6), X(2, 5, 4, 6), &lengths), "3 lengths for 2 samples");
   lengths.lengths = I(2);

@@ -181,6 +181,78 @@ static void test_nth_allocation(void **state) {
 }
 #endif
 
+/* ---- edges ---- */
+
+/* What is no number stays none, as in PyTorch. */
+static void test_nan_stays(void **state) {
+  (void)state;
+  medley_error error = {0};
+  real left[] = {NAN, 1, 3, -0.5f}, right[] = {2, NAN, -1, -0.5f};
+  real rows[] = {1, NAN, 7, NAN, 2, 3, 1, 2, 5};
+  tape *t = tape_create(1);
+  tensor *a = tape_variable(t, 1, (size_t[]){4}, left), *b = tape_variable(t, 1, (size_t[]){4}, right);
+  const real *most = real_data(op_maximum(t, a, b)), *least = real_data(op_minimum(t, a, b));
+  for (int i = 0; i < 2; i++) assert_true(isnan(most[i]) && isnan(least[i]));
+  assert_true(most[2] == 3 && least[2] == -1 && most[3] == -0.5f);
+  const tensor *relu = tape_keep(op_relu(t, a));
+  const real *y = real_data(relu);
+  assert_true(isnan(y[0]) && y[1] == 1 && y[3] == 0);
+  const real *max = real_data(op_max(t, tape_input(t, 2, (size_t[]){3, 3}, rows), 1));
+  assert_true(isnan(max[0]) && isnan(max[1]) && max[2] == 5);
+  assert_ok(tape_status(t, &error));
+  tape_reset(t);
+  a = tape_variable(t, 1, (size_t[]){4}, left);
+  assert_ok(tape_backward(t, op_sum(t, op_relu(t, a), OP_ALL), &error));
+  assert_true(a->gradient[0] == 1 && a->gradient[1] == 1 && a->gradient[3] == 0);
+  tape_free(t);
+}
+
+/* A row that is masked all over: no probability, and the logarithm of none. */
+static void test_masked_row(void **state) {
+  (void)state;
+  medley_error error = {0};
+  real x[] = {-INFINITY, -INFINITY, 0, 0};
+  tape *t = tape_create(1);
+  tensor *in = tape_variable(t, 2, (size_t[]){2, 2}, x), *y = tape_keep(op_log_softmax(t, in));
+  assert_true(real_data(y)[0] == -INFINITY && real_data(y)[1] == -INFINITY);
+  assert_near(real_data(y)[2], -log(2), 1e-6);
+  const int32_t targets[] = {1, 0};
+  assert_true(isnan(tape_value(op_cross_entropy(t, in, tape_indices(t, 1, (size_t[]){2}, targets), 0))));
+  assert_ok(tape_backward(t, op_sum(t, op_softmax(t, in), OP_ALL), &error));
+  for (int i = 0; i < 4; i++) assert_near(in->gradient[i], 0, 1e-6);
+  tape_free(t);
+}
+
+/* Single rows with the stride of a column, and batches of none. */
+static void test_matmul_edges(void **state) {
+  (void)state;
+  medley_error error = {0};
+  enum { K = 40, N = 7 };
+  static real x[K], w[K * N];
+  for (size_t i = 0; i < K; i++) x[i] = (real)i - 11;
+  for (size_t i = 0; i < K * N; i++) w[i] = (real)(i % 13) - 5;
+  tape *t = tape_create(1);
+  tensor *column = tape_variable(t, 3, (size_t[]){1, K, 1}, x), *right = tape_variable(t, 2, (size_t[]){K, N}, w);
+  tensor *y = tape_keep(op_matmul(t, op_transpose(t, column), right));
+  assert_ok(tape_backward(t, op_sum(t, y, OP_ALL), &error));
+  for (size_t n = 0; n < N; n++) {
+    double sum = 0;
+    for (size_t k = 0; k < K; k++) sum += (double)x[k] * w[k * N + n];
+    assert_near(real_data(y)[n], sum, 1e-3);
+  }
+  for (size_t k = 0; k < K; k++) {
+    double sum = 0;
+    for (size_t n = 0; n < N; n++) sum += w[k * N + n];
+    assert_near(column->gradient[k], sum, 1e-3);
+    assert_near(right->gradient[k * N], x[k], 0);
+  }
+  tape_reset(t);
+  tensor *left = tape_variable(t, 2, (size_t[]){3, K / 4}, x), *none = tape_input(t, 3, (size_t[]){0, K / 4, N}, w);
+  assert_ok(tape_backward(t, op_sum(t, op_matmul(t, left, none), OP_ALL), &error));
+  for (size_t i = 0; i < left->count; i++) assert_true(left->gradient[i] == 0);
+  tape_free(t);
+}
+
 static void test_inference(void **state) {
   (void)state;
   medley_error error = {0};
@@ -405,6 +477,7 @@ int main(void) {
 #ifdef MEDLEY_FAULTS
       cmocka_unit_test(test_nth_allocation),
 #endif
+      cmocka_unit_test(test_nan_stays),      cmocka_unit_test(test_masked_row),    cmocka_unit_test(test_matmul_edges),
       cmocka_unit_test(test_inference),      cmocka_unit_test(test_linear_dtypes), cmocka_unit_test(test_refusals),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

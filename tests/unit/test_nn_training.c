@@ -91,6 +91,9 @@ static void test_optimiser_refusals(void **state) {
   assert_near(real_data(x)[1], 0.25, 0);
   assert_near(real_data(x)[2], 0.5, 0);
   assert_near(norm, 0.75, 1e-6);
+  x->gradient[0] = 1, x->gradient[1] = NAN, x->gradient[2] = 1, x->has_gradient = true;
+  assert_ok(optimiser_step(o, 1, NULL, &error)); /* nobody asked for the norm: it is seen in what is learnt */
+  assert_true(real_data(x)[0] == -1 && isnan(real_data(x)[1]) && real_data(x)[2] == 0);
   optimiser_free(o);
   parameters_free(p);
 }
@@ -172,6 +175,11 @@ static void test_schedules(void **state) {
   assert_near(schedule_rate(schedule_find("cosine"), &warm, 99), 0, 1e-12);
   assert_null(schedule_find("magic"));
   assert_refused(schedule_check(schedule_find("step"), &warm, &error), MEDLEY_ERR_USAGE, "every is 0");
+  warm.factor = -0.5;
+  assert_refused(schedule_check(schedule_find("step"), &warm, &error), MEDLEY_ERR_USAGE, "factor is -0.5");
+  warm.factor = 0, warm.floor = NAN;
+  assert_refused(schedule_check(schedule_find("cosine"), &warm, &error), MEDLEY_ERR_USAGE, "floor is nan");
+  warm.floor = 0;
   assert_refused(schedule_check(schedule_find("one_cycle"), &warm, &error), MEDLEY_ERR_USAGE, "climbs by itself");
   warm.warmup_steps = 20;
   assert_refused(schedule_check(schedule_find("cosine"), &warm, &error), MEDLEY_ERR_USAGE, "20 steps of warm-up leave");
@@ -283,6 +291,20 @@ static void test_learns(void **state) {
   }
 }
 
+/* One value of a tensor in the file becomes infinite. */
+static void run_spoil(const char *path, const char *name, size_t at) {
+  medley_error error = {0};
+  safetensors s;
+  const real bad = INFINITY;
+  assert_ok(safetensors_open(&s, path, &error));
+  const tensor_view *view = safetensors_get(&s, name);
+  long offset = (long)((const unsigned char *)view->data - s.map.bytes) + (long)(at * sizeof bad);
+  safetensors_close(&s);
+  FILE *file = fopen(path, "r+b");
+  assert_true(file != NULL && fseek(file, offset, SEEK_SET) == 0 && fwrite(&bad, sizeof bad, 1, file) == 1);
+  fclose(file);
+}
+
 static void test_resume(void **state) {
   (void)state;
   medley_error error = {0};
@@ -326,10 +348,24 @@ static void test_resume(void **state) {
   e.parameters = adam.parameters; /* the weights alone */
   assert_ok(training_run_load(&e, path, &error));
   assert_true(real_data(adam.words)[0] == real_data(cut.words)[0]);
+  /* a run that went astray is neither written over a good one nor gone on from */
+  optimiser_state(cut.optimiser, 0, 1)[0] = NAN;
+  assert_refused(training_run_save(&c, path, &error), MEDLEY_ERR_INPUT, "holds a value that is not finite, at 0");
   real_data(cut.words)[5] = INFINITY;
-  assert_ok(training_run_save(&c, path, &error));
+  assert_refused(training_run_save(&c, path, &error), MEDLEY_ERR_INPUT,
+                 "text.words holds a value that is not finite, at 5");
+  assert_ok(training_run_load(&d, path, &error));
+  run_spoil(path, "text.words", 5);
   assert_refused(training_run_load(&e, path, &error), MEDLEY_ERR_INPUT,
                  "text.words holds a value that is not finite, at 5");
+  optimiser_set_steps(adam.optimiser, UINT64_MAX);
+  e.optimiser = adam.optimiser;
+  assert_ok(training_run_save(&e, path, &error));
+  assert_refused(training_run_load(&e, path, &error), MEDLEY_ERR_INPUT, "optimiser.steps is 18446744073709551615");
+  rng nothing = {0};
+  e.optimiser = NULL, e.order = &nothing;
+  assert_ok(training_run_save(&e, path, &error));
+  assert_refused(training_run_load(&e, path, &error), MEDLEY_ERR_INPUT, "order.0 to order.3 are all 0");
   training_run plain = {p, NULL, NULL, NULL, NULL, 0, 0};
   assert_ok(training_run_save(&plain, path, &error));
   plain.order = &cut.order;
