@@ -62,7 +62,7 @@ static medley_status sort_by_time(splitter *s, medley_error *err) {
     size_t count = s->start[u + 1] - s->start[u];
     TRY_GROW(row, capacity, count, "splitting the events");
     for (size_t i = 0; i < count; i++) row[i] = (timed_event){s->log->events[order[i]].time_s, order[i]};
-    qsort(row, count, sizeof *row, timed_compare);
+    if (count > 1) qsort(row, count, sizeof *row, timed_compare);
     for (size_t i = 0; i < count; i++) order[i] = row[i].at;
   }
 done:

@@ -340,7 +340,7 @@ static medley_status models_measure(evaluation *e, json_t *entries[BLEND_PARTS_M
   double fit_s = 0;
   uint64_t peak = 0;
   for (size_t p = 0; p < e->fit.model_count; p++) {
-    if (e->fit.models[p].weight[0] == 0 && e->fit.models[p].weight[1] == 0) continue;
+    if (!fit_model_counts(&e->fit.models[p])) continue;
     fit_s += e->fit.models[p].fit_s;
     if (e->fit.models[p].peak_bytes > peak) peak = e->fit.models[p].peak_bytes;
   }
@@ -397,9 +397,11 @@ static medley_status evaluation_run(evaluation *e, json_t **report, medley_error
   TRY(dataset_represent(e->w, &e->data, e->fit_items, e->seed, false, e->progress, err));
   fit_input input = dataset_fit_input(&e->data, e->label);
   fit_options options = {.seed = e->seed, .models = e->options->models, .validation = e->split, .every_model = true};
-  /* Validation is cut as the test was, so that what is tuned is what is asked; the kinds that hold out whole items or
-   * users, and the given one, have no second cut of their own. */
-  if (e->split == SPLIT_GIVEN || e->split == SPLIT_COLD_ITEM || e->split == SPLIT_COLD_USER)
+  /* Validation is cut as the test was, so that what is tuned is what is asked; the given split has no second cut of its
+   * own. */
+  if (e->cold_item_count > 0)
+    options.validation = SPLIT_COLD_ITEM;
+  else if (e->split == SPLIT_GIVEN)
     options.validation = SPLIT_USER_RANDOM;
   TRY(fit_run(&input, &options, e->progress, &e->fit, err));
   TRY(tasks_make(e, err));

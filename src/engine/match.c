@@ -172,7 +172,7 @@ static medley_status result_why(const match *m, uint32_t item, answer_builder *o
   strbuf text = {0};
   why_part parts[ANSWER_PARTS_MAX];
   for (size_t p = 0; p < result->part_count; p++) parts[p] = (why_part){result->parts[p].name, result->parts[p].value};
-  why_sentences(m->subject, parts, result->part_count, NULL, 0, &text);
+  why_sentences(m->subject, WHY_FOR_AND_AGAINST, parts, result->part_count, NULL, 0, &text);
   TRY(words_why(m, item, &text, err));
   result->why = text.failed ? NULL : answer_keep(out, text.text ? text.text : "");
   if (result->why == NULL) status = error_memory(err, "an answer");

@@ -295,7 +295,8 @@ static json_t *names_of(const json_t *rows, const char *key) {
   size_t i;
   json_array_foreach(rows, i, row) {
     const char *name = json_member_string(row, key, NULL);
-    bool idle = json_member_number(row, "weight_warm", 1) == 0 && json_member_number(row, "weight_cold", 1) == 0;
+    bool idle = json_member_number(row, "weight_warm", 1) == 0 && json_member_number(row, "weight_cold", 1) == 0 &&
+                json_member_number(row, "weight_stranger", 0) == 0;
     if (name == NULL || idle || json_object_get(names, name) != NULL) continue;
     json_object_set_new(names, name, json_true());
     json_array_append_new(list, json_string(name));

@@ -16,21 +16,31 @@ static int temperature_of(const generation *g, uint32_t item) {
 
 /* ---- parts ---- */
 
-/* A model with sides: each side's share, then what is left (the sides are centred on means of their own) under the
- * model's name. */
+/* A model with sides: each side's share, then what is left under the model's name. Of a model that reads nothing but
+ * content all is content: what is left there are roundings of its low rank, and each side takes of them in proportion.
+ */
 static medley_status sides_add(const blend_parts_request *r, size_t p, uint32_t item, double value, answer_builder *out,
                                medley_result *result, medley_error *err) {
   medley_status status = MEDLEY_OK;
   const recommender *model = r->g->blend->parts[p].model;
   const char *names[SIDES_MAX];
   float values[SIDES_MAX];
-  double scale = r->scales[2 * p + (size_t)temperature_of(r->g, item)], told = 0;
+  double scale = r->scales[2 * p + (size_t)temperature_of(r->g, item)], told = 0, size = 0;
   size_t count = model->kind->split(model, r->h, item, &r->b->scratch, names, values, SIDES_MAX);
   for (size_t s = 0; s < count; s++) {
-    TRY(answer_add_part(out, result, names[s], scale * values[s], err));
     told += scale * values[s];
+    size += fabs(scale * values[s]);
   }
-  TRY(answer_add_part(out, result, model->kind->part, value - told, err));
+  double left = value - told, spread = 0;
+  if (model->kind->needs_features && size > 0) {
+    spread = left / size;
+    left = 0;
+  }
+  for (size_t s = 0; s < count; s++) {
+    double mine = scale * values[s];
+    TRY(answer_add_part(out, result, names[s], mine + spread * fabs(mine), err));
+  }
+  TRY(answer_add_part(out, result, model->kind->part, left, err));
 done:
   return status;
 }
@@ -191,7 +201,9 @@ medley_status blend_parts_why(const blend_parts_request *r, uint32_t item, size_
   for (size_t p = 0; p < result->part_count; p++) parts[p] = (why_part){result->parts[p].name, result->parts[p].value};
   for (size_t k = 0; k < result->because_count; k++)
     items[k] = (why_item){result->because[k].title, result->because[k].share};
-  why_sentences(WHY_HISTORY, parts, result->part_count, items, result->because_count, &text);
+  /* What is pinned, or not shown, may have more against it than for it. */
+  why_telling telling = result->pinned ? WHY_FOR_AND_AGAINST : WHY_FOR;
+  why_sentences(WHY_HISTORY, telling, parts, result->part_count, items, result->because_count, &text);
   result->why = answer_keep(out, text.text ? text.text : "");
   if (!result->pinned && !r->diverse)
     TRY(blend_parts_counterfactual(r, item, evidence, shown, without, &count, &rank_after, err));

@@ -80,7 +80,7 @@ static medley_status taste_score(const generation *g, uint32_t item, answer_buff
   medley_status status = MEDLEY_OK;
   const blend *models = g->blend;
   const float weight = 1;
-  float scales[2 * BLEND_PARTS_MAX], inverse[2];
+  float scales[2 * BLEND_PARTS_MAX], inverse;
   history h = {.item = &item, .weight = &weight, .count = 1, .now_s = STORE_TIME_UNKNOWN};
   size_t n = g->item_count;
   *any = false;
@@ -92,8 +92,8 @@ static medley_status taste_score(const generation *g, uint32_t item, answer_buff
     if (!kind->needs_history || kind->needs_features) continue;
     vector_add_scaled(b->rule, 1, b->columns + p * n, n);
   }
-  blend_standardise(models->cold, models->cold_count, n, b->rule, inverse);
-  *any = inverse[BLEND_WARM] > 0;
+  blend_standardise(models->cold, models->cold_count, n, false, b->rule, &inverse);
+  *any = inverse > 0;
 done:
   return status;
 }

@@ -74,13 +74,14 @@ static void why_part_phrase(why_subject subject, const why_part *part, strbuf *o
   strbuf_printf(out, "%s (%+.2f)", part->name, part->value);
 }
 
-void why_sentences(why_subject subject, const why_part *parts, size_t part_count, const why_item *evidence,
-                   size_t evidence_count, strbuf *out) {
+void why_sentences(why_subject subject, why_telling telling, const why_part *parts, size_t part_count,
+                   const why_item *evidence, size_t evidence_count, strbuf *out) {
   why_part sorted[64];
-  size_t count = part_count < 64 ? part_count : 64, told = 0;
+  size_t count = 0, told = 0;
   why_evidence(evidence, evidence_count, out);
+  for (size_t p = 0; p < part_count && count < sizeof sorted / sizeof *sorted; p++)
+    if (telling == WHY_FOR_AND_AGAINST || parts[p].value > 0) sorted[count++] = parts[p];
   if (count == 0) return;
-  memcpy(sorted, parts, count * sizeof *sorted);
   qsort(sorted, count, sizeof *sorted, part_compare);
   for (size_t i = 0; i < count && told < PARTS_TOLD; i++) {
     if (fabs(sorted[i].value) < PART_WORTH * fabs(sorted[0].value)) break;

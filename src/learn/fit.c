@@ -6,13 +6,9 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "learn/fit_validation.h"
-#include "learn/weights.h"
+#include "learn/fit_blend.h"
 
-#define TUNE_USERS 1500   /* users asked for each setting that is tried */
-#define WEIGHT_USERS 4000 /* users asked for the weights of the blend */
-#define WEIGHT_KEEP 150   /* items kept per user and column while weights are searched */
-#define SHIFT_MAX 4.0f    /* how far cold items may be moved: warm scores have a deviation of at most 1 */
+#define TUNE_USERS 1500 /* users asked for each setting that is tried */
 
 /* One run of fit. */
 typedef struct fitter {
@@ -135,99 +131,6 @@ static medley_status models_choose(fitter *f, medley_error *err) {
   return MEDLEY_OK;
 }
 
-/* ---- weights ---- */
-
-typedef struct columns_context {
-  const fitter *f;
-  const uint8_t *cold;
-  uint32_t cold_count;
-  bool cold_only; /* only models that score cold items; the others' columns are zero */
-} columns_context;
-
-static medley_status columns_fill(const void *context, const history *h, recommender_scratch *scratch, float *columns,
-                                  medley_error *err) {
-  medley_status status = MEDLEY_OK;
-  const columns_context *c = context;
-  size_t n = c->f->out->train.by_user.columns;
-  for (size_t p = 0; p < c->f->out->model_count; p++) {
-    const recommender *model = c->f->tuned[p];
-    float *row = columns + p * n;
-    if (model == NULL || (c->cold_only && !model->kind->scores_cold_items)) {
-      memset(row, 0, n * sizeof *row);
-      continue;
-    }
-    TRY(model->kind->score(model, h, scratch, row, err));
-    blend_standardise(c->cold, c->cold_count, n, row, NULL);
-  }
-done:
-  return status;
-}
-
-static medley_status weights_tune(fitter *f, int temperature, double *recall, double *ndcg, medley_error *err) {
-  medley_status status = MEDLEY_OK;
-  weights_problem problem = {0};
-  float weight[WEIGHTS_MAX];
-  columns_context context = {f, f->validation.cold_items, f->validation.cold_count, temperature == BLEND_COLD};
-  measure_task task = temperature == BLEND_COLD ? f->validation.cold : f->validation.warm;
-  uint32_t *users = NULL;
-  TRY(measure_users(&task, WEIGHT_USERS, f->options->seed, &users, &task.user_count, err));
-  task.users = users;
-  TRY(weights_problem_build(&task, columns_fill, &context, f->out->model_count, WEIGHT_KEEP, &problem, err));
-  weights_search(&problem, weight);
-  weights_objective(&problem, weight, recall, ndcg);
-  for (size_t p = 0; p < f->out->model_count; p++) f->out->models[p].weight[temperature] = weight[p];
-done:
-  weights_problem_deinit(&problem);
-  mem_free(users);
-  return status;
-}
-
-/* Two columns: the blended score, and 1 for cold items. The weight of the second is the shift. */
-static medley_status shift_fill(const void *context, const history *h, recommender_scratch *scratch, float *columns,
-                                medley_error *err) {
-  medley_status status = MEDLEY_OK;
-  const columns_context *c = context;
-  size_t n = c->f->out->train.by_user.columns;
-  float *row = NULL;
-  TRY_NEW(row, n, "scores");
-  memset(columns, 0, n * sizeof *columns);
-  for (size_t p = 0; p < c->f->out->model_count; p++) {
-    const fit_model *model = &c->f->out->models[p];
-    if (model->weight[BLEND_WARM] == 0 && model->weight[BLEND_COLD] == 0) continue;
-    TRY(model->kind->score(c->f->tuned[p], h, scratch, row, err));
-    blend_standardise(c->cold, c->cold_count, n, row, NULL);
-    for (size_t i = 0; i < n; i++) columns[i] += model->weight[c->cold[i]] * row[i];
-  }
-  for (size_t i = 0; i < n; i++) columns[n + i] = c->cold[i];
-done:
-  mem_free(row);
-  return status;
-}
-
-/* Where cold items stand among warm ones: tried on both kinds of held-out events at once, in their natural proportion.
- */
-static medley_status shift_tune(fitter *f, medley_error *err) {
-  medley_status status = MEDLEY_OK;
-  weights_problem problem = {0};
-  columns_context context = {f, f->validation.cold_items, f->validation.cold_count, false};
-  uint32_t *users = NULL;
-  measure_task task = f->validation.both;
-  TRY(measure_users(&task, WEIGHT_USERS, f->options->seed, &users, &task.user_count, err));
-  task.users = users;
-  TRY(weights_problem_build(&task, shift_fill, &context, 2, 4 * WEIGHT_KEEP, &problem, err));
-  double best = -1;
-  for (float shift = -SHIFT_MAX; shift <= SHIFT_MAX; shift += 0.25f) {
-    double reached = weights_objective(&problem, (const float[]){1, shift}, NULL, NULL);
-    if (reached <= best) continue;
-    best = reached;
-    f->cold_shift = shift;
-  }
-done:
-  weights_problem_deinit(&problem);
-  mem_free(users);
-  return status;
-}
-
 /* ---- the last fit ---- */
 
 static medley_status model_refit(fitter *f, size_t index, recommender **model, medley_error *err) {
@@ -247,6 +150,12 @@ done:
   return status;
 }
 
+bool fit_model_counts(const fit_model *m) {
+  for (int t = 0; t < BLEND_WEIGHTS; t++)
+    if (m->weight[t] > 0) return true;
+  return false;
+}
+
 static medley_status blend_fit(fitter *f, medley_error *err) {
   medley_status status = MEDLEY_OK;
   blend *b = NULL;
@@ -259,7 +168,7 @@ static medley_status blend_fit(fitter *f, medley_error *err) {
   for (uint32_t i = 0; i < n; i++) b->cold_count += b->cold[i] = f->out->train.popularity[i] == 0;
   for (size_t p = 0; p < f->out->model_count; p++) {
     fit_model *m = &f->out->models[p];
-    bool counts = m->weight[BLEND_WARM] > 0 || m->weight[BLEND_COLD] > 0;
+    bool counts = fit_model_counts(m);
     if (m->skipped[0] != '\0' || (!counts && !f->options->every_model)) continue;
     recommender *model = NULL;
     TRY(model_refit(f, p, &model, err));
@@ -285,50 +194,39 @@ static void weights_fall_back(fitter *f) {
     if (!m->kind->needs_history) m->weight[BLEND_WARM] = 0.5f;
     if (m->kind->needs_features && m->kind->scores_cold_items) m->weight[BLEND_WARM] = 0.5f;
   }
+  /* Of models that were asked for by name, something answers. */
+  for (size_t p = 0; p < f->out->model_count && !fit_any_weight(f->out, BLEND_WARM); p++)
+    if (f->out->models[p].skipped[0] == '\0') f->out->models[p].weight[BLEND_WARM] = 1;
 }
 
-/* With nothing held out to tune on (few items), what can score cold items does so at half weight, so that a new item of
- * a small catalogue is placed by its content and not merely in the middle. */
+/* With nothing held out to tune on (few items), what reads content places cold items at half weight, or what else can
+ * score them, so that a new item of a small catalogue is placed by what it is and not merely in the middle. */
 static void weights_for_cold(fit_result *r) {
-  for (size_t p = 0; p < r->model_count; p++) {
-    fit_model *m = &r->models[p];
-    if (m->skipped[0] == '\0' && m->kind->scores_cold_items) m->weight[BLEND_COLD] = 0.5f;
-  }
+  for (int content = 1; content >= 0 && !fit_any_weight(r, BLEND_COLD); content--)
+    for (size_t p = 0; p < r->model_count; p++) {
+      fit_model *m = &r->models[p];
+      if (m->skipped[0] == '\0' && m->kind->scores_cold_items && m->kind->needs_features == content)
+        m->weight[BLEND_COLD] = 0.5f;
+    }
 }
 
-static bool any_weight(const fit_result *r, int temperature) {
-  for (size_t p = 0; p < r->model_count; p++)
-    if (r->models[p].weight[temperature] > 0) return true;
-  return false;
-}
-
-/* A stranger has no history, and every model that needs one is silent: something that needs none must be in the blend,
- * with so little weight that it only breaks ties for everybody else. */
+/* Without anything that is surely worth something to strangers, the first model that needs no history answers them:
+ * every other one is silent. */
 static void weights_for_strangers(fit_result *r) {
-  fit_model *fallback = NULL;
-  for (size_t p = 0; p < r->model_count; p++) {
-    fit_model *m = &r->models[p];
-    if (m->skipped[0] != '\0' || m->kind->needs_history) continue;
-    if (m->weight[BLEND_WARM] > 0) return;
-    if (fallback == NULL) fallback = m;
-  }
-  if (fallback != NULL) fallback->weight[BLEND_WARM] = 0.001f;
+  for (size_t p = 0; p < r->model_count && !fit_any_weight(r, BLEND_STRANGER); p++)
+    if (r->models[p].skipped[0] == '\0' && !r->models[p].kind->needs_history) r->models[p].weight[BLEND_STRANGER] = 1;
 }
 
 static medley_status fit_tune(fitter *f, medley_error *err) {
   medley_status status = MEDLEY_OK;
   progress_stage stage;
+  blend_tuning tuning = {.out = f->out, .validation = &f->validation, .tuned = f->tuned, .seed = f->options->seed};
   for (size_t p = 0; p < f->out->model_count; p++)
     if (f->out->models[p].skipped[0] == '\0') TRY(model_tune(f, p, err));
-  progress_begin(&stage, f->progress, "tune blend", 3);
-  TRY(weights_tune(f, BLEND_WARM, &f->out->warm_recall, &f->out->warm_ndcg, err));
-  TRY(progress_update(&stage, 1, err));
-  if (f->validation.has_cold) {
-    TRY(weights_tune(f, BLEND_COLD, &f->out->cold_recall, &f->out->cold_ndcg, err));
-    TRY(progress_update(&stage, 2, err));
-    if (any_weight(f->out, BLEND_COLD)) TRY(shift_tune(f, err));
-  }
-  progress_end(&stage, 3);
+  progress_begin(&stage, f->progress, "tune blend", 4);
+  TRY(fit_blend_tune(&tuning, &stage, err));
+  f->cold_shift = tuning.cold_shift;
+  progress_end(&stage, 4);
 done:
   return status;
 }
@@ -354,7 +252,12 @@ medley_status fit_run(const fit_input *input, const fit_options *options, const 
   medley_status status = MEDLEY_OK;
   double started = clock_now_s();
   fitter f = {.input = input, .options = options, .progress = progress, .out = out};
-  *out = (fit_result){.warm_recall = NAN, .warm_ndcg = NAN, .cold_recall = NAN, .cold_ndcg = NAN};
+  *out = (fit_result){.warm_recall = NAN,
+                      .warm_ndcg = NAN,
+                      .cold_recall = NAN,
+                      .cold_ndcg = NAN,
+                      .stranger_recall = NAN,
+                      .stranger_ndcg = NAN};
   TRY(interactions_build(input->log, input->weights, input->label, LABEL_TRAIN, &out->train, err));
   TRY(item_times(input->items, &out->item_time_s, err));
   size_t feature_count = representation_features(input->content, out->features);
@@ -368,10 +271,10 @@ medley_status fit_run(const fit_input *input, const fit_options *options, const 
   f.tune_data.train = &f.validation.train;
   TRY(models_choose(&f, err));
   if (f.validation.warm.user_count > 0) TRY(fit_tune(&f, err));
-  if (!any_weight(out, BLEND_WARM)) weights_fall_back(&f);
-  if (!any_weight(out, BLEND_COLD)) weights_for_cold(out);
+  if (!fit_any_weight(out, BLEND_WARM)) weights_fall_back(&f);
+  if (!fit_any_weight(out, BLEND_COLD)) weights_for_cold(out);
   /* Where nothing can say anything of cold items, they come last, as they do in a list by popularity. */
-  if (!any_weight(out, BLEND_COLD)) f.cold_shift = -SHIFT_MAX;
+  if (!fit_any_weight(out, BLEND_COLD)) f.cold_shift = FIT_SHIFT_MIN;
   weights_for_strangers(out);
   for (size_t p = 0; p < out->model_count; p++) {
     if (f.tuned[p] != NULL) f.tuned[p]->kind->free(f.tuned[p]);
@@ -411,11 +314,11 @@ static json_t *model_to_json(const fit_model *m) {
   json_t *settings = json_object();
   for (size_t s = 0; s < settings_count(m->kind); s++)
     json_object_set_new(settings, m->kind->settings[s].name, json_real(m->values[s]));
-  json_t *entry = json_pack("{s:s, s:s, s:o, s:o, s:s, s:f, s:f, s:f, s:I}", "model", m->kind->name, "part",
-                            m->kind->part, "settings", settings, "validation", number_or_null(m->objective), "tuned_on",
-                            m->tuned_cold ? "cold items" : "warm items", "weight_warm", (double)m->weight[BLEND_WARM],
-                            "weight_cold", (double)m->weight[BLEND_COLD], "fit_seconds", m->fit_s, "peak_memory_bytes",
-                            (json_int_t)m->peak_bytes);
+  json_t *entry = json_pack(
+      "{s:s, s:s, s:o, s:o, s:s, s:f, s:f, s:f, s:f, s:I}", "model", m->kind->name, "part", m->kind->part, "settings",
+      settings, "validation", number_or_null(m->objective), "tuned_on", m->tuned_cold ? "cold items" : "warm items",
+      "weight_warm", (double)m->weight[BLEND_WARM], "weight_cold", (double)m->weight[BLEND_COLD], "weight_stranger",
+      (double)m->weight[BLEND_STRANGER], "fit_seconds", m->fit_s, "peak_memory_bytes", (json_int_t)m->peak_bytes);
   if (m->learned != NULL) json_object_set(entry, "learned", m->learned);
   if (m->skipped[0] != '\0') json_object_set_new(entry, "skipped", json_string(m->skipped));
   return entry;
@@ -424,10 +327,11 @@ static json_t *model_to_json(const fit_model *m) {
 json_t *fit_result_to_json(const fit_result *r) {
   json_t *models = json_array();
   for (size_t p = 0; p < r->model_count; p++) json_array_append_new(models, model_to_json(&r->models[p]));
-  return json_pack("{s:o, s:{s:o, s:o, s:o, s:o}, s:f, s:f, s:I, s:I, s:I}", "models", models, "validation",
+  return json_pack("{s:o, s:{s:o, s:o, s:o, s:o, s:o, s:o}, s:f, s:f, s:I, s:I, s:I}", "models", models, "validation",
                    "warm_recall@20", number_or_null(r->warm_recall), "warm_ndcg@20", number_or_null(r->warm_ndcg),
                    "cold_recall@20", number_or_null(r->cold_recall), "cold_ndcg@20", number_or_null(r->cold_ndcg),
-                   "cold_shift", r->blend ? (double)r->blend->cold_shift : 0.0, "seconds", r->seconds, "users",
-                   (json_int_t)r->train.by_user.rows, "items", (json_int_t)r->train.by_user.columns, "interactions",
-                   (json_int_t)sparse_count(&r->train.by_user));
+                   "stranger_recall@20", number_or_null(r->stranger_recall), "stranger_ndcg@20",
+                   number_or_null(r->stranger_ndcg), "cold_shift", r->blend ? (double)r->blend->cold_shift : 0.0,
+                   "seconds", r->seconds, "users", (json_int_t)r->train.by_user.rows, "items",
+                   (json_int_t)r->train.by_user.columns, "interactions", (json_int_t)sparse_count(&r->train.by_user));
 }

@@ -1,10 +1,9 @@
 /* learn/fit.h: from interactions and features to a tuned blend.
  *
- * Inside the events it may learn from, fit carves out a validation part twice over: a share of the events of warm
- * items, and all events of a random share of the items, which so become cold on purpose. On the rest it fits every
- * model that accepts the data, choosing each model's settings from its grid, then the weights of the blend: warm
- * weights on the first part, cold weights and the place of cold items among warm ones on the second. Then the models
- * that count are fitted again on everything.
+ * Inside the events it may learn from, fit carves out a validation part the way the test is cut (fit_validation.h). On
+ * the rest it fits every model that accepts the data, choosing each model's settings from its grid, then the weights of
+ * the blend for warm items, cold items and strangers, and the place of cold items among warm ones (fit_blend.h). Then
+ * the models that count are fitted again on everything.
  */
 #ifndef LEARN_FIT_H
 #define LEARN_FIT_H
@@ -25,7 +24,7 @@ typedef struct fit_input { /* borrowed */
 typedef struct fit_options {
   uint64_t seed;
   const char *const *models; /* NULL-terminated names; NULL: every kind that accepts the data */
-  split_kind validation;     /* how the warm validation part is cut */
+  split_kind validation;     /* as the test is cut, or what serves: how the validation part is cut */
   bool every_model;          /* refit also the models the blend leaves out (to be measured) */
 } fit_options;
 
@@ -34,7 +33,7 @@ typedef struct fit_model {
   double values[RECOMMENDER_SETTINGS_MAX];
   double objective; /* (recall@20 + ndcg@20) / 2 on the validation part it was tuned on */
   bool tuned_cold;  /* … which was the cold one */
-  float weight[2];
+  float weight[BLEND_WEIGHTS];
   json_t *learned; /* what the last fit found by itself; NULL */
   double fit_s;    /* of the last fit, on everything */
   uint64_t peak_bytes;
@@ -52,12 +51,15 @@ typedef struct fit_result {
   recommender
       *others[BLEND_PARTS_MAX]; /* with every_model: fitted models without a weight, by index into models; owned */
   double warm_recall, warm_ndcg, cold_recall, cold_ndcg; /* of the blend on validation; NAN when there was none */
+  double stranger_recall, stranger_ndcg;
   double seconds;
 } fit_result;
 
 medley_status fit_run(const fit_input *input, const fit_options *options, const medley_progress *progress,
                       fit_result *out, medley_error *err) MEDLEY_CHECK;
 void fit_result_deinit(fit_result *r);
+/* Whether the model has a weight in the blend, for anything. */
+bool fit_model_counts(const fit_model *m);
 /* The fitted model of models[index], in the blend or beside it; NULL when there is none. */
 const recommender *fit_result_model(const fit_result *r, size_t index);
 /* Settings, weights, figures, seconds, memory: for manifests and reports. */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/rng.h"
 #include "math/vector.h"
 
 #define LIST 20 /* the list the weights are tuned for */
@@ -197,29 +198,49 @@ static size_t user_list(const weights_problem *p, size_t user, const float *weig
   return count;
 }
 
-double weights_objective(const weights_problem *p, const float *weight, double *recall, double *ndcg) {
-  double discount[LIST], ideal[LIST + 1] = {0}, recall_sum = 0, ndcg_sum = 0;
+typedef struct gains {
+  double discount[LIST], ideal[LIST + 1];
+} gains;
+
+static gains gains_make(void) {
+  gains g = {0};
   for (int i = 0; i < LIST; i++) {
-    discount[i] = 1 / log2(i + 2);
-    ideal[i + 1] = ideal[i] + discount[i];
+    g.discount[i] = 1 / log2(i + 2);
+    g.ideal[i + 1] = g.ideal[i] + g.discount[i];
   }
+  return g;
+}
+
+static void user_reached(const weights_problem *p, const gains *g, size_t user, const float *weight, double *recall,
+                         double *ndcg) {
+  listed list[LIST];
+  size_t relevant = p->relevant_count[user], count, hits = 0;
+  double gain = 0;
+  *recall = *ndcg = 0;
+  if (relevant == 0) return;
+  count = user_list(p, user, weight, list);
+  for (size_t i = 0; i < count; i++) {
+    if (!list[i].relevant) continue;
+    hits++;
+    gain += g->discount[i];
+  }
+  *recall = (double)hits / (double)relevant;
+  *ndcg = gain / g->ideal[relevant < LIST ? relevant : LIST];
+}
+
+double weights_objective(const weights_problem *p, const float *weight, double *recall, double *ndcg) {
+  gains g = gains_make();
+  double recall_sum = 0, ndcg_sum = 0;
+  size_t count = p->chosen ? p->chosen_count : p->user_count;
   /* Static shares and an ordered sum: the same result for the same number of threads. */
 #pragma omp parallel for schedule(static) reduction(+ : recall_sum, ndcg_sum)
-  for (size_t u = 0; u < p->user_count; u++) {
-    listed list[LIST];
-    size_t count = user_list(p, u, weight, list), hits = 0;
-    double gain = 0;
-    for (size_t i = 0; i < count; i++) {
-      if (!list[i].relevant) continue;
-      hits++;
-      gain += discount[i];
-    }
-    size_t relevant = p->relevant_count[u];
-    if (relevant == 0) continue;
-    recall_sum += (double)hits / (double)relevant;
-    ndcg_sum += gain / ideal[relevant < LIST ? relevant : LIST];
+  for (size_t k = 0; k < count; k++) {
+    double r, n;
+    user_reached(p, &g, p->chosen ? p->chosen[k] : k, weight, &r, &n);
+    recall_sum += r;
+    ndcg_sum += n;
   }
-  double users = p->user_count ? (double)p->user_count : 1;
+  double users = count > 0 ? (double)count : 1;
   if (recall != NULL) *recall = recall_sum / users;
   if (ndcg != NULL) *ndcg = ndcg_sum / users;
   return (recall_sum + ndcg_sum) / (2 * users);
@@ -274,7 +295,8 @@ static double search_prune(const weights_problem *p, float *weight, double best)
   }
 }
 
-double weights_search(const weights_problem *p, float *weight) {
+/* The best column by itself, which alone has a weight then; column_count when none helps. */
+static size_t best_column(const weights_problem *p, float *weight, double *reached) {
   size_t first = p->column_count;
   memset(weight, 0, p->column_count * sizeof *weight);
   /* What no score at all reaches, by the order of the rows: a column that says nothing must not look useful. */
@@ -288,8 +310,14 @@ double weights_search(const weights_problem *p, float *weight) {
       first = c;
     }
   }
-  if (first == p->column_count) return 0;
-  weight[first] = 1;
+  if (first < p->column_count) weight[first] = 1;
+  *reached = best;
+  return first;
+}
+
+double weights_search(const weights_problem *p, float *weight) {
+  double best;
+  if (best_column(p, weight, &best) == p->column_count) return 0;
   for (int round = 0; round < ROUNDS_MAX; round++) {
     double before = best;
     for (size_t c = 0; c < p->column_count; c++) best = search_column(p, weight, c, best);
@@ -301,4 +329,64 @@ double weights_search(const weights_problem *p, float *weight) {
   /* On little data the order of no weights at all can be as good as any: then no column helps. */
   for (size_t c = 0; c < p->column_count && sum > 0; c++) weight[c] /= sum;
   return best;
+}
+
+/* ---- a sum has to prove itself ---- */
+
+#define FEW_USERS 1000 /* with fewer, halves differ much and more of them are drawn */
+#define DRAWS_OF_FEW 5
+#define DRAWS 2
+#define SHARE_MIN 0.05f /* of the mean: what only some halves found is noise */
+#define HALF_LOSS 0.01  /* a search on one half falls short of the mean of all by about so much */
+#define DRAW_SEED 0x68616c66u
+
+/* Searches on one half; adds the weights, and what they and the best column reach on the other half. */
+static void half_add(const weights_problem *mine, const weights_problem *other, float *sum, double *reached_sum,
+                     double *reached_alone) {
+  float searched[WEIGHTS_MAX], alone[WEIGHTS_MAX];
+  double reached;
+  weights_search(mine, searched);
+  best_column(mine, alone, &reached);
+  *reached_sum += weights_objective(other, searched, NULL, NULL);
+  *reached_alone += weights_objective(other, alone, NULL, NULL);
+  for (size_t c = 0; c < mine->column_count; c++) sum[c] += searched[c];
+}
+
+/* What is hardly there goes; the rest sums to 1. */
+static void shares_settle(float *weight, size_t count) {
+  float all = 0, kept = 0;
+  for (size_t c = 0; c < count; c++) all += weight[c];
+  for (size_t c = 0; c < count; c++) {
+    if (weight[c] < SHARE_MIN * all) weight[c] = 0;
+    kept += weight[c];
+  }
+  for (size_t c = 0; c < count && kept > 0; c++) weight[c] /= kept;
+}
+
+medley_status weights_choose(const weights_problem *p, float *weight, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  uint32_t *users = NULL;
+  double together = 0, single = 0, reached;
+  rng r;
+  size_t half = p->user_count / 2, draws = p->user_count < FEW_USERS ? DRAWS_OF_FEW : DRAWS;
+  memset(weight, 0, p->column_count * sizeof *weight);
+  TRY_NEW(users, p->user_count, "tuning users");
+  for (uint32_t u = 0; u < p->user_count; u++) users[u] = u;
+  rng_seed(&r, DRAW_SEED);
+  for (size_t d = 0; d < draws && half > 0; d++) {
+    weights_problem a = *p, b = *p;
+    rng_shuffle(&r, users, p->user_count);
+    a.chosen = users;
+    a.chosen_count = half;
+    b.chosen = users + half;
+    b.chosen_count = p->user_count - half;
+    half_add(&a, &b, weight, &together, &single);
+    half_add(&b, &a, weight, &together, &single);
+  }
+  shares_settle(weight, p->column_count);
+  double loss = p->user_count < FEW_USERS ? HALF_LOSS : 0;
+  if (!(together >= single * (1 - loss))) best_column(p, weight, &reached);
+done:
+  mem_free(users);
+  return status;
 }

@@ -21,6 +21,8 @@ typedef struct weights_problem {
   float *rows;              /* [start[user_count], column_count] */
   uint8_t *relevant;        /* [start[user_count]] */
   uint32_t *relevant_count; /* [user_count] all relevant items, kept or not */
+  const uint32_t *chosen;   /* [chosen_count] users that count, borrowed; NULL: all */
+  size_t chosen_count;
 } weights_problem;
 
 /* keep: how many of the best items of each column stay, per user. */
@@ -36,5 +38,10 @@ double weights_objective(const weights_problem *p, const float *weight, double *
  * helps). Columns whose removal costs nothing that can be told from noise are removed. Returns the objective reached.
  */
 double weights_search(const weights_problem *p, float *weight);
+
+/* Weights that hold beyond the users they were searched on: the mean of searches on random halves of them, which is far
+ * steadier than one search on all. Each is tried on the other half beside the column that was best by itself on its own
+ * half; when the sums are worse there, the best single column alone has the weight 1. Deterministic. */
+medley_status weights_choose(const weights_problem *p, float *weight, medley_error *err) MEDLEY_CHECK;
 
 #endif

@@ -30,48 +30,78 @@ static void moments_finish(const moments *m, float *mean, float *inverse) {
   *inverse = variance > 1e-12 * scale && variance > 0 ? (float)(1 / sqrt(variance)) : 0;
 }
 
-void blend_standardise(const uint8_t *cold, uint32_t cold_count, size_t item_count, float *scores, float *inverse_out) {
-  moments m[2] = {{0}};
-  float mean[2], inverse[2];
-  if (cold_count == 0) {
-    for (size_t i = 0; i < item_count; i++) {
-      m[0].sum += scores[i];
-      m[0].square += (double)scores[i] * scores[i];
-    }
-    m[0].count = (uint32_t)item_count;
-  } else {
-    for (size_t i = 0; i < item_count; i++) {
-      moments *mine = &m[cold[i]];
-      mine->sum += scores[i];
-      mine->square += (double)scores[i] * scores[i];
-      mine->count++;
-    }
+void blend_standardise(const uint8_t *cold, uint32_t cold_count, size_t item_count, bool cold_too, float *scores,
+                       float *inverse_out) {
+  moments m = {0};
+  float mean, inverse;
+  bool warm_only = cold_count > 0 && !cold_too;
+  for (size_t i = 0; i < item_count; i++) {
+    if (warm_only && cold[i]) continue;
+    m.sum += scores[i];
+    m.square += (double)scores[i] * scores[i];
+    m.count++;
   }
-  for (int t = 0; t < 2; t++) moments_finish(&m[t], &mean[t], &inverse[t]);
-  if (cold_count == 0)
-    for (size_t i = 0; i < item_count; i++) scores[i] = (scores[i] - mean[0]) * inverse[0];
-  else
-    for (size_t i = 0; i < item_count; i++) scores[i] = (scores[i] - mean[cold[i]]) * inverse[cold[i]];
-  if (inverse_out != NULL) memcpy(inverse_out, inverse, sizeof inverse);
+  moments_finish(&m, &mean, &inverse);
+  for (size_t i = 0; i < item_count; i++) scores[i] = warm_only && cold[i] ? 0 : (scores[i] - mean) * inverse;
+  if (inverse_out != NULL) *inverse_out = inverse;
 }
 
-/* One part into its row: scored, standardised, weighted. */
-static medley_status part_score(const blend *b, const blend_part *part, const history *h, recommender_scratch *scratch,
-                                float *row, float scale[2], medley_error *err) {
+/* One request on its way. */
+typedef struct blend_sum {
+  const blend *b;
+  const history *h;
+  recommender_scratch *scratch;
+  bool stranger;
+  bool asked, heard; /* some model that reads histories has a weight; one of them had something to say */
+} blend_sum;
+
+/* Which weight holds for an item. */
+static float weight_of(const blend_sum *s, const blend_part *part, int temperature) {
+  return part->weight[s->stranger ? BLEND_STRANGER : temperature];
+}
+
+/* One part into its row: scored, standardised, weighted. scale [2]: weight by deviation, warm and cold. */
+static medley_status part_score(blend_sum *s, const blend_part *part, float *row, float scale[2], medley_error *err) {
   medley_status status = MEDLEY_OK;
+  const blend *b = s->b;
+  const recommender_kind *kind = part->model->kind;
   size_t n = b->item_count;
+  float inverse, weight[2] = {weight_of(s, part, BLEND_WARM), weight_of(s, part, BLEND_COLD)};
   memset(scale, 0, 2 * sizeof *scale);
-  if (part->weight[BLEND_WARM] == 0 && part->weight[BLEND_COLD] == 0) {
+  if (weight[0] == 0 && weight[1] == 0) {
     memset(row, 0, n * sizeof *row);
     return MEDLEY_OK;
   }
-  TRY(part->model->kind->score(part->model, h, scratch, row, err));
-  blend_standardise(b->cold, b->cold_count, n, row, scale);
-  for (int t = 0; t < 2; t++) scale[t] *= part->weight[t];
-  if (b->cold_count == 0)
-    for (size_t i = 0; i < n; i++) row[i] *= part->weight[BLEND_WARM];
+  TRY(kind->score(part->model, s->h, s->scratch, row, err));
+  blend_standardise(b->cold, b->cold_count, n, kind->scores_cold_items || s->stranger, row, &inverse);
+  s->asked |= kind->needs_history;
+  s->heard |= kind->needs_history && inverse > 0;
+  for (int t = 0; t < 2; t++) scale[t] = inverse * weight[t];
+  if (b->cold_count == 0 || weight[0] == weight[1])
+    for (size_t i = 0; i < n; i++) row[i] *= weight[0];
   else
-    for (size_t i = 0; i < n; i++) row[i] *= part->weight[b->cold[i]];
+    for (size_t i = 0; i < n; i++) row[i] *= weight[b->cold[i]];
+done:
+  return status;
+}
+
+static medley_status blend_add(blend_sum *s, float *total, float *parts, float *own, float *scales, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  const blend *b = s->b;
+  size_t n = b->item_count;
+  memset(total, 0, n * sizeof *total);
+  for (size_t p = 0; p < b->count; p++) {
+    float scale[2], *row = parts ? parts + p * n : own;
+    TRY(part_score(s, &b->parts[p], row, scale, err));
+    for (size_t i = 0; i < n; i++) total[i] += row[i];
+    if (scales != NULL) memcpy(scales + 2 * p, scale, sizeof scale);
+  }
+  if (parts != NULL) memset(parts + b->count * n, 0, n * sizeof *parts);
+  for (size_t i = 0; b->cold_count > 0 && !s->stranger && i < n; i++) {
+    if (!b->cold[i]) continue;
+    total[i] += b->cold_shift;
+    if (parts != NULL) parts[b->count * n + i] = b->cold_shift;
+  }
 done:
   return status;
 }
@@ -79,21 +109,14 @@ done:
 medley_status blend_score(const blend *b, const history *h, recommender_scratch *scratch, float *total, float *parts,
                           float *scales, medley_error *err) {
   medley_status status = MEDLEY_OK;
-  size_t n = b->item_count;
+  blend_sum sum = {.b = b, .h = h, .scratch = scratch, .stranger = h->count == 0};
   float *own = NULL;
-  if (parts == NULL) TRY_NEW(own, n, "scores");
-  memset(total, 0, n * sizeof *total);
-  for (size_t p = 0; p < b->count; p++) {
-    float scale[2], *row = parts ? parts + p * n : own;
-    TRY(part_score(b, &b->parts[p], h, scratch, row, scale, err));
-    for (size_t i = 0; i < n; i++) total[i] += row[i];
-    if (scales != NULL) memcpy(scales + 2 * p, scale, sizeof scale);
-  }
-  if (parts != NULL) memset(parts + b->count * n, 0, n * sizeof *parts);
-  for (size_t i = 0; b->cold_count > 0 && i < n; i++) {
-    if (!b->cold[i]) continue;
-    total[i] += b->cold_shift;
-    if (parts != NULL) parts[b->count * n + i] = b->cold_shift;
+  if (parts == NULL) TRY_NEW(own, b->item_count, "scores");
+  TRY(blend_add(&sum, total, parts, own, scales, err));
+  /* A history of which no model knows anything (only new items, and none of them with content) is as good as none. */
+  if (!sum.stranger && sum.asked && !sum.heard) {
+    sum.stranger = true;
+    TRY(blend_add(&sum, total, parts, own, scales, err));
   }
 done:
   mem_free(own);
@@ -107,8 +130,9 @@ static json_t *part_to_json(const blend_part *part) {
   const recommender_kind *kind = part->model->kind;
   for (size_t s = 0; kind->settings != NULL && kind->settings[s].name != NULL; s++)
     json_object_set_new(settings, kind->settings[s].name, json_real(part->values[s]));
-  return json_pack("{s:s, s:o, s:f, s:f}", "model", kind->name, "settings", settings, "weight_warm",
-                   (double)part->weight[BLEND_WARM], "weight_cold", (double)part->weight[BLEND_COLD]);
+  return json_pack("{s:s, s:o, s:f, s:f, s:f}", "model", kind->name, "settings", settings, "weight_warm",
+                   (double)part->weight[BLEND_WARM], "weight_cold", (double)part->weight[BLEND_COLD], "weight_stranger",
+                   (double)part->weight[BLEND_STRANGER]);
 }
 
 medley_status blend_save(const blend *b, safetensors_writer *w, json_t *manifest, medley_error *err) {
@@ -147,8 +171,12 @@ static medley_status part_load(const safetensors *s, const json_t *entry, size_t
     part->values[i] = json_member_number(settings, kind->settings[i].name, part->values[i]);
   part->weight[BLEND_WARM] = (float)json_member_number(entry, "weight_warm", 0);
   part->weight[BLEND_COLD] = (float)json_member_number(entry, "weight_cold", 0);
-  if (!isfinite(part->weight[BLEND_WARM]) || !isfinite(part->weight[BLEND_COLD]))
-    return error_set(err, MEDLEY_ERR_CORRUPT, "%s: a weight of '%s' is no number", s->path, name);
+  /* Generations that know no weights for strangers gave them what the warm ones said. */
+  part->weight[BLEND_STRANGER] =
+      (float)json_member_number(entry, "weight_stranger", kind->needs_history ? 0 : (double)part->weight[BLEND_WARM]);
+  for (int t = 0; t < BLEND_WEIGHTS; t++)
+    if (!isfinite(part->weight[t]))
+      return error_set(err, MEDLEY_ERR_CORRUPT, "%s: a weight of '%s' is no number", s->path, name);
   char prefix[64];
   snprintf(prefix, sizeof prefix, "model.%zu", index);
   return kind->load(s, prefix, data, &part->model, err);

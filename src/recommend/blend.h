@@ -1,9 +1,12 @@
 /* recommend/blend.h: the sum of named parts: every model's scores, standardised per request, times a weight.
  *
- * score(i) = Σ_p w_p(i) · (s_p(i) − μ_p) / σ_p, where μ_p and σ_p are the mean and deviation of part p over the items
- * of the same temperature: items with events in training are warm and use the warm weights, the others are cold and use
- * the cold ones (only models that can score them have a cold weight) plus one constant that places cold items among
- * warm ones. Each summand is a part of the explanation, so the parts add up by construction.
+ * score(i) = Σ_p w_p(i) · (s_p(i) − μ_p) / σ_p. Items with events in training are warm and use the warm weights, the
+ * others are cold and use the cold ones (only models that can score them have a cold weight) plus one constant, the
+ * place of cold items among warm ones. μ_p and σ_p are the mean and deviation over all items for a model that scores
+ * cold items too, over the warm ones for the others: what a model thinks of one new item beside all others stays as it
+ * is, however many new items there are. A reader without a history, or with one that no model knows anything of, is a
+ * stranger: then the stranger's weights hold, for warm and cold items alike and without the constant. Each summand is a
+ * part of the explanation, so the parts add up by construction.
  */
 #ifndef RECOMMEND_BLEND_H
 #define RECOMMEND_BLEND_H
@@ -14,11 +17,13 @@
 #define BLEND_PARTS_MAX 24
 #define BLEND_WARM 0
 #define BLEND_COLD 1
+#define BLEND_STRANGER 2
+#define BLEND_WEIGHTS 3
 
 typedef struct blend_part {
   recommender *model; /* owned by the blend */
   double values[RECOMMENDER_SETTINGS_MAX];
-  float weight[2]; /* [BLEND_WARM], [BLEND_COLD]; >= 0 */
+  float weight[BLEND_WEIGHTS]; /* [BLEND_WARM], [BLEND_COLD], [BLEND_STRANGER]; >= 0 */
 } blend_part;
 
 typedef struct blend {
@@ -39,9 +44,10 @@ void blend_free(blend *b);
 medley_status blend_score(const blend *b, const history *h, recommender_scratch *scratch, float *total, float *parts,
                           float *scales, medley_error *err) MEDLEY_CHECK;
 
-/* What one model adds before weighting: its scores standardised in place over warm and over cold items. inverse (may be
- * NULL) [2]: one by the deviation, 0 for a constant score. */
-void blend_standardise(const uint8_t *cold, uint32_t cold_count, size_t item_count, float *scores, float *inverse);
+/* What one model adds before weighting: its scores standardised in place, over all items when cold_too, else over the
+ * warm ones, and then cold items get 0. inverse (may be NULL): one by the deviation, 0 for a constant score. */
+void blend_standardise(const uint8_t *cold, uint32_t cold_count, size_t item_count, bool cold_too, float *scores,
+                       float *inverse);
 
 medley_status blend_save(const blend *b, safetensors_writer *w, json_t *manifest, medley_error *err) MEDLEY_CHECK;
 /* data as for recommender_kind.load; the file must outlive the blend. */

@@ -30,12 +30,39 @@ typedef struct content {
   size_t rank;
   const float *factors; /* [items, rank] */
   float *owned;
+  float *mean; /* [dim] of φ over all items, for split */
 } content;
 
 static void content_free(recommender *r) {
   if (r == NULL) return;
   mem_free(((content *)r)->owned);
+  mem_free(((content *)r)->mean);
   mem_free(r);
+}
+
+/* How many modalities an item has. */
+static float sides_of(const content_parts *parts, uint32_t item) {
+  float sides = 0;
+  for (size_t p = 0; p < parts->count; p++) sides += parts->part[p].present[item];
+  return sides;
+}
+
+/* By what φ of one item in one modality is scaled; 0 when it has none. */
+static float side_scale(const content_parts *parts, size_t p, uint32_t item) {
+  return parts->part[p].present[item] ? 1 / sqrtf(sides_of(parts, item)) : 0;
+}
+
+static medley_status mean_make(content *m, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  TRY_NEW(m->mean, m->parts.dim, "features");
+  for (size_t p = 0; p < m->parts.count; p++) {
+    const features *f = &m->parts.part[p];
+    for (uint32_t i = 0; i < m->base.item_count; i++)
+      vector_add_scaled(m->mean + m->parts.offset[p], side_scale(&m->parts, p, i) / (float)m->base.item_count,
+                        f->values + (size_t)i * f->dim, f->dim);
+  }
+done:
+  return status;
 }
 
 static medley_status content_make(const recommender_data *data, uint32_t item_count, content **out, medley_error *err) {
@@ -47,15 +74,12 @@ static medley_status content_make(const recommender_data *data, uint32_t item_co
   TRY_NEW(m, 1, "a model");
   m->base = (recommender){&recommender_content, item_count};
   content_parts_init(&m->parts, data->features, data->feature_count);
+  TRY(mean_make(m, err));
   *out = m;
+  m = NULL;
 done:
+  content_free(m ? &m->base : NULL);
   return status;
-}
-
-static float sides_of(const content_parts *parts, uint32_t item) {
-  float sides = 0;
-  for (size_t p = 0; p < parts->count; p++) sides += parts->part[p].present[item];
-  return sides;
 }
 
 /* φ of items [count], without the constant that content_parts_rows puts last. */
@@ -151,21 +175,24 @@ static medley_status content_trace(const recommender *r, const history *h, uint3
   return MEDLEY_OK;
 }
 
-/* The exact dot products of each modality; they differ from the score by what the RANK directions leave out. */
+/* The exact dot products of each modality, less what the mean of all items would have; they differ from the score by a
+ * constant and by what the RANK directions leave out. */
 static size_t content_split(const recommender *r, const history *h, uint32_t item, recommender_scratch *scratch,
                             const char **names, float *values, size_t max) {
-  (void)scratch;
   const content *m = (const content *)r;
   size_t count = 0;
-  float mass = history_mass(h), sides = sides_of(&m->parts, item);
+  float mass = history_mass(h), *beside = recommender_scratch_floats(scratch, m->parts.dim);
+  if (beside == NULL) return 0;
   for (size_t p = 0; p < m->parts.count && count < max; p++) {
     const features *f = &m->parts.part[p];
-    if (!f->present[item]) continue;
-    float sum = 0;
-    for (size_t j = 0; j < h->count; j++)
-      if (f->present[h->item[j]])
-        sum += h->weight[j] / (mass * sqrtf(sides * sides_of(&m->parts, h->item[j]))) *
-               vector_dot(f->values + (size_t)h->item[j] * f->dim, f->values + (size_t)item * f->dim, f->dim);
+    float sum = 0, scale = side_scale(&m->parts, p, item);
+    for (size_t d = 0; d < f->dim; d++)
+      beside[d] = scale * f->values[(size_t)item * f->dim + d] - m->mean[m->parts.offset[p] + d];
+    for (size_t j = 0; j < h->count; j++) {
+      float mine = side_scale(&m->parts, p, h->item[j]);
+      if (mine > 0)
+        sum += h->weight[j] / mass * mine * vector_dot(f->values + (size_t)h->item[j] * f->dim, beside, f->dim);
+    }
     names[count] = f->name;
     values[count++] = sum;
   }

@@ -219,7 +219,7 @@ typedef struct trial {
   size_t dim, users, held;
   float *gram;              /* [dim, dim] of the items that were not held out */
   float *history;           /* [dim, users] Σ_j x_uj B_j· Φ, transposed: right sides of the system */
-  float *held_rows;         /* [held, dim] */
+  float *held_columns;      /* [dim, held] φ of the held-out items */
   uint8_t *relevant;        /* [users, held] */
   uint32_t *relevant_count; /* [users] */
   /* room */
@@ -230,7 +230,7 @@ typedef struct trial {
 static void trial_deinit(trial *t) {
   mem_free(t->gram);
   mem_free(t->history);
-  mem_free(t->held_rows);
+  mem_free(t->held_columns);
   mem_free(t->relevant);
   mem_free(t->relevant_count);
   mem_free(t->a);
@@ -252,18 +252,27 @@ static double user_quality(const trial *t, size_t user) {
   return ideal > 0 ? (gain / ideal + (double)hits / t->relevant_count[user]) / 2 : 0;
 }
 
-/* (Recall@20 + NDCG@20) / 2 over the held-out items with these weights; 0 when the system cannot be solved. */
+/* right [dim, count] = S (a)⁻¹ S from [dim, count], where a is overwritten; false when the system cannot be solved. */
+static bool trial_solve(trial *t, const float *from, size_t count) {
+#pragma omp parallel for schedule(static)
+  for (size_t d = 0; d < t->dim; d++)
+    for (size_t c = 0; c < count; c++) t->right[d * count + c] = t->scale[d] * from[d * count + c];
+  if (matrix_solve_spd(t->a, t->dim, t->right, count, NULL) != MEDLEY_OK) return false;
+  for (size_t d = 0; d < t->dim; d++) vector_scale(t->right + d * count, t->scale[d], count);
+  return true;
+}
+
+/* (Recall@20 + NDCG@20) / 2 over the held-out items with these weights; 0 when the system cannot be solved. The matrix
+ * in the middle is symmetric, so it is solved for whichever are fewer, users or held-out items. */
 static double trial_run(trial *t, const float *weight, float lambda) {
-  size_t dim = t->dim, users = t->users;
+  size_t dim = t->dim, users = t->users, held = t->held;
   column_scale(t->parts, weight, t->scale);
   system_make(t->gram, t->scale, lambda, dim, t->a);
-#pragma omp parallel for schedule(static)
-  for (size_t d = 0; d < dim; d++)
-    for (size_t u = 0; u < users; u++) t->right[d * users + u] = t->scale[d] * t->history[d * users + u];
   t->tried++;
-  if (matrix_solve_spd(t->a, dim, t->right, users, NULL) != MEDLEY_OK) return 0;
-  for (size_t d = 0; d < dim; d++) vector_scale(t->right + d * users, t->scale[d], users);
-  matrix_multiply(true, true, users, t->held, dim, 1, t->right, t->held_rows, 0, t->scores);
+  bool by_item = held < users;
+  if (!trial_solve(t, by_item ? t->held_columns : t->history, by_item ? held : users)) return 0;
+  matrix_multiply(true, false, users, held, dim, 1, by_item ? t->history : t->right,
+                  by_item ? t->right : t->held_columns, 0, t->scores);
   double sum = 0;
 #pragma omp parallel for schedule(static) reduction(+ : sum)
   for (size_t u = 0; u < users; u++) sum += user_quality(t, u);
@@ -363,13 +372,13 @@ static medley_status trial_init(trial *t, const interactions *train, const activ
   for (size_t i = 0; i < count; i++)
     if ((held[i] = rng_uniform(&r) < HELD_SHARE)) held_at[i] = (uint32_t)t->held++;
   TRY(trial_users(t, x, held, held_at, settings->seed, &users, err));
-  TRY_NEW(t->held_rows, t->held * dim + 1, "features");
+  TRY_NEW(t->held_columns, t->held * dim + 1, "features");
   for (size_t i = 0; i < count; i++)
-    if (held[i]) memcpy(t->held_rows + held_at[i] * dim, phi + i * dim, dim * sizeof *phi);
+    for (size_t d = 0; held[i] && d < dim; d++) t->held_columns[d * t->held + held_at[i]] = phi[i * dim + d];
   TRY(trial_base(t, train, active, held, phi, settings, kept_at, &m, err));
   TRY(trial_history(t, x, kept_at, users, m, err));
   TRY_NEW(t->a, dim * dim, "features");
-  TRY_NEW(t->right, dim * t->users + 1, "features");
+  TRY_NEW(t->right, dim * (t->held < t->users ? t->held : t->users) + 1, "features");
   TRY_NEW(t->scale, dim, "features");
   TRY_NEW(t->scores, t->users * t->held + 1, "features");
 done:

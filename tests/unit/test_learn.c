@@ -424,9 +424,12 @@ static void test_validation_parts(void **state) {
       if (v.made_cold[i]) {
         assert_true(v.cold_items[i]);
         assert_false(has_pair(&v.train, u, i) || has_pair(&v.warm_test, u, i));
-      } else {
-        assert_false(has_pair(&v.cold_test, u, i));
       }
+      /* What is asked of cold items and of warm ones is apart; together it is the demand, of made-cold items a draw. */
+      assert_true(v.cold_items[i] || !has_pair(&v.cold_test, u, i));
+      assert_true(!v.cold_items[i] || !has_pair(&v.warm_test, u, i));
+      assert_true(!has_pair(&v.warm_test, u, i) || has_pair(&v.demand_test, u, i));
+      assert_true(!has_pair(&v.demand_test, u, i) || has_pair(&v.warm_test, u, i) || has_pair(&v.cold_test, u, i));
     }
     uint32_t cold_count = 0;
     for (uint32_t i = 0; i < p->catalogue.count; i++) {

@@ -517,29 +517,32 @@ static blend *blend_of(world *w, bool with_cold) {
     assert_ok(kind->fit(&w->data, part->values, NULL, &part->model, &error));
     part->weight[BLEND_WARM] = 0.2f + 0.3f * (float)p;
     part->weight[BLEND_COLD] = kind->scores_cold_items ? 0.9f : 0;
+    part->weight[BLEND_STRANGER] = kind->needs_history ? 0 : 0.4f;
     b->count++;
   }
   return b;
 }
 
-/* Σ_p w_p (s − μ)/σ with moments over the items of the same temperature, in double. */
+/* Σ_p w_p (s − μ)/σ, in double, with moments over all items for strangers and for models that score cold items, else
+ * over the warm ones. */
 static void blend_by_definition(const blend *b, const history *h, double *total) {
   float scores[ITEMS];
-  for (uint32_t i = 0; i < b->item_count; i++) total[i] = b->cold[i] ? (double)b->cold_shift : 0;
+  bool stranger = h->count == 0;
+  for (uint32_t i = 0; i < b->item_count; i++) total[i] = b->cold[i] && !stranger ? (double)b->cold_shift : 0;
   for (size_t p = 0; p < b->count; p++) {
+    bool whole = stranger || b->parts[p].model->kind->scores_cold_items;
+    double sum = 0, square = 0, count = 0;
     score_of(b->parts[p].model, h, scores);
-    for (int t = 0; t < 2; t++) {
-      double sum = 0, square = 0, count = 0;
-      for (uint32_t i = 0; i < b->item_count; i++)
-        if (b->cold[i] == t) {
-          sum += (double)scores[i];
-          square += (double)scores[i] * (double)scores[i];
-          count++;
-        }
-      double mean = count > 0 ? sum / count : 0, variance = count > 0 ? square / count - mean * mean : 0;
-      for (uint32_t i = 0; i < b->item_count; i++)
-        if (b->cold[i] == t && variance > 1e-9)
-          total[i] += (double)b->parts[p].weight[t] * ((double)scores[i] - mean) / sqrt(variance);
+    for (uint32_t i = 0; i < b->item_count; i++) {
+      if (b->cold[i] && !whole) continue;
+      sum += (double)scores[i];
+      square += (double)scores[i] * (double)scores[i];
+      count++;
+    }
+    double mean = count > 0 ? sum / count : 0, variance = count > 0 ? square / count - mean * mean : 0;
+    for (uint32_t i = 0; i < b->item_count; i++) {
+      double weight = (double)b->parts[p].weight[stranger ? BLEND_STRANGER : b->cold[i] ? BLEND_COLD : BLEND_WARM];
+      if (variance > 1e-9 && weight > 0) total[i] += weight * ((double)scores[i] - mean) / sqrt(variance);
     }
   }
 }
@@ -564,12 +567,33 @@ static void test_blend_parts_add_up(void **state) {
         for (size_t p = 0; p <= b->count; p++) sum += (double)parts[p * ITEMS + i];
         assert_near(sum, (double)total[i], 1e-5);
         assert_near((double)total[i], expected[i], 1e-4);
-        assert_near((double)parts[3 * ITEMS + i], b->cold[i] ? (double)b->cold_shift : 0, 0);
+        assert_near((double)parts[3 * ITEMS + i], b->cold[i] && count > 0 ? (double)b->cold_shift : 0, 0);
       }
       recommender_scratch_deinit(&scratch);
     }
     blend_free(b);
   }
+  world_free(w);
+}
+
+/* A history of which no model knows anything is answered as none is. */
+static void test_silent_histories_are_strangers(void **state) {
+  (void)state;
+  medley_error error;
+  world *w = world_create(USERS, ITEMS, WARM);
+  blend *b = blend_of(w, true);
+  uint32_t item = 0;
+  const float weight = 1;
+  while (!b->cold[item]) item++;
+  b->parts[2].weight[BLEND_WARM] = b->parts[2].weight[BLEND_COLD] = 0; /* what reads content */
+  history known = {.item = &item, .weight = &weight, .count = 1, .now_s = STORE_TIME_UNKNOWN}, none = history_of(0);
+  recommender_scratch scratch = {0};
+  float silent[ITEMS], stranger[ITEMS];
+  assert_ok(blend_score(b, &known, &scratch, silent, NULL, NULL, &error));
+  assert_ok(blend_score(b, &none, &scratch, stranger, NULL, NULL, &error));
+  assert_memory_equal(silent, stranger, sizeof silent);
+  recommender_scratch_deinit(&scratch);
+  blend_free(b);
   world_free(w);
 }
 
@@ -643,6 +667,7 @@ int main(void) {
       cmocka_unit_test(test_memory_runs_out),
 #endif
       cmocka_unit_test(test_blend_parts_add_up),
+      cmocka_unit_test(test_silent_histories_are_strangers),
       cmocka_unit_test(test_blend_saved_loaded_and_refused),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

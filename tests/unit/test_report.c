@@ -249,13 +249,19 @@ static void test_why(void **state) {
   const why_part parts[] = {{"image", 0.4}, {"taste", 1.8}, {"popularity", -0.3}, {"audio", 0.001}};
   const why_item items[] = {{"Alien", 0.41}, {"Aliens", 0.22}};
   strbuf out = {0};
-  why_sentences(WHY_HISTORY, parts, 4, items, 2, &out);
+  why_sentences(WHY_HISTORY, WHY_FOR_AND_AGAINST, parts, 4, items, 2, &out);
   assert_string_equal(out.text,
                       "Because of “Alien” (41 % of the evidence from the history) and “Aliens” (22 % of the evidence "
                       "from the history). People with your history choose it (taste +1.80); it looks like what you "
                       "chose (image +0.40); few people choose it (popularity -0.30).");
+  /* Of what is recommended only what speaks for it. */
   strbuf_reset(&out);
-  why_sentences(WHY_HISTORY, parts, 0, items, 0, &out);
+  why_sentences(WHY_HISTORY, WHY_FOR, parts, 4, items, 0, &out);
+  assert_string_equal(out.text,
+                      "People with your history choose it (taste +1.80); it looks like what you chose (image "
+                      "+0.40).");
+  strbuf_reset(&out);
+  why_sentences(WHY_HISTORY, WHY_FOR_AND_AGAINST, parts, 0, items, 0, &out);
   assert_int_equal(out.length, 0);
   strbuf_deinit(&out);
 }

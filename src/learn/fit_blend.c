@@ -1,0 +1,265 @@
+/* learn/fit_blend.c: see learn/fit_blend.h. */
+#include "learn/fit_blend.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "learn/weights.h"
+
+#define WEIGHT_USERS 4000   /* users asked for the weights of the blend */
+#define STRANGER_USERS 1000 /* their lists are all the same: fewer tell as much */
+#define WEIGHT_KEEP 80      /* items kept per user and column while weights are searched: four times the list */
+#define PLACE_USERS 2000    /* users asked for the place of cold items */
+#define COLD_MARGIN 1.1     /* cold items should be found so much better than by the best single model: it is a draw */
+#define PLACE_KEEP 40       /* twice the list: a monotone change of a column lifts nothing from behind these */
+
+bool fit_any_weight(const fit_result *r, int temperature) {
+  for (size_t p = 0; p < r->model_count; p++)
+    if (r->models[p].weight[temperature] > 0) return true;
+  return false;
+}
+
+/* ---- columns ---- */
+
+typedef struct columns_context {
+  const blend_tuning *t;
+  bool (*takes_part)(const recommender_kind *kind); /* the others' columns are zero */
+  bool whole;                                       /* all items in one: cold ones are not set apart */
+} columns_context;
+
+static bool part_always(const recommender_kind *kind) { return (void)kind, true; }
+/* That something is new says nothing of one new item beside another. */
+static bool part_cold(const recommender_kind *kind) { return kind->scores_cold_items && kind->needs_features; }
+static bool part_stranger(const recommender_kind *kind) { return !kind->needs_history; }
+
+static medley_status columns_fill(const void *context, const history *h, recommender_scratch *scratch, float *columns,
+                                  medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  const columns_context *c = context;
+  const fit_validation *v = c->t->validation;
+  size_t n = c->t->out->train.by_user.columns;
+  for (size_t p = 0; p < c->t->out->model_count; p++) {
+    const recommender *model = c->t->tuned[p];
+    float *row = columns + p * n;
+    if (model == NULL || !c->takes_part(model->kind)) {
+      memset(row, 0, n * sizeof *row);
+      continue;
+    }
+    TRY(model->kind->score(model, h, scratch, row, err));
+    blend_standardise(v->cold_items, v->cold_count, n, c->whole || model->kind->scores_cold_items, row, NULL);
+  }
+done:
+  return status;
+}
+
+/* ---- warm, cold, strangers ---- */
+
+static const struct weights_row {
+  bool (*takes_part)(const recommender_kind *kind);
+  bool whole;
+} rows[BLEND_WEIGHTS] = {
+    [BLEND_WARM] = {part_always, false}, [BLEND_COLD] = {part_cold, false}, [BLEND_STRANGER] = {part_stranger, true}};
+
+static medley_status weights_tune(blend_tuning *t, int temperature, const measure_task *asked, double *recall,
+                                  double *ndcg, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  weights_problem problem = {0};
+  float weight[WEIGHTS_MAX];
+  columns_context context = {t, rows[temperature].takes_part, rows[temperature].whole};
+  measure_task task = *asked;
+  uint32_t *users = NULL;
+  size_t limit = temperature == BLEND_STRANGER ? STRANGER_USERS : WEIGHT_USERS;
+  TRY(measure_users(&task, limit, t->seed, &users, &task.user_count, err));
+  task.users = users;
+  TRY(weights_problem_build(&task, columns_fill, &context, t->out->model_count, WEIGHT_KEEP, &problem, err));
+  TRY(weights_choose(&problem, weight, err));
+  weights_objective(&problem, weight, recall, ndcg);
+  for (size_t p = 0; p < t->out->model_count; p++) t->out->models[p].weight[temperature] = weight[p];
+done:
+  weights_problem_deinit(&problem);
+  mem_free(users);
+  return status;
+}
+
+/* ---- the place of cold items ---- */
+
+/* The members' columns, the warm sum, the cold sum, and 1 for cold items. */
+#define WARM_COLUMN(P) (P)
+#define COLD_COLUMN(P) ((P) + 1)
+#define FLAG_COLUMN(P) ((P) + 2)
+
+static medley_status place_fill(const void *context, const history *h, recommender_scratch *scratch, float *columns,
+                                medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  const columns_context *c = context;
+  const fit_result *out = c->t->out;
+  const uint8_t *cold = c->t->validation->cold_items;
+  size_t n = out->train.by_user.columns, count = out->model_count;
+  TRY(columns_fill(c, h, scratch, columns, err));
+  memset(columns + count * n, 0, 3 * n * sizeof *columns);
+  for (size_t p = 0; p < count; p++)
+    for (size_t i = 0; i < n; i++)
+      columns[(cold[i] ? COLD_COLUMN(count) : WARM_COLUMN(count)) * n + i] +=
+          out->models[p].weight[cold[i] ? BLEND_COLD : BLEND_WARM] * columns[p * n + i];
+  for (size_t i = 0; i < n; i++) columns[FLAG_COLUMN(count) * n + i] = cold[i];
+done:
+  return status;
+}
+
+typedef struct place {
+  weights_problem all, side[2]; /* the same rows; relevant is everything, or what is warm, or cold */
+  size_t members;
+  double least[2];           /* what should be reached on warm and on cold items; 0: nothing is asked of them */
+  float scale, shift, found; /* found: the quality reached */
+} place;
+
+/* The demand as a whole, less what warm or cold items are found worse than they should be. */
+static double place_quality(const place *l, const float *weight) {
+  double quality = weights_objective(&l->all, weight, NULL, NULL);
+  for (int s = 0; s < 2; s++) {
+    double share = l->least[s] > 0 ? weights_objective(&l->side[s], weight, NULL, NULL) / l->least[s] : 1;
+    if (share < 1) quality *= share;
+  }
+  return quality;
+}
+
+static void place_weights(const place *l, float scale, float shift, float *weight) {
+  memset(weight, 0, WEIGHTS_MAX * sizeof *weight);
+  weight[WARM_COLUMN(l->members)] = 1;
+  weight[COLD_COLUMN(l->members)] = scale;
+  weight[FLAG_COLUMN(l->members)] = shift;
+}
+
+static void place_try(place *l, float scale, float shift) {
+  float weight[WEIGHTS_MAX];
+  place_weights(l, scale, shift, weight);
+  float reached = (float)place_quality(l, weight);
+  if (reached <= l->found) return;
+  l->found = reached;
+  l->scale = scale;
+  l->shift = shift;
+}
+
+static void place_search(place *l) {
+  static const float scales[] = {1, 0.5f, 2}, finer[] = {0.7f, 0.85f, 1.2f, 1.4f};
+  l->found = -1;
+  for (size_t s = 0; s < sizeof scales / sizeof *scales; s++)
+    for (float shift = FIT_SHIFT_MIN; shift <= FIT_SHIFT_MAX; shift += shift < 4 ? 0.5f : 2)
+      place_try(l, scales[s], shift);
+  for (int round = 0; round < 2; round++) {
+    float scale = l->scale, shift = l->shift;
+    for (int step = -3; step <= 3; step++) place_try(l, scale, shift + 0.125f * (float)step);
+    for (size_t s = 0; s < sizeof finer / sizeof *finer; s++) place_try(l, scale * finer[s], l->shift);
+  }
+}
+
+/* The same rows with only what is warm, or cold, relevant. */
+static medley_status side_view(const weights_problem *all, const measure_task *task, const uint8_t *cold, int side,
+                               weights_problem *out, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  const sparse *test = &task->test->by_user, *known = &task->history->by_user;
+  size_t rows_count = all->start[all->user_count], flag = all->column_count - 1;
+  *out = *all;
+  out->relevant = NULL;
+  out->relevant_count = NULL;
+  TRY_NEW(out->relevant, rows_count, "tuning rows");
+  TRY_NEW(out->relevant_count, all->user_count, "tuning rows");
+  for (size_t r = 0; r < rows_count; r++)
+    out->relevant[r] = all->relevant[r] && (all->rows[r * all->column_count + flag] > 0) == side;
+  for (size_t u = 0; u < all->user_count; u++) {
+    uint32_t user = task->users[u];
+    for (uint64_t e = test->start[user]; e < test->start[user + 1]; e++) {
+      uint32_t item = test->column[e];
+      out->relevant_count[u] += cold[item] == side && task->candidate[item] && !sparse_has(known, user, item);
+    }
+  }
+done:
+  return status;
+}
+
+static void alone(size_t member, float *weight) {
+  memset(weight, 0, WEIGHTS_MAX * sizeof *weight);
+  weight[member] = 1;
+}
+
+/* The standards. Cold items: what the member reaches that serves the whole demand best among those that score them; not
+ * the best of all on cold items alone, since putting everything new on top is easy. Warm items: what they reach without
+ * cold ones among them. */
+static void standards_find(const blend_tuning *t, place *l) {
+  float weight[WEIGHTS_MAX];
+  double best = 0;
+  for (size_t p = 0; p < l->members; p++) {
+    if (t->tuned[p] == NULL || !t->tuned[p]->kind->scores_cold_items) continue;
+    alone(p, weight);
+    double all = weights_objective(&l->all, weight, NULL, NULL);
+    if (all <= best) continue;
+    best = all;
+    l->least[BLEND_COLD] = COLD_MARGIN * weights_objective(&l->side[BLEND_COLD], weight, NULL, NULL);
+  }
+  place_weights(l, 1, FIT_SHIFT_MIN, weight);
+  l->least[BLEND_WARM] = weights_objective(&l->side[BLEND_WARM], weight, NULL, NULL);
+}
+
+/* A member that serves the demand better by itself than the blend does, cold items included, replaces it: its own
+ * weight 1 for warm and cold items and no constant leave its order as it is. */
+static void place_settle(blend_tuning *t, const place *l) {
+  float weight[WEIGHTS_MAX], scale = l->scale;
+  size_t chosen = l->members;
+  double best = (double)l->found;
+  for (size_t p = 0; p < l->members; p++) {
+    if (t->tuned[p] == NULL || !t->tuned[p]->kind->scores_cold_items) continue;
+    alone(p, weight);
+    double reached = place_quality(l, weight);
+    if (reached <= best * (1 + 1e-6)) continue;
+    best = reached;
+    chosen = p;
+  }
+  t->cold_shift = chosen < l->members ? 0 : l->shift;
+  for (size_t p = 0; p < l->members; p++) {
+    float *mine = t->out->models[p].weight;
+    if (chosen < l->members)
+      mine[BLEND_WARM] = mine[BLEND_COLD] = p == chosen;
+    else
+      mine[BLEND_COLD] *= scale;
+  }
+}
+
+static medley_status place_tune(blend_tuning *t, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  size_t members = t->out->model_count;
+  place l = {.members = members};
+  columns_context context = {t, part_always, false};
+  measure_task task = t->validation->demand;
+  uint32_t *users = NULL;
+  TRY(measure_users(&task, PLACE_USERS, t->seed, &users, &task.user_count, err));
+  task.users = users;
+  TRY(weights_problem_build(&task, place_fill, &context, members + 3, PLACE_KEEP, &l.all, err));
+  for (int s = 0; s < 2; s++) TRY(side_view(&l.all, &task, t->validation->cold_items, s, &l.side[s], err));
+  standards_find(t, &l);
+  place_search(&l);
+  place_settle(t, &l);
+done:
+  for (int s = 0; s < 2; s++) {
+    mem_free(l.side[s].relevant);
+    mem_free(l.side[s].relevant_count);
+  }
+  weights_problem_deinit(&l.all);
+  mem_free(users);
+  return status;
+}
+
+medley_status fit_blend_tune(blend_tuning *t, progress_stage *stage, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  fit_result *out = t->out;
+  TRY(weights_tune(t, BLEND_WARM, &t->validation->warm, &out->warm_recall, &out->warm_ndcg, err));
+  TRY(progress_update(stage, 1, err));
+  TRY(weights_tune(t, BLEND_STRANGER, &t->validation->stranger, &out->stranger_recall, &out->stranger_ndcg, err));
+  TRY(progress_update(stage, 2, err));
+  if (t->validation->has_cold) {
+    TRY(weights_tune(t, BLEND_COLD, &t->validation->cold, &out->cold_recall, &out->cold_ndcg, err));
+    TRY(progress_update(stage, 3, err));
+    if (fit_any_weight(out, BLEND_COLD)) TRY(place_tune(t, err));
+  }
+done:
+  return status;
+}
