@@ -113,6 +113,7 @@ extern const encoder_kind encoder_yamnet;
 /* Published networks, and the same in other precisions (nn/weights.h). */
 extern const encoder_kind encoder_bert, encoder_bert_bf16, encoder_bert_int8;
 extern const encoder_kind encoder_vit, encoder_vit_bf16, encoder_vit_int8;
+extern const encoder_kind encoder_resnet, encoder_resnet_bf16, encoder_resnet_int8;
 extern const encoder_kind encoder_clip_image, encoder_clip_bf16_image, encoder_clip_int8_image;
 extern const encoder_kind encoder_clip_text, encoder_clip_bf16_text, encoder_clip_int8_text;
 extern const encoder_kind encoder_whisper, encoder_whisper_bf16, encoder_whisper_int8;

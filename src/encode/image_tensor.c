@@ -41,7 +41,8 @@ done:
   return status;
 }
 
-static medley_status side_check(const image_preparation *p, long long side, const char *path, medley_error *err) {
+static medley_status side_check(image_preparation *p, long long side, const char *path, medley_error *err) {
+  if (p->side == 0) p->side = (size_t)side;
   if (side == 0 || side == (long long)p->side) return MEDLEY_OK;
   return error_set(err, MEDLEY_ERR_INPUT, "%s: pictures of %lld pixels are prepared for a network that takes %zu", path,
                    side, p->side);
@@ -101,6 +102,9 @@ static medley_status sizes_read(image_preparation *p, const json_t *config, cons
     FAIL(err, MEDLEY_ERR_INPUT, "%s: a size that is no square of 1 to %d pixels", path, EDGE_MAX);
   TRY(side_check(p, cut != 0 ? cut : edge, path, err));
   if (edge != 0) p->resize = shortest ? (size_t)edge : 0;
+  double part = json_member_number(config, "crop_pct", 1); /* ConvNext's: the square is cut from something larger */
+  if (!(part > 0.1 && part <= 1)) FAIL(err, MEDLEY_ERR_INPUT, "%s: crop_pct is %g, not 0.1 to 1", path, part);
+  if (shortest && cut == 0) p->resize = (size_t)((double)edge / part);
 done:
   return status;
 }

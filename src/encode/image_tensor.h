@@ -8,7 +8,7 @@
 #include "nn/checkpoint.h"
 
 typedef struct image_preparation {
-  size_t side;   /* of the square that comes out */
+  size_t side;   /* of the square that comes out; 0 before loading: what the files say */
   size_t resize; /* the shorter side after scaling, then the middle is cut out; 0: both sides become `side` */
   bool cubic;    /* Catmull-Rom with a = -0.5 as Pillow has it; otherwise linear; both average when they shrink */
   float mean[3], deviation[3]; /* of values 0 to 1 */

@@ -4,6 +4,7 @@
 
 #include "base/memory.h"
 #include "encode/vision_encode.h"
+#include "encode/vision_tuning.h"
 
 typedef struct vit_encoder {
   const encoder_kind *kind;
@@ -57,8 +58,8 @@ done:
   return status;
 }
 
-static medley_status vit_open_as(const char *path, const encoder_kind *kind, weight_precision precision, encoder **out,
-                                 medley_error *err) {
+static medley_status vit_open_as(const char *path, const encoder_kind *kind, weight_precision precision,
+                                 weights_tuning *tuning, encoder **out, medley_error *err) {
   medley_status status = MEDLEY_OK;
   model_architecture a;
   vision_sizes sizes;
@@ -71,7 +72,7 @@ static medley_status vit_open_as(const char *path, const encoder_kind *kind, wei
   if (strcmp(a.kind->name, "vit") != 0)
     FAIL(err, MEDLEY_ERR_INPUT, "%s: holds a network of the family '%s', not vit", path, a.kind->name);
   TRY(sizes_read(&e->file, &a, &sizes, err));
-  e->weights = (weights){.from = &e->file, .precision = precision};
+  e->weights = (weights){.from = &e->file, .precision = precision, .tuning = tuning};
   memcpy(e->weights.prefix, a.prefix, sizeof a.prefix);
   bool timm = a.layout != NULL && strcmp(a.layout, "timm") == 0;
   vision_init(&e->network, &e->weights, timm ? &names_timm : &names_transformers, &sizes);
@@ -97,6 +98,21 @@ static medley_status vit_encode(const encoder *encoder, const encoder_input *inp
   return vision_encode(&e->network, &e->preparation, false, inputs, count, out, err);
 }
 
+static medley_status vit_tune(const char *path, const encoder_tuning *how, const encoder_input *inputs, size_t count,
+                              progress_stage *progress, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  weights_tuning tuning = {0};
+  encoder *encoder = NULL;
+  TRY(weights_tuning_init(&tuning, how->choice, err));
+  TRY(vit_open_as(path, &encoder_vit, WEIGHT_F32, &tuning, &encoder, err));
+  vit_encoder *e = (vit_encoder *)encoder;
+  TRY(vision_tune(&e->network, &e->preparation, &e->weights, how, inputs, count, progress, err));
+done:
+  vit_free(encoder);
+  weights_tuning_deinit(&tuning);
+  return status;
+}
+
 static medley_status vit_check(const encoder *encoder, const safetensors *golden, golden_report *report,
                                medley_error *err) {
   const vit_encoder *e = (const vit_encoder *)encoder;
@@ -105,7 +121,7 @@ static medley_status vit_check(const encoder *encoder, const safetensors *golden
 
 #define VIT_KIND(id, title, text, precision)                                           \
   static medley_status id##_open(const char *path, encoder **out, medley_error *err) { \
-    return vit_open_as(path, &encoder_##id, precision, out, err);                      \
+    return vit_open_as(path, &encoder_##id, precision, NULL, out, err);                \
   }                                                                                    \
   const encoder_kind encoder_##id = {.name = title,                                    \
                                      .summary = text,                                  \
@@ -117,6 +133,7 @@ static medley_status vit_check(const encoder *encoder, const safetensors *golden
                                      .dim = vit_dim,                                   \
                                      .encode = vit_encode,                             \
                                      .check = vit_check,                               \
+                                     .tune = vit_tune,                                 \
                                      .free = vit_free};
 
 VIT_KIND(vit, "vit", "a published ViT over patches of the picture, the first token's vector", WEIGHT_F32)

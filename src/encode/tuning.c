@@ -14,7 +14,7 @@ medley_status tuning_run(weights *w, const encoder_tuning *how, trained_plan pla
   TRY(weights_status(w, err));
   TRY(weights_tuning_seal(w, how->seed, err));
   if (items < 2) FAIL(err, MEDLEY_ERR_INPUT, "%zu %s are too few to learn from", items, what);
-  plan.batch = TUNING_BATCH;
+  if (plan.batch == 0) plan.batch = TUNING_BATCH;
   plan.passes = how->passes > 0 ? how->passes : 1;
   plan.rate = how->rate > 0 ? how->rate : rate_of(how->choice);
   plan.state = how->state;

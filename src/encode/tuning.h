@@ -25,8 +25,8 @@ typedef struct encoder_tuning {
 #define TUNING_TEMPERATURE .05 /* Gao et al. 2021 */
 #define TUNING_PASSES_MAX 1000
 
-/* Trains what w's tuning opened and writes the file. plan: loss and context. Fewer than two items are refused in the
- * name of `what`. */
+/* Trains what w's tuning opened and writes the file. plan: loss, context, and batch unless it is TUNING_BATCH. Fewer
+ * than two items are refused in the name of `what`. */
 medley_status tuning_run(weights *w, const encoder_tuning *how, trained_plan plan, size_t items, const char *what,
                          progress_stage *stage, medley_error *err) MEDLEY_CHECK;
 /* The loss of rows [2 count, dim]: first each item's first view, then each one's second. */

@@ -4,10 +4,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "math/vector.h"
-
-static const float *numbers(const tensor *x) { return x != NULL ? x->data : NULL; }
-
 /* The learnt query, and what its answer goes through. */
 static void head_take(vision *v, weights *w, const char *stem) {
   const vision_sizes *s = &v->sizes;
@@ -31,8 +27,8 @@ void vision_init(vision *v, weights *w, const vision_names *n, const vision_size
   v->tokens = grid(v) * grid(v) + (n->first ? 1 : 0);
   v->patch_weight = weights_matrix(w, s->width, 3 * s->patch * s->patch, "%s.weight", n->patch);
   if (n->patch_bias) v->patch_bias = weights_vector(w, s->width, "%s.bias", n->patch);
-  if (n->first != NULL) v->first = numbers(weights_numbers(w, s->width, "%s", n->first));
-  v->places = numbers(weights_numbers(w, v->tokens * s->width, "%s", n->places));
+  if (n->first != NULL) v->first = weights_numbers(w, s->width, "%s", n->first);
+  v->places = weights_numbers(w, v->tokens * s->width, "%s", n->places);
   if (n->norm_before != NULL) norm_take(w, n->norm_before, s->width, &v->before_weight, &v->before_bias);
   transformer_options options = {.width = s->width,
                                  .heads = s->heads,
@@ -60,22 +56,25 @@ static void patches_write(const vision *v, const float *pixels, float *rows) {
           memcpy(rows, pixels + (c * side + py * patch + y) * side + px * patch, patch * sizeof *rows);
 }
 
+/* The same `width` numbers for each picture: [count, 1, width]. */
+static tensor *repeated(tape *t, tensor *x, size_t count, size_t width) {
+  tensor *none = tape_empty(t, 3, (size_t[]){count, 1, width});
+  if (none == NULL) return NULL;
+  memset(none->data, 0, none->count * sizeof(real));
+  return op_add(t, none, op_reshape(t, x, 1, &width));
+}
+
 /* Patches by their weights, the first token before them, places added: [count, tokens, width]. */
 static tensor *embed(tape *t, const vision *v, const float *pixels, size_t count) {
   size_t cells = grid(v) * grid(v), width = v->sizes.width, values = 3 * v->sizes.patch * v->sizes.patch;
   tensor *rows = tape_empty(t, 2, (size_t[]){count * cells, values});
   for (size_t i = 0; rows != NULL && i < count; i++)
     patches_write(v, pixels + i * 3 * v->sizes.image * v->sizes.image, real_data(rows) + i * cells * values);
-  const tensor *made = op_linear(t, rows, v->patch_weight, v->patch_bias);
-  tensor *x = tape_empty(t, 3, (size_t[]){count, v->tokens, width});
-  if (made == NULL || x == NULL) return NULL;
-  for (size_t i = 0; i < count; i++) {
-    float *to = real_data(x) + i * v->tokens * width;
-    if (v->first != NULL) memcpy(to, v->first, width * sizeof *to);
-    memcpy(to + (v->tokens - cells) * width, real_data(made) + i * cells * width, cells * width * sizeof *to);
-    vector_add_scaled(to, 1, v->places, v->tokens * width);
-  }
-  return x;
+  tensor *x = op_linear(t, rows, v->patch_weight, v->patch_bias);
+  if (x == NULL) return NULL;
+  x = op_reshape(t, x, 3, (size_t[]){count, cells, width});
+  if (v->first != NULL) x = op_concat(t, (tensor *[]){repeated(t, v->first, count, width), x}, 2, 1);
+  return op_add(t, x, op_reshape(t, v->places, 2, (size_t[]){v->tokens, width}));
 }
 
 tensor *vision_forward(tape *t, const vision *v, const float *pixels, size_t count) {
@@ -94,9 +93,7 @@ tensor *vision_forward(tape *t, const vision *v, const float *pixels, size_t cou
 /* The learnt query looks at all patches; then a residual of two linear layers. */
 static tensor *head_forward(tape *t, const vision *v, tensor *hidden) {
   size_t count = hidden->shape[0], width = v->sizes.width;
-  tensor *query = tape_empty(t, 3, (size_t[]){count, 1, width});
-  for (size_t i = 0; query != NULL && i < count; i++)
-    memcpy(real_data(query) + i * width, v->probe->data, width * sizeof(real));
+  tensor *query = repeated(t, v->probe, count, width);
   tensor *x = layer_attention_forward(t, &v->head, query, hidden, NULL);
   tensor *wide = op_layer_norm(t, x, v->head_norm_weight, v->head_norm_bias, v->sizes.epsilon);
   wide = layer_linear_forward(t, &v->head_wide, wide);

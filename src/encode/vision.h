@@ -31,7 +31,7 @@ typedef struct vision {
   vision_sizes sizes;
   size_t tokens;
   tensor *patch_weight, *patch_bias; /* [width, 3 patch²], [width] */
-  const float *first, *places;       /* [width] or NULL, [tokens, width] */
+  tensor *first, *places;            /* width numbers or NULL, tokens * width numbers */
   tensor *before_weight, *before_bias, *after_weight, *after_bias;
   layer_transformer *blocks;
   tensor *projection; /* [embedding, width] or NULL */

@@ -261,3 +261,52 @@ tensor *weights_stack(weights *w, const char *stem, const char *const *names, si
   }
   return columns ? in_precision_from_copy(w, x) : x;
 }
+
+/* ---- convolutions ---- */
+
+/* Rank 4, a square window with a middle, the channels that come in. */
+static const tensor_view *window_find(weights *w, const char *conv, size_t ins) {
+  char name[NAME_MAX_BYTES];
+  snprintf(name, sizeof name, "%s%s.weight", w->prefix, conv);
+  const tensor_view *view = checkpoint_get(w->from, name);
+  size_t shape[4] = {0, ins, 0, 0};
+  for (int d = 0; view != NULL && view->rank == 4 && d < 4; d++)
+    if (d != 1) shape[d] = (size_t)view->shape[d];
+  view = view_find(w, name, 4, shape);
+  if (view == NULL || (view->shape[2] == view->shape[3] && view->shape[2] % 2 == 1 && view->shape[0] > 0)) return view;
+  w->status = error_set(&w->error, MEDLEY_ERR_INPUT,
+                        "%s: the window of '%s' is %" PRIu64 " × %" PRIu64 ": a square with a middle is expected",
+                        w->from->path, name, view->shape[2], view->shape[3]);
+  return NULL;
+}
+
+tensor *weights_convolution(weights *w, const char *conv, const char *norm, size_t ins, double epsilon, size_t *kernel,
+                            tensor **bias) {
+  const tensor_view *view = window_find(w, conv, ins);
+  const float *from = view != NULL ? view_numbers(w, view) : NULL;
+  size_t outs = view != NULL ? (size_t)view->shape[0] : 1,
+         places = view != NULL ? (size_t)(view->shape[2] * view->shape[3]) : 1;
+  const tensor *scale = weights_vector(w, outs, "%s.weight", norm), *shift = weights_vector(w, outs, "%s.bias", norm);
+  const tensor *mean = weights_vector(w, outs, "%s.running_mean", norm),
+               *variance = weights_vector(w, outs, "%s.running_var", norm);
+  float *weight = weights_memory(w, outs * places * ins, sizeof *weight),
+        *added = weights_memory(w, outs, sizeof *added);
+  *bias = NULL;
+  if (w->status != MEDLEY_OK || from == NULL) return NULL;
+  *kernel = (size_t)view->shape[2];
+  for (size_t o = 0; o < outs; o++) {
+    double spread = real_data(variance)[o] + epsilon;
+    if (!(spread > 0)) {
+      w->status = error_set(&w->error, MEDLEY_ERR_INPUT, "%s: value %zu of '%s.running_var' is %g: no variance",
+                            w->from->path, o, norm, (double)real_data(variance)[o]);
+      return NULL;
+    }
+    double factor = real_data(scale)[o] / sqrt(spread);
+    added[o] = (float)(real_data(shift)[o] - real_data(mean)[o] * factor);
+    for (size_t i = 0; i < ins; i++)
+      for (size_t k = 0; k < places; k++)
+        weight[(o * places + k) * ins + i] = (float)(from[(o * ins + i) * places + k] * factor);
+  }
+  *bias = tensor_new(w, DTYPE_F32, 1, &outs, added);
+  return in_precision_from_copy(w, tensor_new(w, DTYPE_F32, 2, (size_t[]){outs, places * ins}, weight));
+}

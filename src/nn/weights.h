@@ -51,6 +51,11 @@ tensor *weights_matrix_transposed(weights *w, size_t rows, size_t columns, const
  * behind; a NULL among the names is zeros. */
 tensor *weights_stack(weights *w, const char *stem, const char *const *names, size_t count, const char *end,
                       size_t rows, size_t columns);
+/* A convolution, "<conv>.weight" [outs, ins, *kernel, *kernel], and the batch norm behind it, as one linear layer over
+ * what a window sees, place after place with the channels of each: [outs, kernel² ins] in the precision that is wanted,
+ * and *bias [outs]. Outputs and kernel (odd) are the file's. */
+tensor *weights_convolution(weights *w, const char *conv, const char *norm, size_t ins, double epsilon, size_t *kernel,
+                            tensor **bias);
 /* A table of which rows are taken by number: stays in the file, in its type. NULL after a failure. */
 const tensor_view *weights_table(weights *w, size_t rows, size_t columns, const char *format, ...)
     __attribute__((format(printf, 4, 5)));

@@ -128,6 +128,8 @@ typedef struct tuned_row {
 
 static const tuned_row tuned_rows[] = {
     {"bert", "bert", MODALITY_TEXT, 5e-3},
+    {"vit", "vit", MODALITY_IMAGE, 2e-3},
+    {"vit_timm", "vit", MODALITY_IMAGE, 2e-3},
 };
 
 static const tuning_choice choices_of_test[] = {{TUNING_ALL, 0}, {TUNING_LAST, 2}, {TUNING_LORA, 4}};
@@ -239,7 +241,7 @@ static void test_learns(void **state) {
       folder_drop(folder);
     }
     /* Keys' biases have no say. Of the last: not the embeddings. With a LoRA: norms and biases. */
-    assert_true(same[0] <= 2 && same[1] >= 5 && same[2] >= count / 2 && same[1] < count / 2);
+    assert_true(same[0] <= 2 && same[1] >= 4 && same[2] >= count / 2 && same[1] < count / 2);
     set_deinit(&set);
   }
 }
