@@ -6,14 +6,15 @@
 #ifndef BASE_SCRATCH_H
 #define BASE_SCRATCH_H
 
+#include <stdatomic.h>
 #include <stddef.h>
 
 #include "base/error.h"
 
 typedef struct scratch {
   char *folder;
-  int file; /* -1: not opened yet */
-  size_t bytes;
+  int file;             /* -1: not opened yet */
+  _Atomic size_t bytes; /* anybody may ask */
 } scratch;
 
 /* The file will lie in `folder`, from the first scratch_map on. */

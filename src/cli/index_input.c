@@ -191,24 +191,25 @@ done:
   return status;
 }
 
-/* Into an index of one vector, so that what the library does not take is told now. */
+/* Into an index of as many vectors, so that what the library does not take, alone or beside the others, is told now. */
 static medley_status attributes_try(const attribute_rows *rows, const char *path, medley_error *err) {
   medley_status status = MEDLEY_OK;
   medley_index_options options = {.dim = 1, .kind = "exact"};
   medley_index *scratch = NULL;
-  uint64_t id = 0;
-  float vector = 1;
+  uint64_t *ids = NULL;
+  float *vectors = NULL;
+  size_t taken = 0;
+  TRY_NEW(ids, rows->count, "attributes");
+  TRY_NEW(vectors, rows->count, "attributes");
+  for (size_t i = 0; i < rows->count; i++) ids[i] = i;
   TRY(medley_index_create(NULL, &options, &scratch, err));
-  TRY(medley_index_add(scratch, &id, &vector, 1, NULL, err));
-  for (size_t i = 0; i < rows->count; i++) {
-    status = medley_index_set_attributes(scratch, id, rows->texts[i], err);
-    if (status != MEDLEY_OK) {
-      status = error_prefix(err, status, "'%s', object %zu", path, i + 1);
-      break;
-    }
-  }
+  TRY(medley_index_add(scratch, ids, vectors, rows->count, NULL, err));
+  status = medley_index_set_attributes_batch(scratch, ids, (const char *const *)rows->texts, rows->count, &taken, err);
+  if (status != MEDLEY_OK) status = error_prefix(err, status, "'%s', object %zu", path, taken + 1);
 done:
   medley_index_close(scratch);
+  mem_free(ids);
+  mem_free(vectors);
   return status;
 }
 

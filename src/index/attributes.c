@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/rwlock.h"
 #include "base/strbuf.h"
 #include "index/attributes_parts.h"
 
@@ -14,12 +15,7 @@ medley_status attributes_create(attributes **out, medley_error *err) {
   *out = NULL;
   attributes *a = mem_zalloc(1, sizeof *a);
   if (a == NULL) return error_memory(err, "attributes");
-  /* glibc's default lets readers pass a waiting writer, and a stream of filters would then stop every insert. */
-  pthread_rwlockattr_t kind;
-  pthread_rwlockattr_init(&kind);
-  pthread_rwlockattr_setkind_np(&kind, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
-  int failed = pthread_rwlock_init(&a->lock, &kind);
-  pthread_rwlockattr_destroy(&kind);
+  int failed = rwlock_init(&a->lock);
   if (failed != 0) {
     mem_free(a);
     return error_set_errno(err, MEDLEY_ERR_MEMORY, failed, "cannot make a lock for attributes");

@@ -53,7 +53,7 @@ typedef struct hnsw {
   _Atomic uint64_t entry;                  /* level << 32 | slot; HNSW_NOBODY in an empty graph */
   uint32_t *dead; /* slots removed and still linked to; the first `sweeping` are being swept out */
   size_t dead_count, dead_capacity, sweeping, sweep_at; /* hnsw_repair.c */
-  size_t bytes;
+  _Atomic size_t bytes;
   pthread_mutex_t scratch_lock;
   hnsw_scratch *scratches; /* a list of those not in use */
 } hnsw;
@@ -70,6 +70,7 @@ size_t hnsw_bytes(const index_structure *s);
 size_t hnsw_each_bytes(const index_structure *s);
 void hnsw_describe(const index_structure *s, index_options *out);
 medley_status hnsw_reserve(hnsw *h, size_t count, medley_error *err) MEDLEY_CHECK;
+bool hnsw_dead_reserve(hnsw *h, size_t count); /* room in `dead`; false when memory runs out */
 /* Gives a node its (empty) lists: layers 0 … level. */
 medley_status hnsw_add_node(hnsw *h, uint32_t slot, uint32_t level, medley_error *err) MEDLEY_CHECK;
 void hnsw_drop_node(hnsw *h, uint32_t slot); /* gives its upper block back; nobody may read the node any more */

@@ -145,7 +145,7 @@ static medley_status dead_open(hnsw *h, const index_opening *from, const unsigne
   size_t nodes = rows_count(h->base.rows);
   uint8_t *named = NULL;
   TRY_NEW(named, nodes, "index graph");
-  TRY_GROW(h->dead, h->dead_capacity, count, "index graph");
+  if (!hnsw_dead_reserve(h, count)) FAIL(err, MEDLEY_ERR_MEMORY, "out of memory for the index graph");
   for (size_t i = 0; i < count; i++) {
     memcpy(&h->dead[i], bytes + i * sizeof *h->dead, sizeof *h->dead);
     if (h->dead[i] >= nodes || rows_alive(h->base.rows, h->dead[i]) || index_opening_free(from, h->dead[i]) ||

@@ -78,16 +78,22 @@ void hnsw_free(index_structure *s) {
   mem_free(h);
 }
 
-size_t hnsw_bytes(const index_structure *s) {
-  const hnsw *h = (const hnsw *)s;
-  return h->bytes + h->dead_capacity * sizeof *h->dead;
-}
+size_t hnsw_bytes(const index_structure *s) { return atomic_load(&((hnsw *)s)->bytes); }
 
 size_t hnsw_each_bytes(const index_structure *s) { return (2 * ((const hnsw *)s)->links + 4) * sizeof(uint32_t); }
 
 void hnsw_describe(const index_structure *s, index_options *out) {
   out->links = ((const hnsw *)s)->links;
   out->build_breadth = ((const hnsw *)s)->build_breadth;
+}
+
+bool hnsw_dead_reserve(hnsw *h, size_t count) {
+  size_t before = h->dead_capacity;
+  void *grown = h->dead;
+  if (!mem_grow(&grown, &h->dead_capacity, count, sizeof *h->dead)) return false;
+  h->dead = grown;
+  h->bytes += (h->dead_capacity - before) * sizeof *h->dead;
+  return true;
 }
 
 /* One chunk of a table, unless it is there; filled with HNSW_NOBODY. */

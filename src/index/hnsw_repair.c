@@ -39,10 +39,8 @@ typedef struct sweep {
 
 void hnsw_remove(index_structure *s, uint32_t slot) {
   hnsw *h = (hnsw *)s;
-  void *grown = h->dead;
   /* Without memory for the note the node stays dead and its slot unused: nothing is wrong, a little is lost. */
-  if (!mem_grow(&grown, &h->dead_capacity, h->dead_count + 1, sizeof *h->dead)) return;
-  h->dead = grown;
+  if (!hnsw_dead_reserve(h, h->dead_count + 1)) return;
   h->dead[h->dead_count++] = slot;
 }
 

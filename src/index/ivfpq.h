@@ -58,7 +58,7 @@ typedef struct ivf_model {
   float *half;                 /* [lists] |centre|² / 2 */
   _Atomic(ivf_block *) *block; /* [lists], never NULL */
   ivf_block *mapped;           /* [lists] those of an opened file, NULL when there was none */
-  size_t bytes;                /* of our own memory; the writer's */
+  _Atomic size_t bytes;        /* of our own memory */
   size_t entries;              /* in all lists, dead ones too; the writer's */
 } ivf_model;
 

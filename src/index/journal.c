@@ -390,4 +390,9 @@ void journal_position(const journal *j, journal_mark *out) {
   out->chain = j->chain;
 }
 
-uint64_t journal_bytes(const journal *j) { return j->length; }
+uint64_t journal_bytes(journal *j) {
+  pthread_mutex_lock(&j->lock);
+  uint64_t length = j->length;
+  pthread_mutex_unlock(&j->lock);
+  return length;
+}

@@ -116,7 +116,7 @@ void journal_position(const journal *j, journal_mark *out);
  * records behind the mark. On error the old journal stays in use. */
 medley_status journal_reset(journal *j, const unsigned char *id, const journal_mark *mark,
                             medley_error *err) MEDLEY_CHECK;
-uint64_t journal_bytes(const journal *j); /* its length: when it is long, save */
+uint64_t journal_bytes(journal *j); /* its length: when it is long, save; from any thread */
 /* For an index that is written over on purpose, before journal_replay: with this mark in its header the new file counts
  * as holding all that is in the journal there is, whosever that was. (Then: commit the new file, drop, and replay the
  * empty journal or close it.) Zeros when there is none that can be read. */

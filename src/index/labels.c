@@ -4,13 +4,14 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/rwlock.h"
 
 #define CHUNK_IDS ((size_t)1 << LABELS_CHUNK_SHIFT)
 #define TABLE_MIN 64
 
 medley_status labels_init(labels *l, const rows *rows, medley_error *err) {
   *l = (labels){.rows = rows, .chunk_max = ((rows->chunk_max << rows->chunk_shift) >> LABELS_CHUNK_SHIFT) + 1};
-  if (pthread_rwlock_init(&l->lock, NULL) != 0) return error_memory(err, "index ids");
+  if (rwlock_init(&l->lock) != 0) return error_memory(err, "index ids");
   return MEDLEY_OK;
 }
 

@@ -11,6 +11,7 @@
 #define INDEX_LABELS_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "index/file.h"
 #include "index/rows.h"
@@ -21,9 +22,9 @@ typedef struct labels {
   uint8_t *borrowed;                             /* [chunk_max] lies in a mapped file */
   size_t chunk_max;
   pthread_rwlock_t lock; /* of the table */
-  uint32_t *table;       /* [table_size] slots, LABELS_EMPTY; NULL: not made yet */
+  uint32_t *table;       /* [table_size] slots, LABELS_NONE; NULL: not made yet */
   size_t table_size, used;
-  size_t bytes;
+  _Atomic size_t bytes;
 } labels;
 
 #define LABELS_NONE UINT32_MAX

@@ -30,17 +30,30 @@ static row_int8_tail int8_tail(const void *row, size_t dim) {
  * instruction everywhere, unlike lrintf. */
 #define ROUNDING 12582912.0f /* 1.5 * 2^23 */
 
-static row_int8_tail int8_encode(const float *vector, size_t dim, float factor, bool unit, int8_t *codes) {
+/* What brings a vector to length 1. The reciprocal of a very small norm is infinite: then it is divided by. */
+typedef struct unit_scale {
+  float factor, norm; /* factor 0: divide */
+} unit_scale;
+
+static unit_scale scale_of(const float *vector, size_t dim, bool unit) {
+  float norm = unit ? vector_norm(vector, dim) : 1;
+  if (norm == 0) norm = 1;
+  return (unit_scale){norm > 1e-35f && norm < 1e35f ? 1 / norm : 0, norm};
+}
+
+static inline float scaled(float value, unit_scale s) { return s.factor != 0 ? value * s.factor : value / s.norm; }
+
+static row_int8_tail int8_encode(const float *vector, size_t dim, unit_scale unit_length, bool unit, int8_t *codes) {
   float greatest = 0;
   int64_t square = 0;
   row_int8_tail tail = {0};
   for (size_t d = 0; d < dim; d++) {
-    float size = fabsf(vector[d] * factor);
+    float size = fabsf(scaled(vector[d], unit_length));
     greatest = size > greatest ? size : greatest;
   }
   float inverse = greatest > 1e-30f ? 127 / greatest : 0; /* below it is as good as zero, and 127 / it is not finite */
   for (size_t d = 0; d < dim; d++) {
-    int32_t code = (int32_t)(vector[d] * factor * inverse + ROUNDING - ROUNDING);
+    int32_t code = (int32_t)(scaled(vector[d], unit_length) * inverse + ROUNDING - ROUNDING);
     codes[d] = (int8_t)code;
     tail.sum += code;
     square += code * code;
@@ -51,25 +64,24 @@ static row_int8_tail int8_encode(const float *vector, size_t dim, float factor, 
   return tail;
 }
 
-static void half_encode(const float *vector, size_t dim, float factor, uint16_t *row) {
-  float scaled[64];
+static void half_encode(const float *vector, size_t dim, unit_scale unit_length, uint16_t *row) {
+  float values[64];
   for (size_t d = 0; d < dim; d += 64) {
     size_t count = dim - d < 64 ? dim - d : 64;
-    for (size_t i = 0; i < count; i++) scaled[i] = vector[d + i] * factor;
-    half_from_float(row + d, scaled, count);
+    for (size_t i = 0; i < count; i++) values[i] = scaled(vector[d + i], unit_length);
+    half_from_float(row + d, values, count);
   }
 }
 
 void row_encode(row_storage storage, const float *vector, size_t dim, bool unit, void *row) {
-  float norm = unit ? vector_norm(vector, dim) : 1;
-  float factor = norm > 0 ? 1 / norm : 0;
+  unit_scale unit_length = scale_of(vector, dim, unit);
   if (storage == ROW_F32) {
     memcpy(row, vector, dim * sizeof *vector);
     if (unit) vector_normalise(row, dim);
   } else if (storage == ROW_F16) {
-    half_encode(vector, dim, factor, row);
+    half_encode(vector, dim, unit_length, row);
   } else {
-    row_int8_tail tail = int8_encode(vector, dim, factor, unit, row);
+    row_int8_tail tail = int8_encode(vector, dim, unit_length, unit, row);
     memcpy((unsigned char *)row + (dim + 3) / 4 * 4, &tail, sizeof tail);
   }
 }
@@ -93,7 +105,7 @@ static void int8_shift(const int8_t *codes, size_t dim, uint8_t *out) {
 void row_query_encode(row_query *q, row_storage storage, size_t dim, bool unit, void *code_space) {
   q->code = q->vector;
   if (storage != ROW_INT8) return;
-  row_int8_tail tail = int8_encode(q->vector, dim, 1, unit, code_space);
+  row_int8_tail tail = int8_encode(q->vector, dim, (unit_scale){1, 1}, unit, code_space);
   int8_shift(code_space, dim, code_space);
   q->code = code_space;
   q->scale = tail.scale;

@@ -61,9 +61,9 @@ typedef struct rows {
   uint8_t *borrowed;                  /* [chunk_max] nonzero: the chunk is a piece of a mapped file, not ours to free */
   _Atomic uint32_t count;             /* slots ever given out, dead ones too; stored with release */
   _Atomic uint32_t alive_count;
-  size_t bytes;        /* of our own memory */
-  scratch scratch;     /* folder NULL: new chunks are our own memory; otherwise they lie in there */
-  struct guard *guard; /* who reads (guard.h); borrowed; NULL: nobody beside the writer */
+  _Atomic size_t bytes; /* of our own memory */
+  scratch scratch;      /* folder NULL: new chunks are our own memory; otherwise they lie in there */
+  struct guard *guard;  /* who reads (guard.h); borrowed; NULL: nobody beside the writer */
 } rows;
 
 /* limit: the most slots it will ever hold, 0 for ROWS_MAX (it sizes the tables of chunks, 17 bytes per chunk of about

@@ -107,6 +107,12 @@ size_t set_own_bytes(const medley_index *set) {
          attributes_bytes(set->attributes);
 }
 
+/* Read beside a writer the two may not fit for a moment. */
+size_t set_unused(const medley_index *set) {
+  size_t at = set->limbo_at, count = set->limbo_count;
+  return count > at ? count - at : 0;
+}
+
 medley_status set_finds(void *context, uint64_t id, uint32_t *slot, medley_error *err) {
   return labels_slot(&((medley_index *)context)->labels, id, slot, err);
 }
@@ -120,20 +126,21 @@ static medley_status set_settle(medley_index *set, const char *path, const medle
   medley_status status = MEDLEY_OK;
   unsigned char id[INDEX_FILE_ID_BYTES];
   journal_mark mark;
-  set->path = mem_strdup(path);
-  if (set->path == NULL) FAIL(err, MEDLEY_ERR_MEMORY, "out of memory for the index");
-  TRY(journal_open(path, JOURNAL_WRITE, &set->journal, err));
-  journal_supersede(set->journal, &mark);
+  journal *j = NULL;
+  char *own = mem_strdup(path);
+  if (own == NULL) FAIL(err, MEDLEY_ERR_MEMORY, "out of memory for the index");
+  TRY(journal_open(path, JOURNAL_WRITE, &j, err));
+  journal_supersede(j, &mark);
   TRY(set_write(set, path, &mark, id, progress, err));
-  TRY(journal_drop(set->journal, err));
-  TRY(journal_replay(set->journal, id, &mark, set_apply, set, progress, &(journal_replay_result){0}, err));
+  TRY(journal_drop(j, err));
+  TRY(journal_replay(j, id, &mark, set_apply, set, progress, &(journal_replay_result){0}, err));
+  set->path = own;
+  set->journal = j; /* from now on others may ask how long it is */
+  own = NULL;
+  j = NULL;
 done:
-  if (status != MEDLEY_OK) {
-    journal_close(set->journal);
-    mem_free(set->path);
-    set->journal = NULL;
-    set->path = NULL;
-  }
+  journal_close(j);
+  mem_free(own);
   return status;
 }
 

@@ -53,7 +53,8 @@ struct medley_index {
 
   pthread_mutex_t write;
   set_limbo *limbo; /* oldest first from limbo_at */
-  size_t limbo_at, limbo_count, limbo_capacity;
+  _Atomic size_t limbo_at, limbo_count;
+  size_t limbo_capacity;
   size_t repair_debt;    /* rows to look at before the sweep is where it should be */
   _Atomic bool updating; /* an id may be answered from two slots for a moment */
   bool read_only;
@@ -62,8 +63,8 @@ struct medley_index {
 
   char *path; /* NULL: in memory only */
   index_file *file;
-  journal *journal;
-  set_replay *replay; /* while it is opened */
+  _Atomic(journal *) journal; /* NULL: in memory only */
+  set_replay *replay;         /* while it is opened */
 
   pthread_mutex_t asked_lock;
   float *asked; /* [SET_ASKED_MAX, dim] a ring */
@@ -76,6 +77,8 @@ struct medley_index {
 /* What the options say, or why they cannot be. */
 medley_status set_options_read(const medley_index_options *o, medley_index *set, index_distance *distance,
                                row_storage *storage, row_storage *rerank, medley_error *err) MEDLEY_CHECK;
+/* Slots that nobody names. */
+size_t set_unused(const medley_index *set);
 /* Rows, labels, attributes, locks; everything but the structure. */
 medley_status set_create(const medley_index_options *o, medley_index **out, medley_error *err) MEDLEY_CHECK;
 size_t set_own_bytes(const medley_index *set);

@@ -93,7 +93,7 @@ done:
 }
 
 static size_t removed_count(const medley_index *set) {
-  size_t used = rows_count(&set->rows) - (set->limbo_count - set->limbo_at), alive = set->rows.alive_count;
+  size_t used = rows_count(&set->rows) - set_unused(set), alive = set->rows.alive_count;
   return used > alive ? used - alive : 0;
 }
 
@@ -184,7 +184,7 @@ static size_t row_own_bytes(const medley_index *set) {
 
 static medley_status memory_check(const medley_index *set, size_t count, medley_error *err) {
   size_t per_row = row_own_bytes(set);
-  size_t now = set_own_bytes(set), free_slots = set->limbo_count - set->limbo_at;
+  size_t now = set_own_bytes(set), free_slots = set_unused(set);
   size_t more = count > free_slots ? (count - free_slots) * per_row : 0;
   if (set->memory_limit_bytes == 0 || now + more <= set->memory_limit_bytes) return MEDLEY_OK;
   return error_set(err, MEDLEY_ERR_LIMIT,
@@ -283,8 +283,8 @@ static medley_status addition_make(medley_index *set, addition *a, const medley_
     attributes_clear(set->attributes, a->slots[i]);
     set_release_slot(set, a->slots[i]);
   }
+  atomic_fetch_add(&set->ids_version, 1); /* before: a search that sees no update under way sees that there was one */
   atomic_store(&set->updating, false);
-  atomic_fetch_add(&set->ids_version, 1);
   return status;
 }
 

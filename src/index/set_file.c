@@ -17,13 +17,15 @@
 
 #define HEAD_BYTES_MAX 65536
 
-static medley_status rows_write(const rows *r, const char *name, index_file_writer *w, medley_error *err) {
+static medley_status rows_write(const rows *r, const char *name, index_file_writer *w, progress_stage *stage,
+                                medley_error *err) {
   medley_status status = MEDLEY_OK;
   size_t count = rows_count(r), per_chunk = (size_t)1 << r->chunk_shift;
   TRY(index_file_writer_begin_section(w, name, err));
   for (size_t done = 0; done < count; done += per_chunk) {
     size_t held = count - done < per_chunk ? count - done : per_chunk;
     TRY(index_file_writer_append(w, r->chunk[done >> r->chunk_shift], held * r->stride_bytes, err));
+    TRY(progress_update(stage, done + held, err));
   }
   TRY(index_file_writer_end_section(w, err));
 done:
@@ -84,11 +86,11 @@ medley_status set_write(medley_index *set, const char *path, const journal_mark 
   medley_status status = MEDLEY_OK;
   index_file_writer *w = NULL;
   progress_stage stage;
-  progress_begin(&stage, progress, "write index", 0);
+  progress_begin(&stage, progress, "write index", rows_count(&set->rows));
   TRY(index_file_writer_create(path, set->kind->name, mark, &w, err));
   TRY(head_write(set, w, err));
-  TRY(rows_write(&set->rows, "vectors", w, err));
-  if (set->full.dim > 0) TRY(rows_write(&set->full, "full", w, err));
+  TRY(rows_write(&set->rows, "vectors", w, &stage, err));
+  if (set->full.dim > 0) TRY(rows_write(&set->full, "full", w, &stage, err));
   TRY(alive_write(&set->rows, w, err));
   TRY(free_write(set, w, err));
   TRY(labels_write(&set->labels, w, err));

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "base/progress.h"
+#include "index/nearest.h"
 #include "index/set.h"
 
 #define MEASURE_DEFAULT 200
@@ -48,12 +49,37 @@ done:
   return status;
 }
 
+/* The truth of an index that ranks again: what it is held to are the full vectors, not the rounded ones' best. */
+static medley_status scan_full(const medley_index *set, const float *vector, size_t k, medley_index_hit *hits,
+                               size_t *found, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  const rows *full = &set->full;
+  row_query q = {0};
+  scored *best = NULL;
+  size_t cell = guard_enter(set->guard);
+  TRY_NEW(best, k, "index recall");
+  TRY(row_query_init(&q, full, vector, err));
+  nearest n = {best, 0, k};
+  for (uint32_t slot = 0, count = rows_count(full); slot < count; slot++)
+    if (rows_alive(&set->rows, slot))
+      nearest_push(&n, (scored){full->score_stream(&q, rows_at(full, slot), full->dim), slot});
+  *found = nearest_finish(&n);
+  for (size_t i = 0; i < *found; i++)
+    hits[i] = (medley_index_hit){labels_id(&set->labels, best[i].index), best[i].score};
+done:
+  guard_leave(set->guard, cell);
+  row_query_deinit(&q);
+  mem_free(best);
+  return status;
+}
+
 static medley_status ask(const measurement *m, size_t i, bool exact, medley_index_hit *hits, size_t *found,
                          double *seconds, medley_error *err) {
   medley_index_query query = {
       .vector = m->vectors + i * m->set->rows.dim, .k = m->k + 1, .breadth = m->breadth, .exact = exact};
   double before = clock_now_s();
-  medley_status status = set_search_unnoticed(m->set, &query, hits, found, err);
+  medley_status status = exact && m->set->full.dim > 0 ? scan_full(m->set, query.vector, query.k, hits, found, err)
+                                                       : set_search_unnoticed(m->set, &query, hits, found, err);
   *seconds += clock_now_s() - before;
   uint64_t self = m->self[i] == LABELS_NONE ? 0 : labels_id(&m->set->labels, m->self[i]);
   for (size_t h = 0; m->self[i] != LABELS_NONE && h < *found; h++)
@@ -132,9 +158,10 @@ done:
 }
 
 void medley_index_get_info(const medley_index *set, medley_index_info *out) {
+  size_t cell = guard_enter(set->guard); /* a kind may replace what it measures */
   size_t vectors = set->rows.bytes + set->full.bytes, own = set_own_bytes(set);
   uint32_t slots = rows_count(&set->rows), alive = set->rows.alive_count;
-  size_t unused = set->limbo_count - set->limbo_at;
+  size_t unused = set_unused(set);
   *out = (medley_index_info){
       .kind = set->kind->name,
       .distance = index_distance_name(set->rows.distance),
@@ -156,6 +183,7 @@ void medley_index_get_info(const medley_index *set, medley_index_info *out) {
   out->build_breadth = in_use.build_breadth;
   out->lists = in_use.lists;
   out->code_bytes = in_use.code_bytes;
+  guard_leave(set->guard, cell);
 }
 
 medley_status medley_index_check(const medley_index *set, const medley_progress *progress, medley_index_health *out,

@@ -16,6 +16,8 @@ typedef struct set_asking {
   bool exact;
   bool measuring; /* not asked by a user: not remembered */
   size_t guard_cell;
+  uint64_t ids_version; /* when it began */
+  bool updating;
 } set_asking;
 
 static medley_status asking_filter(set_asking *a, const char *text, medley_error *err) {
@@ -41,6 +43,8 @@ static medley_status asking_init(set_asking *a, const medley_index *set, const m
     return error_set(err, MEDLEY_ERR_USAGE, "%zu nearest: 1 to %d can be asked for", query->k, MEDLEY_INDEX_K_MAX);
   if (set->full.dim > 0) a->wanted = query->k * SET_RERANK;
   a->guard_cell = guard_enter(set->guard);
+  a->ids_version = atomic_load(&set->ids_version);
+  a->updating = atomic_load(&set->updating);
   medley_status status = query->filter != NULL && *query->filter ? asking_filter(a, query->filter, err) : MEDLEY_OK;
   if (status != MEDLEY_OK) guard_leave(set->guard, a->guard_cell);
   return status;
@@ -71,11 +75,13 @@ done:
   return status;
 }
 
-/* While an update is on its way an id can be found in its old and in its new slot: the nearer one is told. */
-static size_t hits_write(const medley_index *set, const scored *found, size_t count, size_t k, medley_index_hit *hits) {
+/* While an update is on its way an id can be found in its old and in its new slot: the nearer one is told. It may have
+ * been on its way before, after, or in between. */
+static size_t hits_write(const set_asking *a, const scored *found, size_t count, medley_index_hit *hits) {
+  const medley_index *set = a->set;
   size_t written = 0;
-  bool updating = atomic_load(&set->updating);
-  for (size_t i = 0; i < count && written < k; i++) {
+  bool updating = a->updating || atomic_load(&set->updating) || atomic_load(&set->ids_version) != a->ids_version;
+  for (size_t i = 0; i < count && written < a->k; i++) {
     medley_index_hit hit = {labels_id(&set->labels, found[i].index), found[i].score};
     bool twice = false;
     for (size_t j = 0; updating && j < written; j++) twice = twice || hits[j].id == hit.id;
@@ -110,7 +116,7 @@ static medley_status ask_one(const set_asking *a, const float *vector, medley_in
   index_query query = {&q, a->passing ? &a->allow : NULL, a->wanted, a->breadth, a->exact};
   TRY(set->kind->search(set->structure, &query, candidates, &count, &own, err));
   if (set->full.dim > 0) TRY(rank_again(set, vector, candidates, count, err));
-  *found = hits_write(set, candidates, count, a->k, hits);
+  *found = hits_write(a, candidates, count, hits);
   effort_add(effort, own);
   if (!a->measuring) remember((medley_index *)set, vector);
 done:
@@ -179,7 +185,7 @@ static medley_status ask_batch(const set_asking *a, const float *vectors, size_t
   for (size_t i = 0; i < count; i++) {
     scored *own = candidates + i * a->wanted;
     if (set->full.dim > 0) TRY(rank_again(set, vectors + i * set->rows.dim, own, found[i], err));
-    found[i] = hits_write(set, own, found[i], a->k, hits + i * a->k);
+    found[i] = hits_write(a, own, found[i], hits + i * a->k);
     remember((medley_index *)set, vectors + i * set->rows.dim);
   }
 done:
@@ -245,14 +251,22 @@ medley_status medley_index_get(const medley_index *set, uint64_t id, float *out,
 
 medley_status medley_index_get_attributes(const medley_index *set, uint64_t id, char **json, medley_error *err) {
   medley_status status = MEDLEY_OK;
-  uint32_t slot;
+  uint32_t slot, after;
   json_t *object = NULL;
+  size_t cell = guard_enter(set->guard); /* the slot is nobody else's meanwhile */
   *json = NULL;
   TRY(slot_of(set, id, &slot, err));
-  TRY(attributes_get(set->attributes, slot, &object, err));
+  for (;; slot = after) { /* an update moves them to another slot */
+    TRY(attributes_get(set->attributes, slot, &object, err));
+    TRY(slot_of(set, id, &after, err));
+    if (after == slot) break;
+    json_decref(object);
+    object = NULL;
+  }
   *json = json_to_text(object);
   if (*json == NULL) status = error_memory(err, "index attributes");
 done:
+  guard_leave(set->guard, cell);
   json_decref(object);
   return status;
 }

@@ -284,6 +284,28 @@ static void test_measure(void **state) {
   mem_free(ids);
 }
 
+/* Vectors that int8 cannot tell apart: what ranks again sees only the best of a guess, and the measure says so. */
+static void test_measure_ranked_again(void **state) {
+  (void)state;
+  medley_error error = {0};
+  static float vectors[1000 * DIM];
+  static uint64_t ids[1000];
+  medley_index *index;
+  medley_index_recall recall;
+  rng r;
+  rng_seed(&r, 7);
+  for (size_t i = 0; i < 1000; i++) {
+    ids[i] = i;
+    for (size_t d = 0; d < DIM; d++) vectors[i * DIM + d] = 1 + 1e-4f * (float)rng_normal(&r);
+  }
+  medley_index_options o = {.dim = DIM, .kind = "exact", .distance = "l2", .storage = "int8", .rerank = "f32"};
+  assert_ok(medley_index_create(NULL, &o, &index, &error));
+  assert_ok(medley_index_add(index, ids, vectors, 1000, NULL, &error));
+  assert_ok(medley_index_measure(index, vectors, 50, K, 0, NULL, &recall, &error));
+  if (recall.recall > 0.8) fail_msg("recall %.3f", recall.recall);
+  medley_index_close(index);
+}
+
 static void test_batch(void **state) {
   (void)state;
   medley_error error = {0};
@@ -682,6 +704,7 @@ int main(void) {
       cmocka_unit_test(test_model),
       cmocka_unit_test(test_plain_ids),
       cmocka_unit_test(test_measure),
+      cmocka_unit_test(test_measure_ranked_again),
       cmocka_unit_test(test_batch),
       cmocka_unit_test(test_larger_than_the_limit),
       cmocka_unit_test(test_readers_beside_a_writer),
