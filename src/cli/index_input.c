@@ -38,6 +38,19 @@ static medley_status size_read(const char *option, const char *text, uint64_t *b
   return MEDLEY_OK;
 }
 
+/* Options that only one kind has. */
+static medley_status options_fit(const arguments *a, medley_error *err) {
+  static const struct {
+    const char *option, *kind;
+  } table[] = {{"links", "hnsw"}, {"build-breadth", "hnsw"}, {"lists", "ivfpq"}, {"code-bytes", "ivfpq"}};
+  const char *kind = arguments_text(a, "kind") ? arguments_text(a, "kind") : "hnsw";
+  for (size_t i = 0; i < sizeof table / sizeof *table; i++)
+    if (arguments_has(a, table[i].option) && strcmp(kind, table[i].kind) != 0)
+      return error_set(err, MEDLEY_ERR_USAGE, "--%s goes with --kind %s, not with %s", table[i].option, table[i].kind,
+                       kind);
+  return MEDLEY_OK;
+}
+
 medley_status index_options_of(const arguments *a, size_t dim, medley_index_options *out, medley_error *err) {
   medley_status status = MEDLEY_OK;
   const char *limit = arguments_text(a, "memory-limit");
@@ -52,6 +65,7 @@ medley_status index_options_of(const arguments *a, size_t dim, medley_index_opti
                                 .lists = (size_t)arguments_integer(a, "lists", 0),
                                 .code_bytes = (size_t)arguments_integer(a, "code-bytes", 0),
                                 .seed = (uint64_t)arguments_integer(a, "seed", 0)};
+  TRY(options_fit(a, err));
   if (limit != NULL) TRY(size_read("memory-limit", limit, &out->memory_limit_bytes, err));
 done:
   return status;

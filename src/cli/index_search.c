@@ -91,45 +91,48 @@ static json_t *id_json(uint64_t id) {
   return json_string(text);
 }
 
-static json_t *hit_json(const medley_index *index, const medley_index_hit *hit, medley_error *err) {
+static medley_status hit_add(json_t *hits, const medley_index *index, const medley_index_hit *hit, medley_error *err) {
   char *text = NULL;
-  json_t *attributes = NULL, *row = NULL;
+  json_t *attributes = NULL;
   medley_status status = medley_index_get_attributes(index, hit->id, &text, err);
-  /* Removed since: it was there when it was found. */
   if (status == MEDLEY_OK) status = json_parse(text, strlen(text), "attributes", &attributes, err);
-  if (status == MEDLEY_OK || status == MEDLEY_ERR_NOT_FOUND)
-    row = json_pack("{s:o, s:f, s:o}", "id", id_json(hit->id), "score", (double)hit->score, "attributes",
-                    attributes ? json_incref(attributes) : json_object());
+  if (status == MEDLEY_ERR_NOT_FOUND) status = MEDLEY_OK; /* removed since: it was there when it was found */
+  if (status == MEDLEY_OK &&
+      json_array_append_new(hits, json_pack("{s:o, s:f, s:o}", "id", id_json(hit->id), "score", (double)hit->score,
+                                            "attributes", attributes ? json_incref(attributes) : json_object())) != 0)
+    status = error_memory(err, "the report");
   json_decref(attributes);
   medley_index_text_free(text);
-  return row;
+  return status;
 }
 
-static json_t *hits_json(const searching *s, size_t query, medley_error *err) {
+static medley_status query_add(json_t *queries, const searching *s, size_t query, medley_error *err) {
+  medley_status status = MEDLEY_OK;
   json_t *hits = json_array();
-  for (size_t i = 0; hits != NULL && i < s->found[query]; i++) {
-    if (json_array_append_new(hits, hit_json(s->index, &s->hits[query * s->query.k + i], err)) == 0) continue;
-    json_decref(hits);
-    return NULL;
-  }
-  return hits;
+  json_t *row = s->is_like ? json_pack("{s:o, s:O}", "like", id_json(s->like), "hits", hits)
+                           : json_pack("{s:I, s:O}", "row", (json_int_t)(s->first + query), "hits", hits);
+  if (json_array_append_new(queries, row) != 0) FAIL(err, MEDLEY_ERR_MEMORY, "out of memory for the report");
+  for (size_t i = 0; i < s->found[query]; i++) TRY(hit_add(hits, s->index, &s->hits[query * s->query.k + i], err));
+done:
+  json_decref(hits);
+  return status;
 }
 
-static json_t *search_json(const searching *s, medley_error *err) {
+static medley_status search_json(const searching *s, json_t **out, medley_error *err) {
+  medley_status status = MEDLEY_OK;
   const medley_index_answer *r = &s->answer;
   json_t *queries = json_array();
   json_t *report =
       json_pack("{s:b, s:o, s:I, s:o, s:o}", "exact", r->exact, "recall",
                 r->recall < 0 ? json_null() : json_real(r->recall), "compared", (json_int_t)r->distances, "passing",
                 r->passing == SIZE_MAX ? json_null() : json_integer((json_int_t)r->passing), "queries", queries);
-  for (size_t q = 0; report != NULL && q < s->count; q++) {
-    json_t *row = s->is_like ? json_pack("{s:o, s:o}", "like", id_json(s->like), "hits", hits_json(s, q, err))
-                             : json_pack("{s:I, s:o}", "row", (json_int_t)(s->first + q), "hits", hits_json(s, q, err));
-    if (json_array_append_new(queries, row) == 0) continue;
-    json_decref(report);
-    return NULL;
-  }
-  return report;
+  if (report == NULL) FAIL(err, MEDLEY_ERR_MEMORY, "out of memory for the report");
+  for (size_t q = 0; q < s->count; q++) TRY(query_add(queries, s, q, err));
+  *out = report;
+  report = NULL;
+done:
+  json_decref(report);
+  return status;
 }
 
 static void value_append(strbuf *b, const json_t *value) {
@@ -214,6 +217,7 @@ static void search_show(console *c, const json_t *report) {
 medley_status index_search_run(const arguments *a, console *c, medley_error *err) {
   medley_status status = MEDLEY_OK;
   searching s = {.a = a};
+  json_t *report = NULL;
   bool vectors = arguments_has(a, "vectors"), like = arguments_has(a, "like");
   if (vectors == like)
     FAIL(err, MEDLEY_ERR_USAGE, "say what to look for: --vectors FILE.npy or --like ID%s", vectors ? ", not both" : "");
@@ -222,7 +226,8 @@ medley_status index_search_run(const arguments *a, console *c, medley_error *err
   TRY(medley_index_open(arguments_text(a, "file"), MEDLEY_INDEX_READ_ONLY, &s.index, err));
   TRY(queries_take(&s, err));
   TRY(search(&s, err));
-  TRY(index_report(c, search_json(&s, err), search_show, err));
+  TRY(search_json(&s, &report, err));
+  TRY(index_report(c, report, search_show, err));
 done:
   medley_index_close(s.index);
   medley_vectors_free(&s.file);

@@ -349,22 +349,3 @@ medley_status attributes_get(const attributes *a, uint32_t slot, json_t **out, m
   if (*out == NULL) status = error_memory(err, "attributes of a row");
   return status;
 }
-
-medley_status attributes_describe(const attributes *a, json_t **out, medley_error *err) {
-  medley_status status = attributes_load(a, err);
-  *out = NULL;
-  if (status != MEDLEY_OK) return status;
-  attributes_lock_read(a);
-  *out = json_object();
-  for (size_t i = 0; i < a->column_count && *out != NULL; i++) {
-    const column *c = a->columns[i];
-    json_t *line = json_object();
-    json_object_set_new(line, "kind", json_string(column_kind_name(c->kind)));
-    json_object_set_new(line, "slots", json_integer((json_int_t)c->present));
-    if (c->kind == COLUMN_WORDS)
-      json_object_set_new(line, "words", json_integer((json_int_t)(c->word_count - c->free_count - c->unused)));
-    json_object_set_new(*out, c->name, line);
-  }
-  attributes_unlock(a);
-  return *out ? MEDLEY_OK : error_memory(err, "a description of attributes");
-}

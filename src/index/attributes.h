@@ -69,8 +69,6 @@ void attributes_clear(attributes *a, uint32_t slot);
 /* The slot's attributes as attributes_set_json takes them, members in order of name, words in the order in which they
  * came; an empty object when there are none. json_decref. */
 medley_status attributes_get(const attributes *a, uint32_t slot, json_t **out, medley_error *err) MEDLEY_CHECK;
-/* {"price": {"kind": "numbers", "slots": 9}, "tag": {"kind": "words", "slots": 7, "words": 31}}. json_decref. */
-medley_status attributes_describe(const attributes *a, json_t **out, medley_error *err) MEDLEY_CHECK;
 
 /* Another one after each write. */
 uint64_t attributes_version(const attributes *a);

@@ -29,7 +29,7 @@
 #define FILTER_TEXT_MAX ((size_t)1 << 20) /* bytes */
 #define FILTER_DEPTH_MAX 32               /* of parentheses and nots */
 #define FILTER_TESTS_MAX 256
-#define FILTER_VALUES_MAX 65536 /* in all lists together; filter_set_from_ids takes any number of ids */
+#define FILTER_VALUES_MAX 65536 /* in all lists together */
 
 /* ---- text → filter ---- */
 
@@ -68,11 +68,6 @@ typedef struct filter_set {
  * kind. A word or an id that nobody has is no error. Holds the attributes' read lock while it looks at them. */
 medley_status filter_compile(const filter *f, const attributes *a, size_t slots, const filter_labels *labels,
                              filter_set *out, medley_error *err) MEDLEY_CHECK;
-/* The slots of ids [count] (deny: all others). Ids that nobody has are passed over. */
-medley_status filter_set_from_ids(const uint64_t *ids, size_t count, bool deny, size_t slots,
-                                  const filter_labels *labels, filter_set *out, medley_error *err) MEDLEY_CHECK;
-/* Leaves in s what is in both. */
-void filter_set_intersect(filter_set *s, const filter_set *other);
 void filter_set_deinit(filter_set *s);
 
 /* ---- filters used again ---- */

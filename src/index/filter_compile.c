@@ -399,32 +399,6 @@ done:
   return status;
 }
 
-/* ---- sets ---- */
-
-medley_status filter_set_from_ids(const uint64_t *ids, size_t count, bool deny, size_t slots,
-                                  const filter_labels *labels, filter_set *out, medley_error *err) {
-  medley_status status = MEDLEY_OK;
-  TRY(set_init(out, slots, err));
-  memset(out->words, deny ? 0xff : 0, (slots + 63) / 64 * sizeof *out->words);
-  for (size_t i = 0; i < count; i++) {
-    uint32_t slot;
-    TRY(labels->find(labels->context, ids[i], &slot, err));
-    if (slot >= slots) continue; /* FILTER_NOBODY is above all */
-    uint64_t bit = 1ull << (slot & 63), *word = &out->words[slot >> 6];
-    *word = deny ? *word & ~bit : *word | bit;
-  }
-  set_finish(out);
-done:
-  if (status != MEDLEY_OK) filter_set_deinit(out);
-  return status;
-}
-
-void filter_set_intersect(filter_set *s, const filter_set *other) {
-  size_t words = (s->slots + 63) / 64, others = (other->slots + 63) / 64;
-  for (size_t w = 0; w < words; w++) s->words[w] &= w < others ? other->words[w] : 0;
-  set_finish(s);
-}
-
 void filter_set_deinit(filter_set *s) {
   mem_free(s->words);
   *s = (filter_set){0};

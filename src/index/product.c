@@ -154,12 +154,6 @@ void product_tables(const product *p, const float *query, float *tables) {
     part_products(query + j * p->part_dim, p->part_dim, part_codebook(p, j), tables + j * PRODUCT_CODES);
 }
 
-float product_dot(const product *p, const float *tables, const uint8_t *code) {
-  float sum = 0;
-  for (size_t j = 0; j < p->parts; j++) sum += tables[j * PRODUCT_CODES + code[j]];
-  return sum;
-}
-
 static inline VECTOR_INLINE void table_range_body(const float *table, float *least, float *greatest) {
   float low = INFINITY, high = -INFINITY;
   _Pragma("omp simd reduction(min : low) reduction(max : high)") for (size_t c = 0; c < PRODUCT_CODES; c++) {

@@ -38,9 +38,8 @@ void product_decode(const product *p, const uint8_t *code, float *out); /* out [
 
 /* tables [parts, 256]: the dot product of each part of the query with each centre. */
 void product_tables(const product *p, const float *query, float *tables);
-/* Σ tables[j][code[j]]: the dot product of the query with the decoded vector. */
-float product_dot(const product *p, const float *tables, const uint8_t *code);
-/* The tables as integers, for code_sums: product_dot is about *low + *step * the sum, at most parts * *step / 2 off. */
+/* The tables as integers, for code_sums: Σ tables[j][code[j]], the dot product with the decoded vector, is about *low +
+ * *step * the sum, at most parts * *step / 2 off. */
 void product_tables_round(const product *p, const float *tables, code_tables *rounded, float *low, float *step);
 
 #endif

@@ -258,6 +258,8 @@ def bench_measures():
     npy('q.npy', cloud(5, seed=3))
     medley('index', 'bench', 'v.npy', '--queries', 'q.npy', '--storage', 'int8', '--rounds', 1, '--breadths', 100,
            says=['900 vectors', '5 queries', 'breadth', 'queries/s', 'p99 ms', 'exact f32', 'recall 0.99', 'beside it'])
+    runs = medley('index', 'bench', 'v.npy', '--rounds', 1, '--count', 9, '-k', 1100, '--links', 4, '--json').json()['runs']
+    equal([run['breadth'] for run in runs], [1100], 'one run for more answers than the last breadth')
     medley('index', 'bench', 'v.npy', '--kind', 'exact', '--rounds', 1, '--count', 9, '-k', 3, says=['all', '1.0000'])
     check(sorted(os.listdir('.')) == ['q.npy', 'v.npy'], 'bench left something behind')
 
@@ -305,6 +307,7 @@ def bad_input_is_refused_with_a_sentence():
     for path, text in (('few.txt', '1\n2\n'), ('words.txt', '1\ntwo\n'), ('minus.txt', '-1\n'), ('twice.txt', '7\n' * 300),
                        ('nothing.txt', '\n\n'), ('few.jsonl', '{"a": 1}\n'), ('bad.jsonl', '{"a": 1}\n{"a": \n'), ('list.jsonl', '[1]\n'),
                        ('mixed.jsonl', '{"id": 1, "a": 1}\n{"a": 1}\n'), ('deep.jsonl', '{"id": 1, "a": {"b": 1}}\n'),
+                       ('torn.jsonl', '{"id": 1, "a": 1}\n{"id": 2, "a": "x"}\n'),
                        ('nobody.jsonl', '{"id": 999, "a": 1}\n'), ('word-id.jsonl', '{"id": "x", "a": 1}\n')):
         pathlib.Path(path).write_text(text)
     build = ['build', 'v.npy', '-o', 'new.index']
@@ -342,6 +345,11 @@ def bad_input_is_refused_with_a_sentence():
         ([*build, '--memory-limit', 'lots'], 2, "such as 500M or 2G, not 'lots'"),
         ([*build, '--memory-limit', '1K'], 1, 'limit'),
         ([*build, '--storage', 'f32', '--rerank', 'f32'], 2, 'gains nothing'),
+        ([*build, '--attributes', 'torn.jsonl'], 1, "'torn.jsonl', object 2"),
+        ([*build, '--kind', 'ivfpq', '--links', 8], 2, '--links goes with --kind hnsw, not with ivfpq'),
+        ([*build, '--kind', 'exact', '--build-breadth', 80], 2, '--build-breadth goes with --kind hnsw'),
+        ([*build, '--lists', 8], 2, '--lists goes with --kind ivfpq, not with hnsw'),
+        ([*build, '--code-bytes', 8], 2, '--code-bytes goes with --kind ivfpq'),
         ([*build, '--kind', 'tree'], 2, '--kind wants hnsw, exact or ivfpq'),
         (['bench', 'other.npy'], 2, '5 vectors are too few'),
         (['bench', 'v.npy', '--queries', 'other.npy'], 1, "'other.npy' has 8 dimensions, v.npy has 16"),

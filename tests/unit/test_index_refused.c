@@ -312,18 +312,25 @@ static void test_repair_all(void **state) {
   (void)state;
   medley_error error = {0};
   medley_index_info info;
-  world w;
-  world_init(&w);
-  medley_index *index = created(NULL, "hnsw");
-  add(&w, index, 0, COUNT);
-  for (size_t i = 0; i < 12; i++) assert_ok(medley_index_remove(index, w.ids + 10 * i, 10, NULL, &error));
-  medley_index_get_info(index, &info);
-  assert_true(info.removed > 0);
-  assert_ok(medley_index_repair(index, NULL, &error));
-  medley_index_get_info(index, &info);
-  assert_int_equal(info.removed, 0);
-  medley_index_close(index);
-  world_deinit(&w);
+  size_t left = 0;
+  for (size_t steps = 17; steps < 23; steps++) {
+    world w;
+    world_init(&w);
+    medley_index *index = created(NULL, "hnsw");
+    for (size_t i = 0; i < 2; i++) {
+      add(&w, index, 0, COUNT);
+      for (size_t id = 0; id < COUNT && i == 0; id++) w.ids[id]++;
+    }
+    for (size_t i = 0; i < steps; i++) assert_ok(medley_index_remove(index, w.ids + 10 * i, 10, NULL, &error));
+    medley_index_get_info(index, &info);
+    left += info.removed;
+    assert_ok(medley_index_repair(index, NULL, &error));
+    medley_index_get_info(index, &info);
+    assert_int_equal(info.removed, 0);
+    medley_index_close(index);
+    world_deinit(&w);
+  }
+  assert_true(left > 0);
 }
 
 #ifdef MEDLEY_FAULTS

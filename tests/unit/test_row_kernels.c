@@ -176,10 +176,23 @@ static void test_round_trip(void **state) {
     }
 }
 
+/* The reciprocal of the norm would be infinite. */
+static void test_tiny(void **state) {
+  (void)state;
+  for (int storage = ROW_F32; storage < ROW_STORAGE_COUNT; storage++)
+    for (float size = 1e-36f; size > 1e-44f; size /= 10) {
+      float vector[4] = {size, -size, size, size}, back[4];
+      _Alignas(16) unsigned char row[64];
+      row_encode((row_storage)storage, vector, 4, true, row);
+      row_decode((row_storage)storage, row, 4, back);
+      for (size_t d = 0; d < 4; d++) assert_near(back[d], d == 1 ? -0.5 : 0.5, 0.01);
+    }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_levels), cmocka_unit_test(test_choice),     cmocka_unit_test(test_greatest),
-      cmocka_unit_test(test_itself), cmocka_unit_test(test_round_trip),
+      cmocka_unit_test(test_itself), cmocka_unit_test(test_round_trip), cmocka_unit_test(test_tiny),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
