@@ -32,14 +32,15 @@ typedef struct medley_evaluate_options { /* zero-initialise */
   const char *const *metrics; /* "recall@20" …, NULL-terminated; NULL: the usual ones */
   const char *baseline;       /* paired tests against this model; NULL: the blend */
   const char *html;           /* file for the report with plots; NULL: none */
+  int importance;             /* nonzero: measure again without each modality and each model of the blend */
   uint64_t seed;              /* 0: 1 */
   int threads;
 } medley_evaluate_options;
 
 /* Fits on the training part only, tunes on a part of it, reports on the test part, ranking all items. *json:
  * {"split":…,"models":[{"split":…,"model":…,"users":…,"metrics":{"recall@20":{"mean":…,"lo":…,"hi":…},…},
- * "slices":{"warm":{…},"cold":{…}},"seconds":{"fit":…,"score":…},"peak_memory_bytes":…,"p_value":{…}},…],"blend":{"weights":{…}},…}
- */
+ * "slices":{"warm":{…},"cold":{…}},"seconds":{"fit":…,"score":…},"peak_memory_bytes":…,"p_value":{…}},…],"fit":{…},"importance":[{"without":"image","kind":"modality",
+ * "metrics":{"recall@20":{"difference":…,"lo":…,"hi":…}}},…],…} */
 MEDLEY_API medley_status medley_evaluate(medley_workspace *workspace, const medley_evaluate_options *options,
                                          const medley_progress *progress, char **json, medley_error *err) MEDLEY_CHECK;
 

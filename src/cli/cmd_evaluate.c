@@ -18,6 +18,7 @@ static medley_status run(const arguments *a, console *c, medley_error *err) {
                                            .metrics = arguments_list(a, "metrics"),
                                            .baseline = arguments_text(a, "baseline"),
                                            .html = arguments_text(a, "report"),
+                                           .importance = arguments_has(a, "importance"),
                                            .seed = (uint64_t)arguments_integer(a, "seed", 0),
                                            .threads = (int)arguments_integer(a, "threads", 0)};
   TRY(workspace_of(a, &w, err));
@@ -57,6 +58,8 @@ const command cmd_evaluate = {
              .many = true, .commas = true},
             {"baseline", 0, VALUE_TEXT, "MODEL", "whom the paired tests compare with (blend)"},
             {"report", 'r', VALUE_FILE, "FILE", "also write a page with plots, as HTML"},
+            {"importance", 0, VALUE_FLAG, NULL,
+             "also measure what the blend loses without each modality and each model"},
             {"seed", 0, VALUE_INTEGER, "N", "of everything random (1)", 0, 9007199254740992.0},
             {"threads", 0, VALUE_INTEGER, "N", "how many threads compute (all processors)", 1, 1024},
             {0}},

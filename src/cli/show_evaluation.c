@@ -171,6 +171,22 @@ static void weights_show(const evaluation_view *v) {
   strbuf_deinit(&line);
 }
 
+/* What is lost without each modality and each model, on the metric that the table shows first. */
+static void importance_show(const evaluation_view *v) {
+  size_t i;
+  json_t *row;
+  if (v->metric_count == 0) return;
+  const char *metric = v->metrics[0];
+  json_array_foreach(json_object_get(v->report, "importance"), i, row) {
+    const json_t *m = json_object_get(json_object_get(row, "metrics"), metric);
+    if (m == NULL) continue;
+    if (i == 0) console_line(v->c, STYLE_BOLD, "what the blend loses on %s without", metric);
+    console_line(v->c, STYLE_PLAIN, "  %-20s %+.4f  (%+.4f to %+.4f)", json_member_string(row, "without", ""),
+                 json_member_number(m, "difference", 0), json_member_number(m, "lo", 0),
+                 json_member_number(m, "hi", 0));
+  }
+}
+
 static void head_show(const evaluation_view *v) {
   strbuf line = {0};
   strbuf_printf(&line, "split %s: ", json_member_string(v->report, "split", "?"));
@@ -203,6 +219,7 @@ void show_evaluation(console *c, const json_t *report) {
     figures_show(&v, m, m + step < v.metric_count ? m + step : v.metric_count);
   cost_show(&v);
   weights_show(&v);
+  importance_show(&v);
   const json_t *second = json_array_get(v.models, 1);
   const char *baseline = json_member_string(second, "baseline", NULL);
   if (baseline != NULL)

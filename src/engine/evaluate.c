@@ -11,6 +11,7 @@
 #include "engine/dataset.h"
 #include "engine/workspace.h"
 #include "explain/report.h"
+#include "learn/importance.h"
 
 #define COLD_FILE_MAX ((size_t)256 << 20)
 #define BOOTSTRAP_ROUNDS 1000
@@ -386,7 +387,7 @@ done:
 
 static medley_status evaluation_run(evaluation *e, json_t **report, medley_error *err) {
   medley_status status = MEDLEY_OK;
-  json_t *entries[BLEND_PARTS_MAX + 1] = {0};
+  json_t *entries[BLEND_PARTS_MAX + 1] = {0}, *importance = NULL;
   double started = clock_now_s();
   TRY(metrics_parse(e, err));
   TRY(dataset_load(e->w, e->progress, &e->data, err));
@@ -406,9 +407,15 @@ static medley_status evaluation_run(evaluation *e, json_t **report, medley_error
   TRY(fit_run(&input, &options, e->progress, &e->fit, err));
   TRY(tasks_make(e, err));
   TRY(models_measure(e, entries, err));
+  if (e->options->importance) {
+    measure_options measured = measure_options_of(e, false);
+    TRY(importance_measure(&e->fit, &e->task, &measured, &e->measured[0], e->seed, e->progress, &importance, err));
+  }
   TRY(report_to_json(e, entries, clock_now_s() - started, report, err));
+  if (importance != NULL) json_object_set(*report, "importance", importance);
   if (e->options->html != NULL) TRY(html_write(e->options->html, *report, err));
 done:
+  json_decref(importance);
   for (size_t slot = 0; slot <= BLEND_PARTS_MAX; slot++) json_decref(entries[slot]);
   return status;
 }

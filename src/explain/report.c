@@ -519,6 +519,37 @@ static void blend_write(const page *p) {
   strbuf_append(out, "</tbody></table></div></section>\n");
 }
 
+/* ---- importance ---- */
+
+static void importance_row(const page *p, const json_t *row) {
+  const json_t *m = json_object_get(json_object_get(row, "metrics"), p->metrics[0]);
+  if (m == NULL) return;
+  strbuf_append(p->out, "<tr><th scope=\"row\">");
+  strbuf_append_escaped(p->out, json_member_string(row, "without", ""));
+  strbuf_append(p->out, "</th><td class=\"text\">");
+  strbuf_append_escaped(p->out, json_member_string(row, "kind", ""));
+  strbuf_printf(p->out, "</td><td>%+.4f</td><td>%+.4f … %+.4f</td></tr>\n", json_member_number(m, "difference", 0),
+                json_member_number(m, "lo", 0), json_member_number(m, "hi", 0));
+}
+
+static void importance_write(const page *p) {
+  const json_t *rows = json_object_get(p->report, "importance"), *row;
+  size_t index;
+  if (json_array_size(rows) == 0 || p->metric_count == 0) return;
+  section(p->out, "importance", "What counts");
+  strbuf_append(
+      p->out,
+      "<p>Measured again on the test part without each modality (models that read content are fitted anew) and "
+      "without each model (the others keep their weights). Above zero: the blend is better with it.</p>\n");
+  strbuf_append(p->out,
+                "<div class=\"scroll\" tabindex=\"0\"><table><thead><tr><th scope=\"col\">Without</th>"
+                "<th scope=\"col\">Kind</th><th scope=\"col\">The blend loses, ");
+  strbuf_append_escaped(p->out, p->metrics[0]);
+  strbuf_append(p->out, "</th><th scope=\"col\">95 % interval</th></tr></thead><tbody>\n");
+  json_array_foreach(rows, index, row) importance_row(p, row);
+  strbuf_append(p->out, "</tbody></table></div></section>\n");
+}
+
 /* ---- foot ---- */
 
 static void definitions_write(const page *p) {
@@ -566,6 +597,7 @@ medley_status report_html(const json_t *report, strbuf *out, medley_error *err) 
   cost_write(p);
   slices_write(p);
   blend_write(p);
+  importance_write(p);
   definitions_write(p);
   foot_write(p);
   if (out->failed) status = error_memory(err, "a report");

@@ -230,6 +230,7 @@ const recommender_kind recommender_ease = {
     .part = "taste",
     .settings = ease_settings,
     .needs_history = true,
+    .may_read_features = true,
     .accepts = ease_accepts,
     .fit = ease_fit,
     .score = ease_score,

@@ -66,6 +66,7 @@ typedef struct recommender_kind {
   bool scores_cold_items;              /* gives items without events a place */
   bool needs_history;                  /* an empty history gives zeros */
   bool needs_features;
+  bool may_read_features; /* reads them where there are some */
   bool needs_time;
   /* Whether this data fits the kind ("ease needs 4·n² bytes: 12 GB for 55,000 items, the limit is …"): MEDLEY_OK, or a
    * refusal that says why. */

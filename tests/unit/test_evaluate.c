@@ -198,11 +198,26 @@ static void test_refusals(void **state) {
   }
 }
 
+/* Without its only model the blend is silent, and loses all it had. */
+static void test_importance(void **state) {
+  (void)state;
+  json_t *report =
+      evaluate(&(medley_evaluate_options){.split = "given", .models = popular, .metrics = metrics, .importance = 1});
+  const json_t *rows = json_object_get(report, "importance"), *row = json_array_get(rows, 0);
+  assert_int_equal(json_array_size(rows), 1);
+  assert_string_equal(json_member_string(row, "without", ""), "popular");
+  assert_string_equal(json_member_string(row, "kind", ""), "model");
+  const json_t *auc = json_object_get(json_object_get(row, "metrics"), "auc");
+  double lost = json_member_number(auc, "difference", NAN);
+  assert_true(isfinite(lost) && json_member_number(auc, "lo", NAN) <= lost &&
+              lost <= json_member_number(auc, "hi", NAN));
+  json_decref(report);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_by_hand),
-      cmocka_unit_test(test_cold_items_by_hand),
-      cmocka_unit_test(test_the_same_for_the_same_seed),
+      cmocka_unit_test(test_importance),         cmocka_unit_test(test_by_hand),
+      cmocka_unit_test(test_cold_items_by_hand), cmocka_unit_test(test_the_same_for_the_same_seed),
       cmocka_unit_test(test_refusals),
   };
   return cmocka_run_group_tests(tests, setup, teardown);
