@@ -16,6 +16,7 @@ const encoder_kind *const encoder_kinds[] = {
     &encoder_bert_int8,
     &encoder_mobilenet_v2,
     &encoder_yamnet,
+    &encoder_yamnet_int8,
     &encoder_vit,
     &encoder_vit_bf16,
     &encoder_vit_int8,

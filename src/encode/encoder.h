@@ -109,7 +109,7 @@ extern const encoder_kind encoder_external;
 extern const encoder_kind encoder_mobilenet_v2;
 extern const encoder_kind encoder_bert, encoder_bert_int8;
 extern const encoder_kind encoder_mobilenet_v2, encoder_mobilenet_v2_int8;
-extern const encoder_kind encoder_yamnet;
+extern const encoder_kind encoder_yamnet, encoder_yamnet_int8;
 /* Published networks, and the same in other precisions (nn/weights.h). */
 extern const encoder_kind encoder_bert, encoder_bert_bf16, encoder_bert_int8;
 extern const encoder_kind encoder_vit, encoder_vit_bf16, encoder_vit_int8;

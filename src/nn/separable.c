@@ -126,6 +126,8 @@ static void multiply_coded(const separable_product *q, const maps_product *p, co
                                           .panels = p->panels,
                                           .y = p->y,
                                           .y_step = p->y_step,
+                                          .add = p->add,
+                                          .add_step = p->add_step,
                                           .low = p->low,
                                           .high = p->high});
 }
@@ -173,6 +175,12 @@ static const float *window_row(const layer_pass *l, size_t row) {
   return l->ring + row % s->ring_rows * s->in_width * s->middle;
 }
 
+/* Below a ceiling one scale does for all that lies slid, so that it is never a float; otherwise each pixel gets its own
+ * when the strip is done. */
+static bool slides_to_codes(const layer_pass *l) {
+  return l->stage->project.codes != NULL && isfinite(l->net->ceiling);
+}
+
 /* A row of windows into row `at` of what lies slid. Between 0 and the ceiling 255 steps do for int8. */
 static void slide_row(const layer_pass *l, size_t out_row, size_t at) {
   const separable_stage *s = l->stage;
@@ -185,7 +193,7 @@ static void slide_row(const layer_pass *l, size_t out_row, size_t at) {
                    .weight = s->window,
                    .bias = s->window_bias,
                    .high = l->net->ceiling};
-  if (s->project.codes != NULL)
+  if (slides_to_codes(l))
     w.codes = (uint8_t *)l->slid + first, w.code_rate = 255 / l->net->ceiling;
   else
     w.y = l->slid + first;
@@ -224,10 +232,10 @@ static void project_rows(const layer_pass *l, size_t from, size_t count) {
   p.pixels = count * s->out_width;
   p.y = l->y + from * s->out_width * p.y_step;
   if (s->residual) p.add = l->x + from * s->in_width * s->in_step, p.add_step = s->in_step;
-  if (s->project.codes != NULL)
+  if (slides_to_codes(l))
     project_coded(l, &p);
   else
-    maps_multiply(&p);
+    multiply(&s->project, &p, &l->codes);
 }
 
 /* Rows [from, to) of the layer's output. */

@@ -40,7 +40,7 @@ typedef struct separable_plan {
   char classifier[SEPARABLE_NAME_MAX];
   size_t classes;
   bool int8; /* 1 × 1 convolutions in int8 where the machine is fast at it
-                (math/maps_int8.h); needs a finite ceiling */
+                (math/maps_int8.h) */
 } separable_plan;
 
 typedef struct separable separable;

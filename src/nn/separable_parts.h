@@ -32,7 +32,8 @@ typedef struct separable_stage {
   size_t in_height, in_width; /* of what the window slides over */
   size_t out_height, out_width;
   size_t strip, ring_rows; /* output rows at a time, and widened rows that they look at */
-  size_t code_pixels;      /* pixels of the input that are brought to int8 at once */
+  size_t code_pixels;      /* pixels that are brought to int8 at once: of the input, or of what lies slid */
+  size_t code_bytes;       /* of each of them, at most */
 } separable_stage;
 
 typedef struct separable_space separable_space;

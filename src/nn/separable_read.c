@@ -113,12 +113,15 @@ static void choose_strip(separable_stage *s) {
     s->strip++;
   s->ring_rows = separable_product_is_there(&s->expand) ? (s->strip - 1) * s->stride + 3 : 0;
   s->code_pixels = s->expand.codes != NULL ? maps_round(s->ring_rows * s->in_width) : 0;
+  size_t slid = s->project.codes != NULL ? maps_round(s->strip * s->out_width) : 0;
+  if (slid > s->code_pixels) s->code_pixels = slid;
+  s->code_bytes = s->in_step > s->middle ? s->in_step : s->middle;
 }
 
 static void make_room(separable *net, const separable_stage *s) {
   size_t map = s->out_height * s->out_width * s->project.panels * MAPS_LANES;
   size_t strip = (s->ring_rows * s->in_width + s->strip * s->out_width) * s->middle;
-  strip += s->code_pixels * (1 + s->in_step / sizeof(float)); /* scales and codes */
+  strip += s->code_pixels * (1 + s->code_bytes / sizeof(float)); /* scales and codes */
   if (map > net->map_floats) net->map_floats = map;
   if (strip > net->strip_floats) net->strip_floats = maps_round(strip);
 }
@@ -173,8 +176,7 @@ done:
 
 medley_status separable_create(const checkpoint *c, const separable_plan *plan, separable **out, medley_error *err) {
   medley_status status = MEDLEY_OK;
-  assert(plan->height % 2 == 0 && plan->width % 2 == 0 && (!plan->int8 || isfinite(plan->ceiling)) &&
-         plan->layer_count <= SEPARABLE_LAYERS_MAX);
+  assert(plan->height % 2 == 0 && plan->width % 2 == 0 && plan->layer_count <= SEPARABLE_LAYERS_MAX);
   *out = NULL;
   separable *net = mem_zalloc(1, sizeof *net);
   if (net == NULL) return error_memory(err, "a network");

@@ -146,6 +146,31 @@ static void test_int8(void **state) {
   small->kind->free(small);
 }
 
+static void test_yamnet_int8(void **state) {
+  (void)state;
+  medley_error error = {0};
+  char path[512], name[64];
+  static float exact[YAMNET_DIM], coded[YAMNET_DIM];
+  encoder *e = open_real(&networks[1]), *small;
+  if (e == NULL || test_data("speech", path) == NULL) skip();
+  assert_ok(encoder_yamnet_int8.open(test_data(networks[1].file, path), &small, &error));
+  for (int digit = 0; digit < 10; digit++) {
+    sound s;
+    snprintf(name, sizeof name, "speech/%d_jackson_0.wav", digit);
+    if (test_data(name, path) == NULL) continue;
+    assert_ok(sound_load(path, &(sound_options){.rate_hz = 16000}, &s, &error));
+    assert_ok(e->kind->encode(e, &(encoder_input){.sound = &s}, 1, exact, &error));
+    assert_ok(small->kind->encode(small, &(encoder_input){.sound = &s}, 1, coded, &error));
+    double along = vector_dot(exact, coded, YAMNET_DIM), a = vector_dot(exact, exact, YAMNET_DIM),
+           b = vector_dot(coded, coded, YAMNET_DIM);
+    printf("yamnet_int8: %d: cosine %.4f\n", digit, along / sqrt(a * b));
+    assert_true(along / sqrt(a * b) >= 0.99);
+    sound_deinit(&s);
+  }
+  e->kind->free(e);
+  small->kind->free(small);
+}
+
 /* ---- content at the edges of what there is ---- */
 
 static void assert_sensible(const float *x, size_t dim) {
@@ -319,10 +344,10 @@ static void test_nth_allocation(void **state) {
 int main(int argc, char **argv) {
   if (argc > 1) every = atoi(argv[1]);
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_golden),           cmocka_unit_test(test_pictures),
-      cmocka_unit_test(test_sounds),           cmocka_unit_test(test_int8),
-      cmocka_unit_test(test_smallest_content), cmocka_unit_test(test_same_numbers),
-      cmocka_unit_test(test_damaged_files),
+      cmocka_unit_test(test_golden),         cmocka_unit_test(test_pictures),
+      cmocka_unit_test(test_sounds),         cmocka_unit_test(test_yamnet_int8),
+      cmocka_unit_test(test_int8),           cmocka_unit_test(test_smallest_content),
+      cmocka_unit_test(test_same_numbers),   cmocka_unit_test(test_damaged_files),
 #ifdef MEDLEY_FAULTS
       cmocka_unit_test(test_nth_allocation),
 #endif
