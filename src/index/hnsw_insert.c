@@ -52,9 +52,9 @@ static int back_link_order(const void *a, const void *b) {
 
 /* ---- first half: a node looks for its neighbours ---- */
 
-static size_t beam_living(const hnsw *h, hnsw_scratch *s, size_t count, uint32_t self) {
+static size_t beam_living(const hnsw *h, hnsw_scratch *s, uint32_t self) {
   size_t kept = 0;
-  for (size_t i = 0; i < count; i++)
+  for (size_t i = 0; i < s->beam_count; i++)
     if (s->beam[i].slot != self && rows_alive(h->base.rows, s->beam[i].slot))
       s->found[kept++] = (scored){s->beam[i].score, s->beam[i].slot};
   return kept;
@@ -62,14 +62,13 @@ static size_t beam_living(const hnsw *h, hnsw_scratch *s, size_t count, uint32_t
 
 /* The living of the beam. When the place is full of dead ones, the walk goes on until it has found living ones, so that
  * nobody is ever linked to a node that a sweep has seen dead; without memory for that, those of the beam must do. */
-static size_t candidates_find(const insertion *in, hnsw_scratch *s, const row_query *q, scored start, uint32_t layer,
-                              uint32_t self) {
+static size_t candidates_find(const insertion *in, hnsw_scratch *s, const row_query *q, uint32_t layer, uint32_t self) {
   const hnsw *h = in->h;
-  size_t count = hnsw_walk(h, s, q, start, layer, h->build_breadth, in->slot_limit);
-  size_t kept = beam_living(h, s, count, self);
-  if (kept >= h->links || layer > 0 || kept + 1 >= count) return kept;
-  size_t more = hnsw_walk_filtered(h, s, q, start, NULL, h->links + 1, SIZE_MAX, in->slot_limit);
-  if (more == SIZE_MAX) return beam_living(h, s, count, self);
+  hnsw_walk(h, s, q, layer, h->build_breadth, in->slot_limit);
+  size_t kept = beam_living(h, s, self);
+  if (kept >= h->links || layer > 0 || kept + 1 >= s->beam_count) return kept;
+  size_t more = hnsw_walk_filtered(h, s, q, NULL, h->links + 1, SIZE_MAX, in->slot_limit);
+  if (more == SIZE_MAX) return beam_living(h, s, self);
   kept = 0;
   for (size_t i = 0; i < more; i++)
     if (s->found[i].index != self) s->found[kept++] = s->found[i];
@@ -82,10 +81,9 @@ static void node_choose(insertion *in, size_t i, hnsw_scratch *s, row_query *q) 
   back_link *back = in->back + in->first[i];
   row_query_from_row(q, h->base.rows, slot);
   uint32_t from = in->levels[i] < top ? in->levels[i] : top;
-  scored start = hnsw_descend(h, s, q, entry, top, from, in->slot_limit);
+  hnsw_descend(h, s, q, entry, top, from, 1, in->slot_limit);
   for (uint32_t layer = from + 1; layer-- > 0;) {
-    size_t count = candidates_find(in, s, q, start, layer, slot);
-    start = (scored){s->beam[0].score, s->beam[0].slot};
+    size_t count = candidates_find(in, s, q, layer, slot);
     link_slot *list = hnsw_list(h, slot, layer);
     if (hnsw_link(list, 0) != HNSW_NOBODY) continue; /* linked anew, for the sake of another layer */
     count = hnsw_select(h, s, s->found, count, h->links);

@@ -83,9 +83,10 @@ static void link_from_afar(reaching *r, uint32_t slot) {
   const rows *rows = r->h->base.rows;
   hnsw_scratch *s = r->scratch;
   row_query_from_row(&s->from_row, rows, slot);
-  scored start = {rows->score(&s->from_row, rows_at(rows, r->entry), rows->dim), r->entry};
-  size_t found = hnsw_walk(r->h, s, &s->from_row, start, 0, r->h->build_breadth, r->count);
-  for (size_t i = 0; i < found; i++)
+  s->beam[0] = (beam_entry){rows->score(&s->from_row, rows_at(rows, r->entry), rows->dim), r->entry};
+  s->beam_count = 1;
+  hnsw_walk(r->h, s, &s->from_row, 0, r->h->build_breadth, r->count);
+  for (size_t i = 0; i < s->beam_count; i++)
     if (link_from(r, s->beam[i].slot, slot)) return;
 }
 

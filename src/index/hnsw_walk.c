@@ -150,26 +150,6 @@ size_t hnsw_expand(const hnsw *h, hnsw_scratch *s, const row_query *q, uint32_t 
   return count;
 }
 
-scored hnsw_descend(const hnsw *h, hnsw_scratch *s, const row_query *q, uint32_t slot, uint32_t from_layer,
-                    uint32_t layer, size_t slots) {
-  const rows *r = h->base.rows;
-  scored best = {r->score(q, rows_at(r, slot), r->dim), slot};
-  s->distances++;
-  for (uint32_t at = from_layer; at > layer; at--) {
-    for (bool nearer = true; nearer;) {
-      nearer = false;
-      size_t count = hnsw_expand(h, s, q, best.index, at, slots);
-      for (size_t i = 0; i < count; i++)
-        if (s->scores[i] > best.score) {
-          best = (scored){s->scores[i], s->met[i]};
-          nearer = true;
-        }
-    }
-    hnsw_scratch_clean(s);
-  }
-  return best;
-}
-
 /* Puts an entry into the sorted beam of at most `breadth`; returns the place, or SIZE_MAX when it is too far. */
 static inline size_t beam_add(beam_entry *beam, size_t *count, size_t breadth, beam_entry entry) {
   if (*count == breadth && entry.score <= beam[breadth - 1].score) return SIZE_MAX;
@@ -188,12 +168,10 @@ static inline size_t beam_add(beam_entry *beam, size_t *count, size_t breadth, b
   return low;
 }
 
-size_t hnsw_walk(const hnsw *h, hnsw_scratch *s, const row_query *q, scored start, uint32_t layer, size_t breadth,
-                 size_t slots) {
+void hnsw_walk(const hnsw *h, hnsw_scratch *s, const row_query *q, uint32_t layer, size_t breadth, size_t slots) {
   beam_entry *beam = s->beam;
-  size_t count = 1, next = 0;
-  beam[0] = (beam_entry){start.score, start.index};
-  (void)visit(s, start.index);
+  size_t count = s->beam_count < breadth ? s->beam_count : breadth, next = 0;
+  for (size_t i = 0; i < count; i++) (void)visit(s, beam[i].slot);
   while (next < count) {
     uint32_t slot = beam[next].slot;
     beam[next].slot |= HNSW_EXPANDED;
@@ -208,7 +186,33 @@ size_t hnsw_walk(const hnsw *h, hnsw_scratch *s, const row_query *q, scored star
   }
   for (size_t i = 0; i < count; i++) beam[i].slot &= ~HNSW_EXPANDED;
   hnsw_scratch_clean(s);
-  return count;
+  s->beam_count = count;
+}
+
+/* Algorithm 2 with ef = 1. */
+static scored climb(const hnsw *h, hnsw_scratch *s, const row_query *q, scored best, uint32_t layer, size_t slots) {
+  for (bool nearer = true; nearer;) {
+    nearer = false;
+    size_t count = hnsw_expand(h, s, q, best.index, layer, slots);
+    for (size_t i = 0; i < count; i++)
+      if (s->scores[i] > best.score) {
+        best = (scored){s->scores[i], s->met[i]};
+        nearer = true;
+      }
+  }
+  hnsw_scratch_clean(s);
+  return best;
+}
+
+void hnsw_descend(const hnsw *h, hnsw_scratch *s, const row_query *q, uint32_t slot, uint32_t from_layer,
+                  uint32_t layer, size_t starts, size_t slots) {
+  const rows *r = h->base.rows;
+  scored best = {r->score(q, rows_at(r, slot), r->dim), slot};
+  s->distances++;
+  for (uint32_t at = from_layer; at > layer + 1; at--) best = climb(h, s, q, best, at, slots);
+  s->beam[0] = (beam_entry){best.score, best.index};
+  s->beam_count = 1;
+  if (from_layer > layer) hnsw_walk(h, s, q, layer + 1, starts, slots);
 }
 
 /* ---- a filtered walk: open nodes are a heap, nearest at the root ---- */
@@ -258,10 +262,14 @@ static bool offer(filtered_walk *w, scored entry) {
 }
 
 /* False when it gave up: too many compared, or no memory. */
-static bool filtered_run(filtered_walk *w, scored start) {
+static bool filtered_run(filtered_walk *w) {
   hnsw_scratch *s = w->s;
+  bool whole = true;
   s->open_count = 0;
-  bool whole = offer(w, start);
+  for (size_t i = 0; i < s->beam_count && whole; i++) {
+    (void)visit(s, s->beam[i].slot);
+    whole = offer(w, (scored){s->beam[i].score, s->beam[i].slot});
+  }
   while (whole && s->open_count > 0 && s->distances <= w->budget) {
     scored next = open_pop(s);
     if (w->kept.count == w->kept.k && next.score < w->kept.entries[0].score) break;
@@ -271,12 +279,11 @@ static bool filtered_run(filtered_walk *w, scored start) {
   return whole && s->distances <= w->budget;
 }
 
-size_t hnsw_walk_filtered(const hnsw *h, hnsw_scratch *s, const row_query *q, scored start, const index_allow *allow,
-                          size_t breadth, size_t budget, size_t slots) {
+size_t hnsw_walk_filtered(const hnsw *h, hnsw_scratch *s, const row_query *q, const index_allow *allow, size_t breadth,
+                          size_t budget, size_t slots) {
   filtered_walk w = {h, s, q, allow, slots, budget, {s->found, 0, breadth}};
   hnsw_scratch_clean(s);
-  (void)visit(s, start.index);
-  bool whole = filtered_run(&w, start);
+  bool whole = filtered_run(&w);
   hnsw_scratch_clean(s);
   return whole ? nearest_finish(&w.kept) : SIZE_MAX;
 }

@@ -20,8 +20,8 @@ struct hnsw_scratch {
   size_t visited_slots;
   uint32_t *touched; /* words of `visited` that are not zero */
   size_t touched_count, touched_capacity;
-  beam_entry *beam; /* [breadth + 1] best first */
-  size_t beam_capacity;
+  beam_entry *beam; /* [beam_count] best first: what the last walk found and the next begins with */
+  size_t beam_count, beam_capacity;
   scored *found; /* [breadth] heap of what may be answered; candidates during insertion */
   size_t found_capacity;
   scored *open; /* heap of nodes still to expand in a filtered walk */
@@ -41,16 +41,17 @@ bool hnsw_scratch_visit(hnsw_scratch *scratch, uint32_t slot); /* true the first
 /* The neighbours of a node that this walk meets for the first time: into met and scores; returns how many. */
 size_t hnsw_expand(const hnsw *h, hnsw_scratch *scratch, const row_query *q, uint32_t slot, uint32_t layer,
                    size_t slots);
-/* Algorithm 2 with ef = 1, from `slot` down to the layer above `layer`: the node the search of `layer` starts from. */
-scored hnsw_descend(const hnsw *h, hnsw_scratch *scratch, const row_query *q, uint32_t slot, uint32_t from_layer,
-                    uint32_t layer, size_t slots);
-/* Algorithm 2: the beam holds the (at most `breadth`) nearest nodes met from `start`; returns how many, best first in
- * scratch->beam. slots: nodes below this number exist for this search. */
-size_t hnsw_walk(const hnsw *h, hnsw_scratch *scratch, const row_query *q, scored start, uint32_t layer, size_t breadth,
-                 size_t slots);
-/* The lowest layer's nearest living and allowed nodes, however many others lie between: best first in scratch->found,
- * at most `breadth`; SIZE_MAX when more than `budget` rows would be compared, or memory ran out. */
-size_t hnsw_walk_filtered(const hnsw *h, hnsw_scratch *scratch, const row_query *q, scored start,
-                          const index_allow *allow, size_t breadth, size_t budget, size_t slots);
+/* Algorithm 2: from what is in the beam to the (at most `breadth`) nearest nodes met. slots: nodes below this number
+ * exist for this search. */
+void hnsw_walk(const hnsw *h, hnsw_scratch *scratch, const row_query *q, uint32_t layer, size_t breadth, size_t slots);
+/* From `slot` down to the layer above `layer`: Algorithm 2 with ef = 1, and with ef = starts for the last step. They
+ * are left in the beam. */
+void hnsw_descend(const hnsw *h, hnsw_scratch *scratch, const row_query *q, uint32_t slot, uint32_t from_layer,
+                  uint32_t layer, size_t starts, size_t slots);
+/* From what is in the beam to the lowest layer's nearest living and allowed nodes, however many others lie between:
+ * best first in scratch->found, at most `breadth`; returns how many, SIZE_MAX when more than `budget` rows would be
+ * compared, or memory ran out. */
+size_t hnsw_walk_filtered(const hnsw *h, hnsw_scratch *scratch, const row_query *q, const index_allow *allow,
+                          size_t breadth, size_t budget, size_t slots);
 
 #endif
