@@ -9,7 +9,7 @@
 #include "base/strbuf.h"
 #include "encode/encoder.h"
 #include "nn/layer_transformer.h"
-#include "nn/optimiser.h"
+#include "nn_training.h"
 #include "nn_works.h"
 
 /* ---- training ---- */
@@ -17,58 +17,39 @@
 enum { LAYERS = 4, WIDTH = 384, HEADS = 6, BATCH = 32, LENGTH = 128, ROWS = BATCH * LENGTH };
 
 typedef struct transformer_work {
-  parameters *parameters;
-  optimiser *optimiser;
-  tape *tape;
+  nn_training training;
   layer_transformer blocks[LAYERS];
-  float *x;
 } transformer_work;
-
-static void transformer_free(void *state) {
-  transformer_work *w = state;
-  if (w == NULL) return;
-  tape_free(w->tape);
-  optimiser_free(w->optimiser);
-  parameters_free(w->parameters);
-  mem_free(w->x);
-  mem_free(w);
-}
 
 static medley_status transformer_create(void **out, medley_error *err) {
   medley_status status = MEDLEY_OK;
   transformer_work *w = NULL;
-  rng r;
   char name[SAFETENSORS_NAME_MAX];
   TRY_NEW(w, 1, "a benchmark");
-  TRY_NEW(w->x, ROWS * WIDTH, "a benchmark");
-  rng_seed(&r, 1);
-  for (size_t i = 0; i < ROWS * WIDTH; i++) w->x[i] = (float)rng_normal(&r);
-  w->parameters = parameters_create();
-  w->tape = tape_create(1);
-  if (w->parameters == NULL || w->tape == NULL) FAIL(err, MEDLEY_ERR_MEMORY, "out of memory for a benchmark");
+  TRY(nn_training_begin(&w->training, ROWS * WIDTH, err));
   transformer_options o = {.width = WIDTH, .heads = HEADS, .norm_first = true};
   for (int i = 0; i < LAYERS; i++)
-    layer_transformer_init(&w->blocks[i], w->parameters, layer_name(name, "layers", "%d", i), &o);
-  TRY(parameters_seal(w->parameters, 1, err));
-  TRY(optimiser_create(optimiser_find("adamw"), w->parameters, &(optimiser_options){.decay = 0.01}, &w->optimiser,
-                       err));
+    layer_transformer_init(&w->blocks[i], w->training.parameters, layer_name(name, "layers", "%d", i), &o);
+  TRY(parameters_seal(w->training.parameters, 1, err));
+  TRY(optimiser_create(optimiser_find("adamw"), w->training.parameters, &(optimiser_options){.decay = 0.01},
+                       &w->training.optimiser, err));
   *out = w;
   w = NULL;
 done:
-  transformer_free(w);
+  nn_training_free(w);
   return status;
 }
 
 static medley_status transformer_step(void *state, double *value, medley_error *err) {
   medley_status status = MEDLEY_OK;
   transformer_work *w = state;
-  tape *t = w->tape;
-  tensor *x = tape_input(t, 3, (size_t[]){BATCH, LENGTH, WIDTH}, w->x);
+  tape *t = w->training.tape;
+  tensor *x = tape_input(t, 3, (size_t[]){BATCH, LENGTH, WIDTH}, w->training.x);
   for (int i = 0; i < LAYERS; i++) x = layer_transformer_forward(t, &w->blocks[i], x, NULL, NULL, NULL);
   tensor *loss = op_mean(t, op_square(t, x), OP_ALL);
   TRY(tape_backward(t, loss, err));
   *value = tape_value(loss);
-  TRY(optimiser_step(w->optimiser, 1e-4, NULL, err));
+  TRY(optimiser_step(w->training.optimiser, 1e-4, NULL, err));
 done:
   tape_reset(t);
   return status;
@@ -86,7 +67,7 @@ const nn_work nn_work_transformer = {"transformer",
                                      5,
                                      transformer_create,
                                      transformer_step,
-                                     transformer_free};
+                                     nn_training_free};
 
 /* ---- texts ---- */
 

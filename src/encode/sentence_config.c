@@ -78,52 +78,46 @@ done:
   return status;
 }
 
-static medley_status modules_read(sentence_config *s, const char *folder, medley_error *err) {
+static medley_status modules_read(sentence_config *s, const char *folder, const json_t *modules, medley_error *err) {
   medley_status status = MEDLEY_OK;
-  json_t *modules = NULL;
-  TRY(beside(folder, "modules.json", &modules, err));
-  if (modules == NULL) goto done;
   if (!json_is_array(modules) || json_array_size(modules) > MODULES_MAX)
     FAIL(err, MEDLEY_ERR_INPUT, "%s/modules.json: not a list of at most %d modules", folder, MODULES_MAX);
   for (size_t i = 0; i < json_array_size(modules); i++) TRY(module_read(s, folder, json_array_get(modules, i), err));
 done:
-  json_decref(modules);
   return status;
 }
 
 /* ---- lengths and prompts ---- */
 
-static medley_status limits_read(sentence_config *s, const char *folder, medley_error *err) {
-  medley_status status = MEDLEY_OK;
-  json_t *config = NULL;
-  TRY(beside(folder, "sentence_bert_config.json", &config, err));
+static medley_status limits_read(sentence_config *s, const char *folder, const json_t *config, medley_error *err) {
   long long most = json_member_integer(config, "max_seq_length", 0);
   if (most < 0 || most == 1)
-    FAIL(err, MEDLEY_ERR_INPUT, "%s/sentence_bert_config.json: max_seq_length is %lld", folder, most);
+    return error_set(err, MEDLEY_ERR_INPUT, "%s/sentence_bert_config.json: max_seq_length is %lld", folder, most);
   s->tokens_max = (size_t)most;
   s->lower = json_is_true(json_object_get(config, "do_lower_case"));
-done:
-  json_decref(config);
-  return status;
+  return MEDLEY_OK;
 }
 
-static medley_status prompt_read(sentence_config *s, const char *folder, medley_error *err) {
-  medley_status status = MEDLEY_OK;
-  json_t *config = NULL;
-  TRY(beside(folder, "config_sentence_transformers.json", &config, err));
+static medley_status prompt_read(sentence_config *s, const char *folder, const json_t *config, medley_error *err) {
   const char *name = json_member_string(config, "default_prompt_name", NULL);
-  if (name == NULL) goto done;
+  if (name == NULL) return MEDLEY_OK;
   const char *prompt = json_member_string(json_object_get(config, "prompts"), name, NULL);
   if (prompt == NULL)
-    FAIL(err, MEDLEY_ERR_INPUT,
-         "%s/config_sentence_transformers.json: the default prompt '%.100s' is not among the prompts", folder, name);
-  if (*prompt == '\0') goto done;
+    return error_set(err, MEDLEY_ERR_INPUT,
+                     "%s/config_sentence_transformers.json: the default prompt '%.100s' is not among the prompts",
+                     folder, name);
+  if (*prompt == '\0') return MEDLEY_OK;
   s->prompt = mem_strdup(prompt);
-  if (s->prompt == NULL) status = error_memory(err, "a prompt");
-done:
-  json_decref(config);
-  return status;
+  return s->prompt != NULL ? MEDLEY_OK : error_memory(err, "a prompt");
 }
+
+/* Each is read where it is there. */
+static const struct {
+  const char *name;
+  medley_status (*read)(sentence_config *s, const char *folder, const json_t *file, medley_error *err);
+} files[] = {{"modules.json", modules_read},
+             {"sentence_bert_config.json", limits_read},
+             {"config_sentence_transformers.json", prompt_read}};
 
 static void gguf_read(sentence_config *s, const checkpoint *c) {
   char key[160];
@@ -135,13 +129,17 @@ static void gguf_read(sentence_config *s, const checkpoint *c) {
 
 medley_status sentence_config_load(sentence_config *s, const checkpoint *c, medley_error *err) {
   medley_status status = MEDLEY_OK;
+  json_t *file = NULL;
   *s = (sentence_config){0};
   if (c->gguf != NULL) gguf_read(s, c);
   if (c->folder == NULL || c->gguf != NULL) return MEDLEY_OK;
-  TRY(modules_read(s, c->folder, err));
-  TRY(limits_read(s, c->folder, err));
-  TRY(prompt_read(s, c->folder, err));
+  for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+    json_decref(file);
+    TRY(beside(c->folder, files[i].name, &file, err));
+    if (file != NULL) TRY(files[i].read(s, c->folder, file, err));
+  }
 done:
+  json_decref(file);
   if (status != MEDLEY_OK) sentence_config_deinit(s);
   return status;
 }

@@ -26,6 +26,7 @@ typedef struct training {
   rng shuffle;
   size_t at, batch; /* where in order the next batch begins; items a step */
   double kept_s;    /* when the run was kept last */
+  bool unkept;      /* keeping has failed, and it was said */
 } training;
 
 static void training_deinit(training *r) {
@@ -87,12 +88,16 @@ done:
   return status;
 }
 
-static medley_status run_keep(training *r, parameters *p, const trained_plan *plan, size_t step, bool now,
-                              medley_error *err) {
-  if (plan->state == NULL || (!now && clock_now_s() - r->kept_s < KEEP_EVERY_S)) return MEDLEY_OK;
+/* A full disk is no reason to end a training: it is said once, and the training goes on. */
+static void run_keep(training *r, parameters *p, const trained_plan *plan, size_t step, bool now,
+                     const progress_stage *stage) {
+  medley_error why = {0};
+  if (plan->state == NULL || (!now && clock_now_s() - r->kept_s < KEEP_EVERY_S)) return;
   training_run run = run_of(r, p, step);
   r->kept_s = clock_now_s();
-  return training_run_save(&run, plan->state, err);
+  if (training_run_save(&run, plan->state, &why) == MEDLEY_OK || r->unkept) return;
+  r->unkept = true;
+  progress_note(stage != NULL ? stage->sink : NULL, "the training cannot be kept to be taken up again: %s", why.text);
 }
 
 medley_status trained_fit(parameters *p, uint64_t seed, const trained_plan *plan, size_t items, progress_stage *stage,
@@ -113,9 +118,9 @@ medley_status trained_fit(parameters *p, uint64_t seed, const trained_plan *plan
   TRY(run_resume(&r, p, plan, items, steps, &step, err));
   for (; step < steps; step++) {
     status = training_step(&r, plan, batch_next(&r, items), r.batch, stage, err);
-    if (status == MEDLEY_ERR_CANCELLED) (void)(run_keep(&r, p, plan, step, true, NULL) == MEDLEY_OK);
+    if (status == MEDLEY_ERR_CANCELLED) run_keep(&r, p, plan, step, true, stage);
     if (status != MEDLEY_OK) goto done;
-    TRY(run_keep(&r, p, plan, step + 1, false, err));
+    run_keep(&r, p, plan, step + 1, false, stage);
   }
 done:
   training_deinit(&r);

@@ -24,8 +24,8 @@ typedef struct trained_plan {
   tensor *(*loss)(tape *t, void *context, const uint32_t *items, size_t count);
   void *context;
   /* Where the run is kept every half minute, and when it is stopped: a file of the caller's, for this run alone. One
-   * that is there is gone on with, to the same bits, if what the loss draws at random depends on tape_step only. NULL:
-   * nowhere. */
+   * that is there is gone on with, to the same bits, if what the loss draws at random depends on tape_step only.
+   * Failing to keep it is a note. NULL: nowhere. */
   const char *state;
 } trained_plan;
 

@@ -78,7 +78,7 @@ void *tape_save(tape *t, op_node *n, int slot, size_t count, size_t size);
 /* A temporary buffer; give it back with the same size. */
 void *tape_scratch(tape *t, size_t count, size_t size);
 void tape_scratch_give(tape *t, void *buffer, size_t count, size_t size);
-/* A number that no other op of this run gets: the key of an op's random numbers (op_random_bits). */
+/* A number that no other op of this run gets: the key of an op's random numbers. */
 uint64_t tape_random_key(tape *t);
 
 /* body(context, from, to) over [0, count) in contiguous ranges, one per thread, when each gets at least `grain`

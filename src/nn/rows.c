@@ -17,13 +17,6 @@ static inline VECTOR_INLINE real row_dot_body(const real *x, const real *y, size
 }
 VECTOR_CLONES(, real, row_dot, (const real *x, const real *y, size_t count), (x, y, count))
 
-static inline VECTOR_INLINE real row_squared_distance_body(const real *x, const real *y, size_t count) {
-  real sum = 0;
-  _Pragma("omp simd reduction(+:sum)") for (size_t i = 0; i < count; i++) sum += (x[i] - y[i]) * (x[i] - y[i]);
-  return sum;
-}
-VECTOR_CLONES(, real, row_squared_distance, (const real *x, const real *y, size_t count), (x, y, count))
-
 static inline VECTOR_INLINE real row_max_body(const real *x, size_t count) {
   real most = -INFINITY;
   _Pragma("omp simd reduction(max:most)") for (size_t i = 0; i < count; i++) most = x[i] > most ? x[i] : most;
@@ -84,9 +77,3 @@ static inline VECTOR_INLINE void row_set_scaled_body(real *restrict y, real fact
   _Pragma("omp simd") for (size_t i = 0; i < count; i++) y[i] = factor * x[i];
 }
 VECTOR_CLONES(, void, row_set_scaled, (real * y, real factor, const real *x, size_t count), (y, factor, x, count))
-
-static inline VECTOR_INLINE void row_add_product_body(real *restrict y, const real *restrict a, const real *restrict b,
-                                                      size_t count) {
-  _Pragma("omp simd") for (size_t i = 0; i < count; i++) y[i] += a[i] * b[i];
-}
-VECTOR_CLONES(, void, row_add_product, (real * y, const real *a, const real *b, size_t count), (y, a, b, count))

@@ -13,7 +13,6 @@
 
 real row_sum(const real *x, size_t count);
 real row_dot(const real *x, const real *y, size_t count);
-real row_squared_distance(const real *x, const real *y, size_t count);
 real row_max(const real *x, size_t count); /* -INFINITY when count is 0; NaN is passed over */
 /* y = e^(x - shift); the sum of y. y may be x. */
 real row_exp(const real *x, real shift, real *y, size_t count);
@@ -23,11 +22,10 @@ real row_exp_sum(const real *x, real shift, size_t count);
 real row_log_sum_exp(const real *x, size_t count);
 /* x (+)= value */
 void row_shift(real *x, real value, size_t count, bool add);
-void row_scale(real *x, real factor, size_t count);                        /* x *= factor */
-void row_add(real *y, const real *x, size_t count);                        /* y += x */
-void row_add_scaled(real *y, real factor, const real *x, size_t count);    /* y += factor * x */
-void row_set_scaled(real *y, real factor, const real *x, size_t count);    /* y = factor * x */
-void row_add_product(real *y, const real *a, const real *b, size_t count); /* y += a * b, element by element */
+void row_scale(real *x, real factor, size_t count);                     /* x *= factor */
+void row_add(real *y, const real *x, size_t count);                     /* y += x */
+void row_add_scaled(real *y, real factor, const real *x, size_t count); /* y += factor * x */
+void row_set_scaled(real *y, real factor, const real *x, size_t count); /* y = factor * x */
 
 /* Rows that lie anywhere in memory: asks for one before its turn comes, so that several are on their way at once. */
 #define ROWS_AHEAD 3

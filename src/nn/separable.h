@@ -60,7 +60,4 @@ medley_status separable_embed(const separable *net, separable_fill *fill, void *
 medley_status separable_classify(const separable *net, const float *embedding, size_t count, float *logits,
                                  medley_error *err) MEDLEY_CHECK;
 
-/* Bytes of the packed weights. */
-size_t separable_bytes(const separable *net);
-
 #endif

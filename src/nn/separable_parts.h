@@ -46,7 +46,6 @@ struct separable {
   size_t stage_count;
   separable_product head, classifier;
   size_t map_floats, strip_floats; /* of the largest layer */
-  size_t bytes;
 
   pthread_mutex_t lock; /* over spaces */
   separable_space *spaces;

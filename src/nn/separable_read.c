@@ -71,15 +71,14 @@ static medley_status read_product(separable *net, const checkpoint *c, const cha
     maps_pack(weight, outs, p->depth, p->weight);
   }
   TRY(read_bias(c, name, outs, &p->bias, err));
-  net->bytes += maps_round(outs) * (p->depth * (p->codes != NULL ? 1 : sizeof(float)) + sizeof(float));
 done:
   mem_free(weight);
   return status;
 }
 
 /* [channels, 1, 3, 3] → [9, rounded up] */
-static medley_status read_window(separable *net, const checkpoint *c, const char *name, size_t channels,
-                                 separable_stage *s, medley_error *err) {
+static medley_status read_window(const checkpoint *c, const char *name, size_t channels, separable_stage *s,
+                                 medley_error *err) {
   medley_status status = MEDLEY_OK;
   float *weight = NULL;
   TRY(copy(c, name, "weight", 4, (uint64_t[]){channels, 1, 3, 3}, &weight, err));
@@ -87,7 +86,6 @@ static medley_status read_window(separable *net, const checkpoint *c, const char
   for (size_t i = 0; i < channels; i++)
     for (size_t k = 0; k < 9; k++) s->window[k * s->middle + i] = weight[i * 9 + k];
   TRY(read_bias(c, name, channels, &s->window_bias, err));
-  net->bytes += 10 * s->middle * sizeof(float);
 done:
   mem_free(weight);
   return status;
@@ -145,7 +143,7 @@ static medley_status read_layer(separable *net, const checkpoint *c, const separ
   if (layer->linear) s->project.low = -INFINITY, s->project.high = INFINITY;
   if (*layer->expand)
     TRY(read_product(net, c, layer->expand, in, layer->middle, s->stem ? 3 : 1, !s->stem, &s->expand, err));
-  TRY(read_window(net, c, layer->window, layer->middle, s, err));
+  TRY(read_window(c, layer->window, layer->middle, s, err));
   TRY(read_product(net, c, layer->project, layer->middle, layer->out, 1, true, &s->project, err));
   choose_strip(s);
   make_room(net, s);
@@ -213,5 +211,3 @@ void separable_free(separable *net) {
   pthread_mutex_destroy(&net->lock);
   mem_free(net);
 }
-
-size_t separable_bytes(const separable *net) { return net->bytes; }

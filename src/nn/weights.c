@@ -13,11 +13,6 @@
 
 #define NAME_MAX_BYTES 256
 
-const char *weight_precision_name(weight_precision precision) {
-  static const char *const names[] = {"f32", "bf16", "int8"};
-  return names[precision];
-}
-
 void weights_deinit(weights *w) {
   for (size_t i = 0; i < w->owned_count; i++) mem_free(w->owned[i]);
   mem_free(w->owned);

@@ -15,7 +15,6 @@
 
 /* What matrices of linear layers are kept as. int8: each row by its own scale. */
 typedef enum weight_precision { WEIGHT_F32, WEIGHT_BF16, WEIGHT_INT8 } weight_precision;
-const char *weight_precision_name(weight_precision precision); /* "f32" */
 
 struct weights_tuning;
 

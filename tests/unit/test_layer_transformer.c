@@ -5,31 +5,10 @@
 #include "base/memory.h"
 #include "base/rng.h"
 #include "nn/layer_transformer.h"
-
-static void golden_open(safetensors *s) {
-  medley_error error = {0};
-  const char *source = getenv("MEDLEY_SOURCE");
-  char path[512];
-  snprintf(path, sizeof path, "%s/tests/golden/nn_transformer.safetensors", source ? source : ".");
-  assert_ok(safetensors_open(s, path, &error));
-}
-
-static const tensor_view *golden(const safetensors *s, const char *name, const char *field) {
-  char full[2 * SAFETENSORS_NAME_MAX];
-  snprintf(full, sizeof full, "%s.%s", name, field);
-  const tensor_view *v = safetensors_get(s, full);
-  if (v == NULL) fail_msg("%s is not in tests/golden/nn_transformer.safetensors", full);
-  return v;
-}
+#include "nn_golden.h"
 
 static void compare(const char *name, const char *what, const real *got, const tensor_view *want) {
-  double largest = 1e-3;
-  for (uint64_t i = 0; i < want->count; i++) largest = fmax(largest, fabs((double)((const float *)want->data)[i]));
-  for (uint64_t i = 0; i < want->count; i++) {
-    double expected = ((const float *)want->data)[i];
-    if (!(fabs(got[i] - expected) <= 5e-6 * largest))
-      fail_msg("%s: %s at %llu is %.9g, PyTorch says %.9g", name, what, (unsigned long long)i, got[i], expected);
-  }
+  nn_golden_compare(name, what, got, want, 5e-6);
 }
 
 typedef struct block_case {
@@ -56,7 +35,7 @@ static tensor *variable(tape *t, const tensor_view *v) {
 static void parameters_fill(parameters *p, const safetensors *s, const char *name) {
   for (size_t i = 0; i < parameters_count(p); i++) {
     parameter *item = parameters_at(p, i);
-    const tensor_view *v = golden(s, name, item->name);
+    const tensor_view *v = nn_golden(s, name, item->name);
     assert_int_equal(v->count, item->value.count);
     memcpy(item->value.data, v->data, v->bytes);
   }
@@ -70,19 +49,19 @@ static void golden_run(const safetensors *s, const block_case *c) {
   layer_transformer_init(&block, p, NULL, &c->options);
   assert_ok(parameters_seal(p, 1, &error));
   parameters_fill(p, s, c->name);
-  tensor *x = variable(t, golden(s, c->name, "x"));
-  tensor *memory = c->options.cross ? variable(t, golden(s, c->name, "memory")) : NULL;
+  tensor *x = variable(t, nn_golden(s, c->name, "x"));
+  tensor *memory = c->options.cross ? variable(t, nn_golden(s, c->name, "memory")) : NULL;
   tensor *y = layer_transformer_forward(t, &block, x, &(attention_options){.causal = c->causal}, memory, NULL);
   assert_ok(tape_status(t, &error));
-  compare(c->name, "value", real_data(y), golden(s, c->name, "y"));
-  tensor *w = tape_input(t, 3, y->shape, golden(s, c->name, "dy")->data);
+  compare(c->name, "value", real_data(y), nn_golden(s, c->name, "y"));
+  tensor *w = tape_input(t, 3, y->shape, nn_golden(s, c->name, "dy")->data);
   assert_ok(tape_backward(t, op_sum(t, op_mul(t, y, w), OP_ALL), &error));
-  compare(c->name, "dx", x->gradient, golden(s, c->name, "dx"));
-  if (memory != NULL) compare(c->name, "dmemory", memory->gradient, golden(s, c->name, "dmemory"));
+  compare(c->name, "dx", x->gradient, nn_golden(s, c->name, "dx"));
+  if (memory != NULL) compare(c->name, "dmemory", memory->gradient, nn_golden(s, c->name, "dmemory"));
   for (size_t i = 0; i < parameters_count(p); i++) {
     char field[SAFETENSORS_NAME_MAX];
     snprintf(field, sizeof field, "d.%.180s", parameters_at(p, i)->name);
-    compare(c->name, field, parameters_at(p, i)->value.gradient, golden(s, c->name, field));
+    compare(c->name, field, parameters_at(p, i)->value.gradient, nn_golden(s, c->name, field));
   }
   tape_free(t);
   parameters_free(p);
@@ -91,7 +70,7 @@ static void golden_run(const safetensors *s, const block_case *c) {
 static void test_golden(void **state) {
   (void)state;
   safetensors s;
-  golden_open(&s);
+  nn_golden_open(&s, "nn_transformer.safetensors");
   assert_ptr_equal(activation_find("relu"), &activation_kinds[4]);
   assert_true(activation_find("gelu_new")->run == op_gelu_tanh);
   assert_true(activation_find("gelu_pytorch_tanh")->run == op_gelu_tanh);

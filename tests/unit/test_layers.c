@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "nn/layer.h"
 #include "nn/optimiser.h"
+#include "nn_golden.h"
 
 static void test_names(void **state) {
   (void)state;
@@ -46,22 +47,8 @@ static void test_linear_and_embedding(void **state) {
 
 /* ---- against PyTorch (tests/golden/make_nn_layers.py) ---- */
 
-static const tensor_view *golden(const safetensors *s, const char *name, const char *field) {
-  char full[2 * SAFETENSORS_NAME_MAX];
-  snprintf(full, sizeof full, "%s.%s", name, field);
-  const tensor_view *v = safetensors_get(s, full);
-  if (v == NULL) fail_msg("%s is not in tests/golden/make_nn_layers.py", full);
-  return v;
-}
-
 static void compare(const char *name, const char *what, const real *got, const tensor_view *want) {
-  double largest = 1e-3;
-  for (uint64_t i = 0; i < want->count; i++) largest = fmax(largest, fabs((double)((const float *)want->data)[i]));
-  for (uint64_t i = 0; i < want->count; i++) {
-    double expected = ((const float *)want->data)[i];
-    if (!(fabs(got[i] - expected) <= 3e-6 * largest + 1e-6 * fabs(expected)))
-      fail_msg("%s: %s at %llu is %.9g, PyTorch says %.9g", name, what, (unsigned long long)i, got[i], expected);
-  }
+  nn_golden_compare(name, what, got, want, 3e-6);
 }
 
 /* Values of all parameters from the case `name`, or their gradients compared with it. */
@@ -70,7 +57,7 @@ static void golden_parameters(const safetensors *s, const char *name, parameters
     parameter *item = parameters_at(p, i);
     char field[64];
     snprintf(field, sizeof field, "%s%s", gradients ? "d." : "", item->name);
-    const tensor_view *v = golden(s, name, field);
+    const tensor_view *v = nn_golden(s, name, field);
     assert_int_equal(v->count, item->value.count);
     if (gradients)
       compare(name, item->name, item->value.gradient, v);
@@ -88,17 +75,17 @@ static void recurrent_golden(const safetensors *s, const char *name, bool lstm, 
   assert_ok(parameters_seal(p, 1, &error));
   golden_parameters(s, name, p, false);
   tape *t = tape_create(1);
-  const tensor_view *x = golden(s, name, "x"), *dy = golden(s, name, "dy");
+  const tensor_view *x = nn_golden(s, name, "x"), *dy = nn_golden(s, name, "dy");
   tensor *in = tape_variable(t, 3, (size_t[]){5, 7, 6}, (real *)(uintptr_t)x->data);
-  tensor *lengths = tape_indices(t, 1, (size_t[]){5}, golden(s, name, "lengths")->data);
+  tensor *lengths = tape_indices(t, 1, (size_t[]){5}, nn_golden(s, name, "lengths")->data);
   tensor *y = layer_recurrent_forward(t, &l, in, lengths);
   tensor *last = layer_recurrent_last(t, &l, y, lengths);
   assert_ok(tape_status(t, &error));
-  compare(name, "value", real_data(y), golden(s, name, "y"));
-  compare(name, "last", real_data(last), golden(s, name, "last"));
+  compare(name, "value", real_data(y), nn_golden(s, name, "y"));
+  compare(name, "last", real_data(last), nn_golden(s, name, "last"));
   tensor *w = tape_input(t, 2, (size_t[]){y->count, 1}, dy->data);
   assert_ok(tape_backward(t, op_matmul(t, op_reshape(t, y, 2, (size_t[]){1, y->count}), w), &error));
-  compare(name, "dx", in->gradient, golden(s, name, "dx"));
+  compare(name, "dx", in->gradient, nn_golden(s, name, "dx"));
   golden_parameters(s, name, p, true);
   tape_free(t);
   parameters_free(p);
@@ -106,12 +93,8 @@ static void recurrent_golden(const safetensors *s, const char *name, bool lstm, 
 
 static void test_golden(void **state) {
   (void)state;
-  medley_error error = {0};
   safetensors s;
-  const char *source = getenv("MEDLEY_SOURCE");
-  char path[512];
-  snprintf(path, sizeof path, "%s/tests/golden/nn_layers.safetensors", source ? source : ".");
-  assert_ok(safetensors_open(&s, path, &error));
+  nn_golden_open(&s, "nn_layers.safetensors");
   recurrent_golden(&s, "gru", false, 2);
   recurrent_golden(&s, "lstm", true, 2);
   recurrent_golden(&s, "gru_plain", false, 1);

@@ -7,6 +7,7 @@
 #include "base/memory.h"
 #include "math/vector.h"
 #include "nn/op_kind.h"
+#include "nn_golden.h"
 #include "nn_rows.h"
 
 /* ---- the functions of nn/real.h against <math.h> ---- */
@@ -32,17 +33,6 @@ static void test_real_functions(void **state) {
 }
 
 /* ---- golden numbers ---- */
-
-/* Relative to the largest number of the array: sums of float32 products err by the size of their terms. */
-static void compare(const char *name, const char *what, const real *got, const tensor_view *want) {
-  double largest = 1e-3;
-  for (uint64_t i = 0; i < want->count; i++) largest = fmax(largest, fabs((double)((const float *)want->data)[i]));
-  for (uint64_t i = 0; i < want->count; i++) {
-    double expected = ((const float *)want->data)[i];
-    if (!(fabs(got[i] - expected) <= 2e-6 * largest + 1e-6 * fabs(expected)))
-      fail_msg("%s: %s at %llu is %.9g, PyTorch says %.9g", name, what, (unsigned long long)i, got[i], expected);
-  }
-}
 
 static const tensor_view *part(const safetensors *s, const char *name, const char *field) {
   char full[SAFETENSORS_NAME_MAX];
@@ -72,32 +62,24 @@ static void golden_run(tape *t, const safetensors *s, const nn_row *row) {
     char text[TENSOR_TEXT_MAX];
     fail_msg("%s: the result is %s", row->name, tensor_text(y, text));
   }
-  compare(row->name, "value", real_data(y), want);
+  nn_golden_compare(row->name, "value", real_data(y), want, 2e-6);
   tensor *w = tape_input(t, 2, (size_t[]){y->count, 1}, dy->data);
   tensor *loss = op_matmul(t, op_reshape(t, y, 2, (size_t[]){1, y->count}), w);
   assert_ok(tape_backward(t, loss, &error));
   for (int i = 0; i < NN_ROW_INPUTS_MAX && x[i] != NULL; i++) {
     snprintf(field, sizeof field, "d%d", i);
     v = part(s, row->name, field);
-    if (v != NULL && x[i]->has_gradient) compare(row->name, field, x[i]->gradient, v);
+    if (v != NULL && x[i]->has_gradient) nn_golden_compare(row->name, field, x[i]->gradient, v, 2e-6);
     for (uint64_t k = 0; v != NULL && !x[i]->has_gradient && k < v->count; k++)
       if (((const float *)v->data)[k] != 0) fail_msg("%s: %s has no gradient", row->name, field);
   }
   tape_reset(t);
 }
 
-static void golden_open(safetensors *s) {
-  medley_error error = {0};
-  const char *source = getenv("MEDLEY_SOURCE");
-  char path[512];
-  snprintf(path, sizeof path, "%s/tests/golden/nn_ops.safetensors", source ? source : ".");
-  assert_ok(safetensors_open(s, path, &error));
-}
-
 static void test_golden(void **state) {
   (void)state;
   safetensors s;
-  golden_open(&s);
+  nn_golden_open(&s, "nn_ops.safetensors");
   tape *t = tape_create(1);
   for (const nn_row *row = nn_rows; row->name != NULL; row++) {
     if (part(&s, row->name, "y") != NULL)

@@ -9,16 +9,9 @@
 #include "nn/op.h"
 #include "nn/optimiser.h"
 #include "nn/schedule.h"
+#include "nn_golden.h"
 
 static const initial normal = {INITIAL_NORMAL, 0.5}, fan_in = {INITIAL_FAN_IN, 0}, zero = {INITIAL_ZERO, 0};
-
-static void golden_open(safetensors *s) {
-  medley_error error = {0};
-  const char *source = getenv("MEDLEY_SOURCE");
-  char path[512];
-  snprintf(path, sizeof path, "%s/tests/golden/nn_training.safetensors", source ? source : ".");
-  assert_ok(safetensors_open(s, path, &error));
-}
 
 static const float *golden(const safetensors *s, const char *first, const char *second) {
   char name[64];
@@ -57,7 +50,7 @@ static void course(const safetensors *s, const char *kind, const char *expected,
 static void test_optimisers(void **state) {
   (void)state;
   safetensors s;
-  golden_open(&s);
+  nn_golden_open(&s, "nn_training.safetensors");
   for (const optimiser_kind *kind = optimiser_kinds; kind->name != NULL; kind++)
     course(&s, kind->name, kind->name, &(optimiser_options){.decay = 0.01});
   course(&s, "sgd", "clipped", &(optimiser_options){.clip_norm = 2});
@@ -153,7 +146,7 @@ static void test_schedules(void **state) {
   (void)state;
   medley_error error = {0};
   safetensors s;
-  golden_open(&s);
+  nn_golden_open(&s, "nn_training.safetensors");
   static const struct {
     const char *kind;
     schedule_options options;

@@ -278,37 +278,6 @@ static void test_refusals(void **state) {
   snprintf(path, sizeof path, "%s/model.safetensors", folder);
   assert_int_equal(truncate(path, 20000), 0);
   refused(folder, "bert", MEDLEY_ERR_INPUT, "model.safetensors");
-  folder_copy("bert", folder);
-  file_put(folder, "vocab.txt",
-           "[PAD]\n[UNK]\n[CLS]\n[SEP]"
-           "\na\nb\nc\nd\ne\nf\ng\nh\ni\nj\nk\nl\nm\nn\no\np\nq\nr\ns\nt\nu\nv\nw\nx\ny\nz\n0\n1\n2\n3\n4\n"
-           "5\n6\n7\n8\n9\nmore\n");
-  refused(folder, "bert", MEDLEY_ERR_INPUT, "they belong to two models");
-  folder_copy("bert", folder);
-  file_put(folder, "config.json", "{\"model_type\": \"bert\", \"num_attention_heads\": 3}");
-  refused(folder, "bert", MEDLEY_ERR_INPUT, "16 numbers cannot be cut into 3 heads");
-  folder_copy("bert", folder);
-  file_put(folder, "config.json", "{\"model_type\": \"bert\", \"num_attention_heads\": 2, \"hidden_act\": \"swoosh\"}");
-  refused(folder, "bert", MEDLEY_ERR_UNSUPPORTED, "hidden_act 'swoosh' is not known");
-  folder_copy("bert", folder);
-  file_put(folder, "config.json",
-           "{\"model_type\": \"bert\", \"num_attention_heads\": 2, \"position_embedding_type\": \"relative_key\"}");
-  refused(folder, "bert", MEDLEY_ERR_UNSUPPORTED, "position_embedding_type is 'relative_key'");
-  folder_copy("bert", folder);
-  file_put(folder, "1_Pooling/config.json", "{\"pooling_mode_weightedmean_tokens\": true}");
-  refused(folder, "bert", MEDLEY_ERR_UNSUPPORTED, "the pooling is none of");
-  folder_copy("bert", folder);
-  file_put(folder, "modules.json", "[{\"type\": \"sentence_transformers.models.Dense\", \"path\": \"2_Dense\"}]");
-  refused(folder, "bert", MEDLEY_ERR_UNSUPPORTED, "module 'sentence_transformers.models.Dense' is none of");
-  folder_copy("bert", folder);
-  file_put(folder, "modules.json", "[{\"type\": \"sentence_transformers.models.Pooling\", \"path\": \"../..\"}]");
-  refused(folder, "bert", MEDLEY_ERR_INPUT, "is not a folder in this one");
-  folder_copy("bert", folder);
-  file_put(folder, "modules.json", "[{\"type\": \"sentence_transformers.models.Pooling\", \"path\": \"\"}]");
-  refused(folder, "bert", MEDLEY_ERR_INPUT, "is not a folder in this one");
-  folder_copy("bert", folder);
-  file_put(folder, "config_sentence_transformers.json", "{\"default_prompt_name\": \"query\", \"prompts\": {}}");
-  refused(folder, "bert", MEDLEY_ERR_INPUT, "the default prompt 'query' is not among the prompts");
 }
 
 static void test_other_refusals(void **state) {
@@ -318,22 +287,6 @@ static void test_other_refusals(void **state) {
   refused(folder, "bert", MEDLEY_ERR_INPUT, "holds a network of the family 'vit', not bert");
   folder_copy("bert", folder);
   refused(folder, "clip", MEDLEY_ERR_INPUT, "not clip, chinese_clip or siglip");
-  folder_copy("vit", folder);
-  file_put(folder, "preprocessor_config.json", "{\"size\": 384}");
-  refused(folder, "vit", MEDLEY_ERR_INPUT, "pictures of 384 pixels are prepared for a network that takes 16");
-  folder_copy("vit", folder);
-  file_put(folder, "preprocessor_config.json", "{\"image_std\": [1, 0, 1]}");
-  refused(folder, "vit", MEDLEY_ERR_INPUT, "image_std has 0");
-  folder_copy("vit", folder);
-  file_put(folder, "config.json", "{\"model_type\": \"vit\", \"num_attention_heads\": 2, \"image_size\": 20}");
-  refused(folder, "vit", MEDLEY_ERR_INPUT, "pictures of 20 pixels are not whole patches of 8");
-  folder_copy("vit", folder);
-  file_put(folder, "config.json", "{\"model_type\": \"vit\", \"num_attention_heads\": 2, \"image_size\": 32}");
-  refused(folder, "vit", MEDLEY_ERR_INPUT, "tensor 'embeddings.position_embeddings' is [1, 5, 16]");
-  folder_copy("clip", folder);
-  file_put(folder, "config.json",
-           "{\"model_type\": \"clip\", \"vision_config\": {\"num_attention_heads\": 2, \"layer_norm_eps\": -1}}");
-  refused(folder, "clip", MEDLEY_ERR_INPUT, "the norms' epsilon is -1");
   folder_copy("clip", folder);
   weights_change(folder, "text_model.final_layer_norm.bias", NULL);
   refused(folder, "clip", MEDLEY_OK, ""); /* the tower for pictures does not need it */
@@ -347,6 +300,56 @@ static void test_other_refusals(void **state) {
   snprintf(path, sizeof path, "%s/model.safetensors", folder);
   assert_int_equal(truncate(path, 9000), 0);
   refused(folder, "whisper", MEDLEY_ERR_INPUT, "model.safetensors");
+}
+
+/* A file beside the weights that says what cannot be, or what is not known. */
+static void test_files_refused(void **state) {
+  (void)state;
+  static const struct {
+    const char *model, *file, *text;
+    const char *kind;
+    medley_status status;
+    const char *words;
+  } rows[] = {
+      {"bert", "vocab.txt",
+       "[PAD]\n[UNK]\n[CLS]\n[SEP]"
+       "\na\nb\nc\nd\ne\nf\ng\nh\ni\nj\nk\nl\nm\nn\no\np\nq\nr\ns\nt\nu\nv\nw\nx\ny\nz\n0\n1\n2\n3\n4\n"
+       "5\n6\n7\n8\n9\nmore\n",
+       "bert", MEDLEY_ERR_INPUT, "they belong to two models"},
+      {"bert", "config.json", "{\"model_type\": \"bert\", \"num_attention_heads\": 3}", "bert", MEDLEY_ERR_INPUT,
+       "16 numbers cannot be cut into 3 heads"},
+      {"bert", "config.json", "{\"model_type\": \"bert\", \"num_attention_heads\": 2, \"hidden_act\": \"swoosh\"}",
+       "bert", MEDLEY_ERR_UNSUPPORTED, "hidden_act 'swoosh' is not known"},
+      {"bert", "config.json",
+       "{\"model_type\": \"bert\", \"num_attention_heads\": 2, \"position_embedding_type\": \"relative_key\"}", "bert",
+       MEDLEY_ERR_UNSUPPORTED, "position_embedding_type is 'relative_key'"},
+      {"bert", "1_Pooling/config.json", "{\"pooling_mode_weightedmean_tokens\": true}", "bert", MEDLEY_ERR_UNSUPPORTED,
+       "the pooling is none of"},
+      {"bert", "modules.json", "[{\"type\": \"sentence_transformers.models.Dense\", \"path\": \"2_Dense\"}]", "bert",
+       MEDLEY_ERR_UNSUPPORTED, "module 'sentence_transformers.models.Dense' is none of"},
+      {"bert", "modules.json", "[{\"type\": \"sentence_transformers.models.Pooling\", \"path\": \"../..\"}]", "bert",
+       MEDLEY_ERR_INPUT, "is not a folder in this one"},
+      {"bert", "modules.json", "[{\"type\": \"sentence_transformers.models.Pooling\", \"path\": \"\"}]", "bert",
+       MEDLEY_ERR_INPUT, "is not a folder in this one"},
+      {"bert", "config_sentence_transformers.json", "{\"default_prompt_name\": \"query\", \"prompts\": {}}", "bert",
+       MEDLEY_ERR_INPUT, "the default prompt 'query' is not among the prompts"},
+      {"vit", "preprocessor_config.json", "{\"size\": 384}", "vit", MEDLEY_ERR_INPUT,
+       "pictures of 384 pixels are prepared for a network that takes 16"},
+      {"vit", "preprocessor_config.json", "{\"image_std\": [1, 0, 1]}", "vit", MEDLEY_ERR_INPUT, "image_std has 0"},
+      {"vit", "config.json", "{\"model_type\": \"vit\", \"num_attention_heads\": 2, \"image_size\": 20}", "vit",
+       MEDLEY_ERR_INPUT, "pictures of 20 pixels are not whole patches of 8"},
+      {"vit", "config.json", "{\"model_type\": \"vit\", \"num_attention_heads\": 2, \"image_size\": 32}", "vit",
+       MEDLEY_ERR_INPUT, "tensor 'embeddings.position_embeddings' is [1, 5, 16]"},
+      {"clip", "config.json",
+       "{\"model_type\": \"clip\", \"vision_config\": {\"num_attention_heads\": 2, \"layer_norm_eps\": -1}}", "clip",
+       MEDLEY_ERR_INPUT, "the norms' epsilon is -1"},
+  };
+  char folder[256];
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    folder_copy(rows[i].model, folder);
+    file_put(folder, rows[i].file, rows[i].text);
+    refused(folder, rows[i].kind, rows[i].status, rows[i].words);
+  }
 }
 
 /* Steps of preparing pictures: done as the file says, or refused. */
@@ -585,6 +588,7 @@ int main(void) {
       cmocka_unit_test(test_sounds),
       cmocka_unit_test(test_image_prepare),
       cmocka_unit_test(test_other_refusals),
+      cmocka_unit_test(test_files_refused),
       cmocka_unit_test(test_file_alone),
       cmocka_unit_test(test_resnet_refusals),
       cmocka_unit_test(test_sentence_files),
