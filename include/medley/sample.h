@@ -24,7 +24,7 @@ extern "C" {
 #define MEDLEY_SAMPLE_USERS_MAX 100000
 #define MEDLEY_SAMPLE_EVENTS_PER_USER_DEFAULT 60
 #define MEDLEY_SAMPLE_EVENTS_PER_USER_MAX 1000
-#define MEDLEY_SAMPLE_CLIPS_DEFAULT 18
+#define MEDLEY_SAMPLE_CLIPS_DEFAULT 60
 
 /* Zero-initialise: every zero means its default. */
 typedef struct medley_sample_options {

@@ -61,7 +61,7 @@ const command cmd_sample = {
             {"users", 0, VALUE_INTEGER, "N", "people (400)", MEDLEY_SAMPLE_USERS_MIN, MEDLEY_SAMPLE_USERS_MAX},
             {"events", 0, VALUE_INTEGER, "N", "events of one person, on average (60)", 1,
              MEDLEY_SAMPLE_EVENTS_PER_USER_MAX},
-            {"clips", 0, VALUE_INTEGER, "N", "things with a clip, at most a quarter of all (18)", 0,
+            {"clips", 0, VALUE_INTEGER, "N", "things with a clip, at most a quarter of all (60)", 0,
              MEDLEY_SAMPLE_ITEMS_MAX},
             {"seed", 0, VALUE_INTEGER, "N", "the same seed makes the same catalogue (1)", 0, 9007199254740992.0},
             {0}},

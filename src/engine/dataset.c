@@ -1,6 +1,11 @@
 /* engine/dataset.c: see engine/dataset.h. */
 #include "engine/dataset.h"
 
+#include <string.h>
+
+#include "engine/encoders.h"
+#include "engine/settings.h"
+
 medley_status dataset_load(medley_workspace *w, const medley_progress *progress, dataset *out, medley_error *err) {
   medley_status status = MEDLEY_OK;
   *out = (dataset){0};
@@ -67,6 +72,13 @@ done:
   strbuf_deinit(&text);
   return status;
 }
+
+const char *dataset_fuser(const medley_workspace *w) {
+  const char *name = config_string(&w->config, "fuse.kind", SETTINGS_AUTO);
+  return strcmp(name, SETTINGS_AUTO) == 0 ? NULL : name;
+}
+
+const char *dataset_aligners(const medley_workspace *w) { return config_string(&w->config, "align.kinds", NULL); }
 
 fit_input dataset_fit_input(const dataset *data, const uint8_t *label) {
   return (fit_input){

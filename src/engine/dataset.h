@@ -25,6 +25,9 @@ medley_status dataset_settings(const medley_workspace *w, uint64_t *seed, int *t
 /* The hash of all items' ids and texts, and of how texts are prepared. */
 medley_status dataset_fingerprint(const catalogue *items, const preparation *prepare, char out[HASH_HEX_BYTES],
                                   medley_error *err) MEDLEY_CHECK;
+/* medley.conf's fuse.kind, NULL for auto; and align.kinds, for space_fit. Borrowed. */
+const char *dataset_fuser(const medley_workspace *w);
+const char *dataset_aligners(const medley_workspace *w);
 fit_input dataset_fit_input(const dataset *data, const uint8_t *label);
 void dataset_deinit(dataset *data);
 

@@ -397,7 +397,11 @@ static medley_status evaluation_run(evaluation *e, json_t **report, medley_error
   TRY(fit_items_mark(e, err));
   TRY(dataset_represent(e->w, &e->data, e->fit_items, e->seed, false, e->progress, err));
   fit_input input = dataset_fit_input(&e->data, e->label);
-  fit_options options = {.seed = e->seed, .models = e->options->models, .validation = e->split, .every_model = true};
+  fit_options options = {.seed = e->seed,
+                         .fuser = dataset_fuser(e->w),
+                         .models = e->options->models,
+                         .validation = e->split,
+                         .every_model = true};
   /* Validation is cut as the test was, so that what is tuned is what is asked; the given split has no second cut of its
    * own. */
   if (e->cold_item_count > 0)

@@ -7,6 +7,8 @@
 
 #include "encode/encoder.h"
 #include "encode/normaliser.h"
+#include "fuse/fuser.h"
+#include "learn/space.h"
 #include "media/preparation.h"
 #include "store/store.h"
 
@@ -17,6 +19,13 @@ static bool is_store(const char *value) { return store_kind_find(value) != NULL;
 static bool is_whole_number(const char *value) {
   long long number;
   return string_to_int64(value, &number) && number >= 0;
+}
+
+static bool is_fuser(const char *value) { return strcmp(value, SETTINGS_AUTO) == 0 || fuser_kind_find(value) != NULL; }
+static bool are_aligners(const char *value) {
+  const aligner_kind *kinds[SPACE_ALIGNERS_MAX];
+  size_t count;
+  return space_aligners_read(value, kinds, &count, NULL) == MEDLEY_OK;
 }
 
 static const struct {
@@ -32,6 +41,8 @@ static const struct {
     {"encode.audio", is_encoder, "an encoder (medley list encoder) or none"},
     {"encode.video", is_encoder, "an encoder (medley list encoder) or none"},
     {"search.index_from", is_whole_number, "a whole number of items"},
+    {"align.kinds", are_aligners, "aligners, separated by commas or blanks (medley list aligner)"},
+    {"fuse.kind", is_fuser, "a fuser (medley list fuser) or auto"},
     {"encode.normalise.*", is_normaliser, "a normaliser (medley list normaliser)"},
 };
 

@@ -5,6 +5,8 @@
 
 #include "base/config.h"
 
+#define SETTINGS_AUTO "auto" /* of fuse.kind: chosen on validation */
+
 /* Hands a sentence to `tell` for each key that is no setting and each value that its setting does not take; returns how
  * many. */
 size_t settings_look(const config *c, void (*tell)(void *context, const char *sentence), void *context);

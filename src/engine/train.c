@@ -106,10 +106,12 @@ static medley_status train_run(medley_workspace *w, const medley_train_options *
   words_job words = {w, &data.items, progress};
   TRY(words_index(&words, err));
   TRY(dataset_represent(w, &data, NULL, seed, o->fresh != 0, progress, err));
-  TRY(space_fit(data.content, NULL, seed, progress, &shared, err));
+  TRY(space_fit(data.content, NULL, dataset_aligners(w), seed, progress, &shared, err));
   fit_input input = dataset_fit_input(&data, NULL);
-  fit_options options = {
-      .seed = seed, .models = o->models, .validation = data.log.has_time ? SPLIT_GLOBAL_TIME : SPLIT_USER_RANDOM};
+  fit_options options = {.seed = seed,
+                         .fuser = dataset_fuser(w),
+                         .models = o->models,
+                         .validation = data.log.has_time ? SPLIT_GLOBAL_TIME : SPLIT_USER_RANDOM};
   TRY(fit_run(&input, &options, progress, &fit, err));
   uint64_t peak = memory_peak_bytes();
   TRY(report_make(w, &data, &fit, clock_now_s() - started, peak, report, err));

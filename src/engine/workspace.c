@@ -45,6 +45,13 @@ static const char default_config[] =
     "; image.denoise = no   ; also image.contrast equalise sharpen\n"
     "; audio.loudness = no  ; also audio.denoise trim segments\n"
     "\n"
+    "[align]                ; how one modality is looked for by another: the best of these on held-out items\n"
+    "; kinds = align.cca, align.ridge\n"
+    "\n"
+    "[fuse]                 ; how the recommender `content` makes one vector of an item's parts; auto: chosen on "
+    "validation\n"
+    "; kind = auto\n"
+    "\n"
     "[search]\n"
     "; index_from = 100000  ; from so many items on, searches walk graphs instead of comparing everything; 0: never\n";
 

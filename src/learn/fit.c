@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "fuse/fuser.h"
 #include "learn/fit_blend.h"
 
 #define TUNE_USERS 1500 /* users asked for each setting that is tried */
@@ -30,6 +31,23 @@ static size_t settings_count(const recommender_kind *kind) {
 }
 
 /* ---- settings of one model ---- */
+
+/* What medley.conf settled is not tried out. */
+static bool setting_is_settled(const fitter *f, const recommender_setting *setting) {
+  return f->options->fuser != NULL && strcmp(setting->name, "fuse") == 0;
+}
+
+static medley_status settings_settle(const fitter *f, const recommender_kind *kind, double *values, medley_error *err) {
+  for (size_t s = 0; s < settings_count(kind); s++) {
+    if (!setting_is_settled(f, &kind->settings[s])) continue;
+    const fuser_kind *fuser = fuser_kind_find(f->options->fuser);
+    if (fuser == NULL)
+      return error_set(err, MEDLEY_ERR_INPUT,
+                       "medley.conf: fuse.kind is '%.60s', which is no fuser (medley list fuser)", f->options->fuser);
+    values[s] = (double)(fuser - fuser_kinds);
+  }
+  return MEDLEY_OK;
+}
 
 static medley_status model_objective(const measure_task *task, const recommender *model, double *objective,
                                      medley_error *err) {
@@ -80,10 +98,12 @@ static medley_status model_tune(fitter *f, size_t index, medley_error *err) {
   snprintf(f->stage_name, sizeof f->stage_name, "tune %s", model->kind->name);
   progress_begin(&stage, f->progress, f->stage_name, tries);
   recommender_defaults(model->kind, values);
+  TRY(settings_settle(f, model->kind, values, err));
   TRY(model_try(f, index, values, &stage, err));
   /* One pass over the settings in the order of the table, which names the decisive ones first. */
   for (size_t s = 0; s < settings_count(model->kind); s++) {
     double tried = model->values[s];
+    if (setting_is_settled(f, &settings[s])) continue;
     for (size_t g = 0; g < settings[s].grid_count; g++) {
       if (settings[s].grid[g] == tried) continue;
       memcpy(values, model->values, sizeof values);
@@ -119,6 +139,8 @@ static medley_status models_choose(fitter *f, medley_error *err) {
     model->objective = NAN;
     model->tuned_cold = (*k)->needs_features && (*k)->scores_cold_items && f->validation.has_cold;
     recommender_defaults(*k, model->values);
+    medley_status settled = settings_settle(f, *k, model->values, err);
+    if (settled != MEDLEY_OK) return settled;
     if ((*k)->needs_features && !content)
       snprintf(model->skipped, sizeof model->skipped, "no item has text, media, tags or vectors");
     else if ((*k)->needs_time && f->tune_data.train->time_s == NULL)

@@ -23,6 +23,7 @@ typedef struct fit_input { /* borrowed */
 
 typedef struct fit_options {
   uint64_t seed;
+  const char *fuser;         /* settles how content is fused: a name of fuser_kinds; NULL: chosen on validation */
   const char *const *models; /* NULL-terminated names; NULL: every kind that accepts the data */
   split_kind validation;     /* as the test is cut, or what serves: how the validation part is cut */
   bool every_model;          /* refit also the models the blend leaves out (to be measured) */

@@ -42,8 +42,14 @@ typedef struct space {
   size_t side_count;
 } space;
 
-/* fit_items as in represent_options. Pairs with too few common items are left out. */
-medley_status space_fit(const representation *content, const uint8_t *fit_items, uint64_t seed,
+#define SPACE_ALIGNERS_MAX 8
+/* "align.cca, align.ridge" → rows of aligner_kinds; text NULL: the usual ones. INPUT naming medley.conf's align.kinds
+ * when one is not known or none is left. */
+medley_status space_aligners_read(const char *text, const aligner_kind *out[SPACE_ALIGNERS_MAX], size_t *count,
+                                  medley_error *err) MEDLEY_CHECK;
+/* fit_items as in represent_options. aligners: the kinds that are tried, as above. Pairs with too few common items are
+ * left out. */
+medley_status space_fit(const representation *content, const uint8_t *fit_items, const char *aligners, uint64_t seed,
                         const medley_progress *progress, space **out, medley_error *err) MEDLEY_CHECK;
 void space_free(space *s);
 medley_status space_save(const space *s, safetensors_writer *w, json_t *manifest, medley_error *err) MEDLEY_CHECK;

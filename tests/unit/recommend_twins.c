@@ -3,6 +3,7 @@
 
 #include "base/memory.h"
 #include "base/rng.h"
+#include "recommend/content_fuse.h"
 #include "recommend/content_map.h"
 #include "recommend/ease_fit.h"
 #include "test.h"
@@ -354,6 +355,25 @@ static void popular_by_definition(const world *w, double lambda, double *scores)
       scores[i] += alpha[j] * near;
     }
   }
+}
+
+/* The mean of the history's fused vectors with every item's. */
+void twin_content_fused(const world *w, const double *values, const recommender *r, const history *h, double *scores) {
+  (void)r;
+  medley_error error;
+  features fused;
+  float weight[FEATURES_MAX];
+  double mass = 0;
+  assert_ok(content_fuse(&w->data, &fuser_kinds[(int)values[0]], weight, &fused, &error));
+  for (size_t j = 0; j < h->count; j++) mass += (double)h->weight[j];
+  for (uint32_t i = 0; i < w->items; i++) {
+    scores[i] = 0;
+    for (size_t j = 0; j < h->count; j++)
+      for (size_t d = 0; d < fused.dim; d++)
+        scores[i] += (double)h->weight[j] / mass * (double)fused.values[i * fused.dim + d] *
+                     (double)fused.values[h->item[j] * fused.dim + d];
+  }
+  features_deinit(&fused);
 }
 
 void twin_content_popular(const world *w, const double *values, const recommender *r, const history *h,

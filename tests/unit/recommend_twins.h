@@ -43,6 +43,8 @@ void twin_userknn(const world *w, const double *values, const recommender *r, co
 void twin_ease(const world *w, const double *values, const recommender *r, const history *h, double *scores);
 void twin_ials(const world *w, const double *values, const recommender *r, const history *h, double *scores);
 void twin_content(const world *w, const double *values, const recommender *r, const history *h, double *scores);
+/* values[0] is the fuser. */
+void twin_content_fused(const world *w, const double *values, const recommender *r, const history *h, double *scores);
 void twin_content_popular(const world *w, const double *values, const recommender *r, const history *h, double *scores);
 void twin_content_map(const world *w, const double *values, const recommender *r, const history *h, double *scores);
 

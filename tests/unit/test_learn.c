@@ -5,8 +5,11 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/rng.h"
+#include "fuse/fuser.h"
 #include "learn/fit_validation.h"
+#include "learn/space.h"
 #include "learn/weights.h"
+#include "math/vector.h"
 #include "test.h"
 
 /* ---- weights ---- */
@@ -543,6 +546,90 @@ static void test_fit_refuses(void **state) {
   planted_free(p);
 }
 
+/* medley.conf's fuse.kind settles what is otherwise tried. */
+static void test_fuser_is_settled(void **state) {
+  (void)state;
+  medley_error error;
+  planted *p = planted_create(60, 80, 10, false, true);
+  fit_input input = planted_input(p, NULL);
+  static const char *const models[] = {"content", NULL};
+  for (size_t k = 0; fuser_kinds[k].name != NULL; k++) {
+    fit_options options = {.seed = 1,
+                           .fuser = fuser_kinds[k].name,
+                           .models = models,
+                           .validation = SPLIT_USER_RANDOM,
+                           .every_model = true};
+    fit_result r;
+    assert_ok(fit_run(&input, &options, NULL, &r, &error));
+    assert_near(r.models[0].values[0], (double)k, 0);
+    assert_string_equal(json_member_string(r.models[0].learned, "fuse", ""), fuser_kinds[k].name);
+    assert_true(r.models[0].objective > 0.1);
+    fit_result_deinit(&r);
+  }
+  fit_options wrong = {.seed = 1, .fuser = "fuse.nothing", .validation = SPLIT_USER_RANDOM};
+  fit_result r;
+  assert_refused(fit_run(&input, &wrong, NULL, &r, &error), MEDLEY_ERR_INPUT,
+                 "medley.conf: fuse.kind is 'fuse.nothing', which is no fuser");
+  planted_free(p);
+}
+
+/* ---- one space ---- */
+
+#define WIDE 300
+
+/* Two views of the same three hidden numbers, in many columns. */
+static void wide_part(representation *content, const char *name, size_t count, uint64_t seed) {
+  rng r, hidden;
+  rng_seed(&r, seed);
+  rng_seed(&hidden, 99);
+  float mix[3][WIDE];
+  for (int k = 0; k < 3; k++)
+    for (int d = 0; d < WIDE; d++) mix[k][d] = (float)rng_normal(&r);
+  representation_part *part = &content->parts[content->count++];
+  snprintf(part->name, sizeof part->name, "%s", name);
+  part->encoder = (encoder *)content; /* only whether there is one is looked at */
+  part->features = (features){.name = part->name,
+                              .count = count,
+                              .dim = WIDE,
+                              .values = mem_zalloc_aligned(count * WIDE, sizeof(float)),
+                              .present = mem_zalloc_aligned(count, 1)};
+  for (size_t i = 0; i < count; i++) {
+    float *row = part->features.values + i * WIDE, own[3];
+    for (int k = 0; k < 3; k++) own[k] = (float)rng_normal(&hidden);
+    part->features.present[i] = 1;
+    for (int d = 0; d < WIDE; d++)
+      row[d] = own[0] * mix[0][d] + own[1] * mix[1][d] + own[2] * mix[2][d] + 0.1f * (float)rng_normal(&r);
+    vector_normalise(row, WIDE);
+  }
+}
+
+/* Fewer pairs than columns: found all the same, and the map takes rows as they are. */
+static void test_few_pairs_are_aligned(void **state) {
+  (void)state;
+  medley_error error;
+  enum { FEW = 60 };
+  representation content = {.item_count = FEW};
+  static const char *const tried[] = {NULL, "align.procrustes", "align.cca,align.ridge align.procrustes"};
+  wide_part(&content, "text", FEW, 5);
+  wide_part(&content, "video", FEW, 6);
+  for (size_t t = 0; t < sizeof tried / sizeof *tried; t++) {
+    space *s;
+    assert_ok(space_fit(&content, NULL, tried[t], 3, NULL, &s, &error));
+    assert_int_equal(s->pair_count, 1);
+    assert_int_equal(s->pairs[0].map.x_dim, WIDE);
+    assert_true(s->pairs[0].report.median_rank[0] <= 2 && s->pairs[0].report.median_rank[1] <= 2);
+    if (t == 1) assert_non_null(strstr(s->pairs[0].map.settings, "procrustes"));
+    for (size_t side = 2; side < s->side_count; side++) /* the two of one modality come first */
+      assert_true(s->sides[side].weight < 0.5f);        /* a handful of held-out items proves little */
+    space_free(s);
+  }
+  space *none;
+  assert_refused(space_fit(&content, NULL, "align.cca, align.magic", 3, NULL, &none, &error), MEDLEY_ERR_INPUT,
+                 "align.kinds names 'align.magic', which is no aligner");
+  assert_refused(space_fit(&content, NULL, " ,", 3, NULL, &none, &error), MEDLEY_ERR_INPUT, "names no aligner");
+  for (size_t i = 0; i < content.count; i++) features_deinit(&content.parts[i].features);
+}
+
 /* ---- hardly any data ---- */
 
 static void degenerate_check(const char *what, const planted *p) {
@@ -667,6 +754,8 @@ int main(void) {
       cmocka_unit_test(test_fit_on_planted_structure),
       cmocka_unit_test(test_fit_is_repeatable),
       cmocka_unit_test(test_fit_refuses),
+      cmocka_unit_test(test_fuser_is_settled),
+      cmocka_unit_test(test_few_pairs_are_aligned),
       cmocka_unit_test(test_hardly_any_data),
       cmocka_unit_test(test_small_catalogue_places_new_items),
 #ifdef MEDLEY_FAULTS

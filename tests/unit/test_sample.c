@@ -114,7 +114,7 @@ static void test_missing_modalities(void **state) {
   assert_int_equal(w.options.users, 400);
   assert_in_range(images, 500, 570);
   assert_in_range(sounds, 400, 500);
-  assert_int_equal(clips, 18);
+  assert_int_equal(clips, 60);
   for (int k = 0; k < 5; k++) assert_in_range(words[k], 5, 300);
   sample_world_deinit(&w);
 }
