@@ -9,7 +9,7 @@ static medley_status run(const arguments *a, console *c, medley_error *err) {
   char *json = NULL;
   TRY(workspace_of(a, &w, err));
   TRY(medley_explain(w, arguments_text(a, "user"), arguments_text(a, "item"), &json, err));
-  TRY(show_report(c, json, show_json, err));
+  TRY(show_report(c, json, show_explanation, err));
 done:
   medley_workspace_close(w);
   return status;

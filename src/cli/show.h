@@ -26,6 +26,8 @@ void show_json(console *c, const json_t *value);
 void show_evaluation(console *c, const json_t *report);
 void show_training(console *c, const json_t *report);
 void show_import(console *c, const json_t *report);
+void show_profile(console *c, const json_t *report);
+void show_explanation(console *c, const json_t *report);
 void show_doctor(console *c, const json_t *report);
 void show_models(console *c, const json_t *report);
 

@@ -1,10 +1,12 @@
 /* engine/evaluate.c: medley_evaluate: fit on the training part of a split, tune on a part of that, report on the test
  * part. */
 #include <medley/train.h>
+#include <limits.h>
 #include <math.h>
 #include <omp.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/file.h"
@@ -12,6 +14,7 @@
 #include "engine/workspace.h"
 #include "explain/report.h"
 #include "learn/importance.h"
+#include "learn/measure_pairs.h"
 
 #define COLD_FILE_MAX ((size_t)256 << 20)
 #define BOOTSTRAP_ROUNDS 1000
@@ -21,7 +24,8 @@
 
 static const char *const usual_metrics[] = {"recall@10", "recall@20",  "ndcg@10",      "ndcg@20",        "precision@20",
                                             "f1@20",     "hit@20",     "map@20",       "mrr@20",         "auc",
-                                            "arp@20",    "novelty@20", "diversity@20", "serendipity@20", NULL};
+                                            "arp@20",    "novelty@20", "diversity@20", "serendipity@20", "mae",
+                                            "rmse",      "accuracy",   "log-loss",     "gauc",           NULL};
 
 /* One evaluation. */
 typedef struct evaluation {
@@ -33,9 +37,10 @@ typedef struct evaluation {
   dataset data;
   uint32_t *cold_items; /* from the file; [cold_item_count] */
   size_t cold_item_count;
-  uint8_t *label;                          /* [events] */
-  uint8_t *fit_items;                      /* [items] */
-  uint8_t *candidate;                      /* [items], only with a file of cold items */
+  uint8_t *label;     /* [events] */
+  uint8_t *fit_items; /* [items] */
+  uint8_t *candidate; /* [items], only with a file of cold items */
+  judgements judged;
   interactions known, test, slice_test[2]; /* [0] warm, [1] cold test items */
   fit_result fit;
   measure_metric metrics[MEASURE_METRICS_MAX];
@@ -50,6 +55,7 @@ static void evaluation_deinit(evaluation *e) {
   fit_result_deinit(&e->fit);
   interactions_deinit(&e->known);
   interactions_deinit(&e->test);
+  judgements_deinit(&e->judged);
   for (int s = 0; s < 2; s++) {
     interactions_deinit(&e->slice_test[s]);
     mem_free(e->slice_users[s]);
@@ -178,6 +184,7 @@ static medley_status tasks_make(evaluation *e, medley_error *err) {
   medley_status status = MEDLEY_OK;
   TRY(interactions_where(e, is_known, &e->known, err));
   TRY(interactions_where(e, is_test, &e->test, err));
+  TRY(judgements_collect(&e->data.log, &e->data.weights, e->label, LABEL_TEST, &e->judged, err));
   TRY(interactions_where(e, is_warm_test, &e->slice_test[0], err));
   TRY(interactions_where(e, is_cold_test, &e->slice_test[1], err));
   e->task = (measure_task){.history = &e->known, .test = &e->test, .candidate = e->candidate};
@@ -229,6 +236,52 @@ static json_t *estimate_to_json(const estimate *m) {
   return json_pack("{s:f, s:f, s:f, s:I}", "mean", m->mean, "lo", m->lo, "hi", m->hi, "users", (json_int_t)m->count);
 }
 
+static void figure_add(json_t *out, const char *name, double value) {
+  if (isfinite(value)) json_object_set_new(out, name, json_pack("{s:f}", "mean", value));
+}
+
+/* What holds for all lists together, of the sizes that were asked for, and coverage and gini of the longest in any
+ * case. */
+static medley_status lists_to_json(const evaluation *e, const measurement *m, json_t *out, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  char name[32];
+  uint32_t *first = NULL;
+  size_t items = e->data.items.count;
+  TRY_NEW(first, m->user_count * m->list_size + 1, "recommended lists");
+  for (size_t i = 0; i < e->metric_count; i++) {
+    size_t k = e->metrics[i].k;
+    if (e->metrics[i].kind->over_lists == NULL) continue;
+    for (size_t u = 0; u < m->user_count; u++) memcpy(first + u * k, m->top + u * m->list_size, k * sizeof *first);
+    figure_add(out, e->metrics[i].name, e->metrics[i].kind->over_lists(first, m->user_count, k, items));
+  }
+  snprintf(name, sizeof name, "coverage@%zu", m->list_size);
+  figure_add(out, name, metric_coverage(m->top, m->user_count, m->list_size, items));
+  snprintf(name, sizeof name, "gini@%zu", m->list_size);
+  figure_add(out, name, metric_gini(m->top, m->user_count, m->list_size, items));
+done:
+  mem_free(first);
+  return status;
+}
+
+/* What people said of single items, where they said something. */
+static medley_status pairs_to_json(const evaluation *e, const scorer *what, json_t *out, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  float *rating = NULL, *probability = NULL;
+  bool rate = judgements_rate(&e->judged), part = judgements_part(&e->judged), asked = false;
+  for (size_t i = 0; i < e->metric_count; i++) asked |= e->metrics[i].kind->over_pairs != NULL;
+  if (!asked || (!rate && !part)) return MEDLEY_OK;
+  TRY(judgements_predict(&e->judged, &e->known, what, &rating, &probability, err));
+  for (size_t i = 0; i < e->metric_count; i++) {
+    const metric_kind *kind = e->metrics[i].kind;
+    if (kind->over_pairs != NULL && (kind->of_ratings ? rate : part))
+      figure_add(out, e->metrics[i].name, judgements_measure(&e->judged, kind, rating, probability));
+  }
+done:
+  mem_free(rating);
+  mem_free(probability);
+  return status;
+}
+
 static medley_status metrics_to_json(const evaluation *e, const measurement *m, json_t **out, medley_error *err) {
   medley_status status = MEDLEY_OK;
   *out = json_object();
@@ -239,16 +292,7 @@ static medley_status metrics_to_json(const evaluation *e, const measurement *m, 
     json_t *entry = estimate_to_json(&found);
     if (entry != NULL) json_object_set_new(*out, e->metrics[i].name, entry);
   }
-  if (m->top != NULL) {
-    char name[32];
-    size_t items = e->data.items.count;
-    snprintf(name, sizeof name, "coverage@%zu", m->list_size);
-    json_object_set_new(*out, name,
-                        json_pack("{s:f}", "mean", metric_coverage(m->top, m->user_count, m->list_size, items)));
-    snprintf(name, sizeof name, "gini@%zu", m->list_size);
-    json_object_set_new(*out, name,
-                        json_pack("{s:f}", "mean", metric_gini(m->top, m->user_count, m->list_size, items)));
-  }
+  if (m->top != NULL) TRY(lists_to_json(e, m, *out, err));
 done:
   return status;
 }
@@ -288,6 +332,7 @@ static medley_status model_measure(evaluation *e, size_t slot, const scorer *wha
   uint64_t peak = memory_peak_bytes();
   progress_end(&stage, e->task.user_count);
   TRY(metrics_to_json(e, m, &metrics, err));
+  TRY(pairs_to_json(e, what, metrics, err));
   TRY(slices_to_json(e, what, &slices, err));
   *out =
       json_pack("{s:s, s:s, s:I, s:O, s:O, s:{s:f, s:f, s:f}, s:I}", "split", split_kind_name(e->split), "model",
@@ -385,11 +430,31 @@ done:
   return status;
 }
 
+/* Whether the page can be written, before minutes are spent on what stands in it. */
+static medley_status report_check(const char *path, medley_error *err) {
+  char folder[PATH_MAX];
+  if (path == NULL) return MEDLEY_OK;
+  const char *slash = strrchr(path, '/');
+  if (path[0] == '\0' || strlen(path) >= sizeof folder)
+    return error_set(err, MEDLEY_ERR_USAGE, "the report needs the name of a file");
+  snprintf(folder, sizeof folder, "%.*s", slash ? (int)(slash - path + 1) : 1, slash ? path : ".");
+  if (file_is_folder(path))
+    return error_set(err, MEDLEY_ERR_USAGE, "'%s' is a folder; name a file for the report", path);
+  if (!file_is_folder(folder))
+    return error_set(err, MEDLEY_ERR_IO, "%s: the report cannot be written, since there is no folder '%s'", path,
+                     folder);
+  if (access(folder, W_OK) != 0)
+    return error_set(err, MEDLEY_ERR_IO, "%s: the report cannot be written, since no file can be made in '%s'", path,
+                     folder);
+  return MEDLEY_OK;
+}
+
 static medley_status evaluation_run(evaluation *e, json_t **report, medley_error *err) {
   medley_status status = MEDLEY_OK;
   json_t *entries[BLEND_PARTS_MAX + 1] = {0}, *importance = NULL;
   double started = clock_now_s();
   TRY(metrics_parse(e, err));
+  TRY(report_check(e->options->html, err));
   TRY(dataset_load(e->w, e->progress, &e->data, err));
   if (e->data.log.event_count == 0)
     FAIL(err, MEDLEY_ERR_USAGE, "the workspace has no events yet: import some first (medley import --help)");

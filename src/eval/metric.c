@@ -136,6 +136,8 @@ static double serendipity(const ranking *r, size_t k) {
   return sum / (double)k;
 }
 
+static double accuracy_at_half(const metric_pairs *p) { return metric_accuracy(p, 0.5); }
+
 const metric_kind metric_kinds[] = {
     {.name = "precision",
      .definition = "hits among the first k / k",
@@ -196,6 +198,35 @@ const metric_kind metric_kinds[] = {
      .needs_k = 1,
      .higher_is_better = 1,
      .compute = serendipity},
+    {.name = "coverage",
+     .definition = "share of the catalogue that is in somebody's first k",
+     .needs_k = 1,
+     .higher_is_better = 1,
+     .over_lists = metric_coverage},
+    {.name = "gini",
+     .definition = "Gini coefficient of how often each item is shown among the first k: 0 when all are shown alike",
+     .needs_k = 1,
+     .over_lists = metric_gini},
+    {.name = "mae",
+     .definition = "mean of |predicted - true| over test ratings, scores being brought to ratings by a line",
+     .over_pairs = metric_mae,
+     .of_ratings = 1},
+    {.name = "rmse",
+     .definition =
+         "root of the mean of (predicted - true)^2 over test ratings, scores being brought to ratings by a line",
+     .over_pairs = metric_rmse,
+     .of_ratings = 1},
+    {.name = "accuracy",
+     .definition = "share of test events whose probability of being liked is on the right side of 1/2",
+     .higher_is_better = 1,
+     .over_pairs = accuracy_at_half},
+    {.name = "log-loss",
+     .definition = "mean of -log(probability given to what happened) over liked and disliked test events",
+     .over_pairs = metric_log_loss},
+    {.name = "gauc",
+     .definition = "share of pairs of a user's liked and disliked test events in the right order, by the user's events",
+     .higher_is_better = 1,
+     .over_pairs = metric_gauc},
     {0},
 };
 

@@ -27,6 +27,9 @@ typedef struct ranking {
   const float *expected; /* [items] 0 to 1, 1 for what popularity would recommend first: for serendipity */
 } ranking;
 
+struct metric_pairs;
+
+/* One of the three functions is set: over one user's ranking, over all users' lists, over predicted and true values. */
 typedef struct metric_kind {
   const char *name;       /* "recall", "ndcg", … as in "recall@20" */
   const char *definition; /* one sentence with the formula */
@@ -35,10 +38,13 @@ typedef struct metric_kind {
   /* NAN when not defined for this user: nothing relevant, or what it needs is not given. k 0 for those without @k; for
    * mrr, k 0 means the whole ranking. */
   double (*compute)(const ranking *r, size_t k);
+  double (*over_lists)(const uint32_t *top, size_t user_count, size_t k, size_t item_count);
+  double (*over_pairs)(const struct metric_pairs *p);
+  int of_ratings; /* over_pairs takes rated values; otherwise truth is 0 or 1 and predictions are probabilities */
 } metric_kind;
 
 /* The table, ended by a row with name NULL: precision recall f1 hit ndcg map mrr auc, and arp (mean popularity),
- * novelty, diversity, serendipity. */
+ * novelty, diversity, serendipity; coverage, gini; mae, rmse, accuracy, log-loss, gauc. */
 extern const metric_kind metric_kinds[];
 const metric_kind *metric_find(const char *name);
 

@@ -210,7 +210,8 @@ static medley_status worker_measure(measure_worker *w, const measure_task *task,
   r.relevant = w->relevant;
   r.relevant_rank = w->rank;
   for (size_t m = 0; m < options->metric_count; m++)
-    out->values[m * out->user_count + slot] = options->metrics[m].kind->compute(&r, options->metrics[m].k);
+    out->values[m * out->user_count + slot] =
+        options->metrics[m].kind->compute != NULL ? options->metrics[m].kind->compute(&r, options->metrics[m].k) : NAN;
   if (out->top != NULL)
     for (size_t i = 0; i < out->list_size; i++)
       out->top[slot * out->list_size + i] = i < r.top_count ? w->top[i] : UINT32_MAX;

@@ -267,7 +267,9 @@ static medley_status content_load(const safetensors *s, const char *prefix, cons
   m->factors = factors;
   m->rank = rank;
   *out = &m->base;
+  m = NULL;
 done:
+  content_free(m ? &m->base : NULL);
   return status;
 }
 

@@ -7,6 +7,7 @@
 #include "base/rng.h"
 #include "fuse/fuser.h"
 #include "learn/fit_validation.h"
+#include "learn/measure_pairs.h"
 #include "learn/space.h"
 #include "learn/weights.h"
 #include "math/vector.h"
@@ -630,6 +631,57 @@ static void test_few_pairs_are_aligned(void **state) {
   for (size_t i = 0; i < content.count; i++) features_deinit(&content.parts[i].features);
 }
 
+/* ---- ratings and likes ---- */
+
+static medley_status rising_score(const void *context, const history *h, recommender_scratch *scratch, float *scores,
+                                  medley_error *err) {
+  (void)context, (void)h, (void)scratch, (void)err;
+  for (int i = 0; i < 4; i++) scores[i] = (float)i;
+  return MEDLEY_OK;
+}
+
+/* Standardised, the scores are -1.3416, -0.4472, 0.4472, 1.3416. Through user 1's ratings goes 3.5 + 3.3541 s, which
+ * predicts -1 and 8 of user 0's 1 and 5; through user 0's goes 3 + 1.4907 s, which predicts 2.3333 and 3.6667 of user
+ * 1's 2 and 5. */
+static void test_judgements_by_hand(void **state) {
+  (void)state;
+  medley_error error;
+  char *types[] = {"rating"};
+  event events[] = {{0, 0, 1, 0, 0, 0}, {1, 1, 2, 0, 0, 0}, {0, 3, 5, 0, 0, 0}, {1, 2, 5, 0, 0, 0}, {1, 3, 1, 0, 0, 0}};
+  const uint8_t label[] = {LABEL_TEST, LABEL_TEST, LABEL_TEST, LABEL_TEST, LABEL_TRAIN};
+  event_log log = {
+      .user_count = 2, .item_count = 4, .events = events, .event_count = 5, .type_names = types, .type_count = 1};
+  event_weights weights;
+  interactions known;
+  judgements j;
+  float *rating, *probability;
+  static const struct {
+    const char *metric;
+    double value;
+  } rows[] = {{"mae", 20.0 / 12}, {"rmse", 1.92930615}, {"accuracy", 1}, {"gauc", 1}};
+  event_weights_default(&log, &weights);
+  assert_near((double)weights.rating_threshold, 3, 1e-6);
+  assert_ok(interactions_build(&log, &weights, label, LABEL_TRAIN, &known, &error));
+  assert_ok(judgements_collect(&log, &weights, label, LABEL_TEST, &j, &error));
+  assert_int_equal(j.count, 4);
+  assert_true(judgements_rate(&j) && judgements_part(&j));
+  scorer what = {"rising", rising_score, NULL};
+  assert_ok(judgements_predict(&j, &known, &what, &rating, &probability, &error));
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+    assert_near(judgements_measure(&j, metric_find(rows[i].metric), rating, probability), rows[i].value, 1e-5);
+  double loss = judgements_measure(&j, metric_find("log-loss"), rating, probability);
+  assert_true(loss > 0 && loss < 0.2); /* both halves part the classes */
+  mem_free(rating);
+  mem_free(probability);
+  judgements_deinit(&j);
+  /* All alike: nothing to predict. */
+  for (int i = 0; i < 4; i++) events[i].value = 4;
+  assert_ok(judgements_collect(&log, &weights, label, LABEL_TEST, &j, &error));
+  assert_false(judgements_rate(&j) || judgements_part(&j));
+  judgements_deinit(&j);
+  interactions_deinit(&known);
+}
+
 /* ---- hardly any data ---- */
 
 static void degenerate_check(const char *what, const planted *p) {
@@ -756,6 +808,7 @@ int main(void) {
       cmocka_unit_test(test_fit_refuses),
       cmocka_unit_test(test_fuser_is_settled),
       cmocka_unit_test(test_few_pairs_are_aligned),
+      cmocka_unit_test(test_judgements_by_hand),
       cmocka_unit_test(test_hardly_any_data),
       cmocka_unit_test(test_small_catalogue_places_new_items),
 #ifdef MEDLEY_FAULTS

@@ -148,7 +148,10 @@ static void test_undefined(void **state) {
   (void)state;
   ranking nobody = {.top = order[0], .top_count = 10, .candidate_count = ITEMS};
   for (const metric_kind *m = metric_kinds; m->name != NULL; m++) {
-    assert_true(isnan(m->compute(&nobody, 10)));
+    if (m->compute != NULL) assert_true(isnan(m->compute(&nobody, 10)));
+    if (m->over_lists != NULL) assert_true(isnan(m->over_lists(NULL, 0, 10, 0)));
+    if (m->over_pairs != NULL) assert_true(isnan(m->over_pairs(&(metric_pairs){0})));
+    assert_int_equal((m->compute != NULL) + (m->over_lists != NULL) + (m->over_pairs != NULL), 1);
     assert_ptr_equal(metric_find(m->name), m);
     assert_true(strlen(m->definition) > 10 && m->definition[strlen(m->definition) - 1] != '.');
   }
@@ -171,6 +174,8 @@ static void test_coverage(void **state) {
   }
   assert_near(metric_coverage(top, USERS, 6, ITEMS), 0.5333333333, 1e-9);
   assert_near(metric_gini(top, USERS, 6, ITEMS), 0.5466666667, 1e-9);
+  assert_near(metric_find("coverage")->over_lists(top, USERS, 6, ITEMS), 0.5333333333, 1e-9);
+  assert_near(metric_find("gini")->over_lists(top, USERS, 6, ITEMS), 0.5466666667, 1e-9);
   assert_true(isnan(metric_coverage(top, USERS, 6, 0)) && isnan(metric_gini(top, 0, 6, ITEMS)));
 }
 
