@@ -35,6 +35,7 @@ const encoder_kind *const encoder_kinds[] = {
     &encoder_resnet_int8,
     &encoder_text_cnn,
     &encoder_text_gru,
+    &encoder_text_transformer,
     &encoder_autoencoder_image,
     &encoder_autoencoder_audio,
     &encoder_autoencoder_video,

@@ -1,5 +1,5 @@
-/* encode/text_network.h: what text.cnn and text.gru share: words as numbers, training on two halves of a text, encoding
- * in batches.
+/* encode/text_network.h: what text.cnn, text.gru and text.transformer share: words as numbers, training on two halves
+ * of a text, encoding in batches.
  *
  * A text's words are stemmed (media/text.h) and hashed into TEXT_NETWORK_WORDS rows of an embedding: no vocabulary to
  * keep, and two words in one row are rare enough. Rows that no text of the catalogue touched are words nobody knows:
@@ -10,16 +10,21 @@
 
 #include "encode/encoder.h"
 #include "nn/layer.h"
+#include "nn/layer_transformer.h"
 
 #define TEXT_NETWORK_WORDS 16384
 #define TEXT_NETWORK_LENGTH 64 /* words of a text that are read */
 #define TEXT_NETWORK_DIM_DEFAULT 128
+#define TEXT_NETWORK_BLOCKS 2 /* of the transformer */
 
-/* The layers of either kind; which are used, its functions know. */
+/* The layers of all kinds; which are used, its functions know. */
 typedef struct text_layers {
   layer_text_cnn cnn;
   layer_embedding words;
   layer_recurrent recurrent;
+  layer_embedding places; /* [TEXT_NETWORK_LENGTH, width]: first word, second word ... */
+  layer_transformer blocks[TEXT_NETWORK_BLOCKS];
+  tensor *norm_weight, *norm_bias;
   layer_linear out; /* to the encoder's dimension */
 } text_layers;
 
