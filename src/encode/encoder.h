@@ -103,6 +103,7 @@ extern const encoder_kind encoder_image_descriptor;
 extern const encoder_kind encoder_audio_mfcc;
 extern const encoder_kind encoder_video_pooled;
 extern const encoder_kind encoder_text_cnn, encoder_text_gru, encoder_text_transformer;
+extern const encoder_kind encoder_image_cnn, encoder_image_patches, encoder_audio_cnn, encoder_video_attention;
 extern const encoder_kind encoder_autoencoder_image, encoder_autoencoder_audio, encoder_autoencoder_video;
 extern const encoder_kind encoder_vae_image, encoder_vae_audio, encoder_vae_video;
 extern const encoder_kind encoder_external;
