@@ -438,11 +438,8 @@ static void test_odd_media(void **state) {
 
 int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_resumes),
-      cmocka_unit_test(test_all),
-      cmocka_unit_test(test_same_again),
-      cmocka_unit_test(test_refusals),
-      cmocka_unit_test(test_odd_media),
+      cmocka_unit_test(test_resumes),  cmocka_unit_test(test_all),       cmocka_unit_test(test_same_again),
+      cmocka_unit_test(test_refusals), cmocka_unit_test(test_odd_media),
   };
   only = argc > 1 ? argv[1] : NULL;
   return cmocka_run_group_tests(tests, NULL, NULL);
