@@ -120,7 +120,8 @@ const command cmd_import = {
             {"allow-rejects", 0, VALUE_INTEGER, "N", "how many rejected rows are fine (0)", 0, 9007199254740992.0},
             {"strict", 0, VALUE_FLAG, NULL, "reject events of unknown users or items instead of creating these"},
             {"append-text", 0, VALUE_FLAG, NULL, "rows that repeat an item add their text instead of replacing it"},
-            {"again", 0, VALUE_FLAG, NULL, "import a file again that was imported completely"},
+            {"again", 0, VALUE_FLAG, NULL,
+             "import a file again that was imported completely; its events then count twice"},
             {"dry-run", 'n', VALUE_FLAG, NULL, "read and check everything, write nothing"},
             {0}},
     .examples =

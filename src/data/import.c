@@ -2,9 +2,11 @@
  * rooms. */
 #include "data/import.h"
 
+#include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
 
 #include "base/clock.h"
 #include "base/file.h"
@@ -228,6 +230,18 @@ static medley_status plan_by_format(const import_probe *probe, const importer_ki
   return format->plan(probe, plan, err);
 }
 
+/* A file without bytes, or a folder without files. */
+static bool is_empty(const char *path) {
+  struct stat info;
+  if (stat(path, &info) != 0) return false;
+  if (!S_ISDIR(info.st_mode)) return info.st_size == 0;
+  DIR *folder = opendir(path);
+  bool empty = folder != NULL;
+  for (const struct dirent *entry; empty && (entry = readdir(folder)) != NULL;) empty = entry->d_name[0] == '.';
+  if (folder != NULL) closedir(folder);
+  return empty;
+}
+
 static medley_status plan_find(const import_probe *probe, const import_options *options, import_plan *plan,
                                medley_error *err) {
   medley_status status = MEDLEY_OK;
@@ -241,6 +255,7 @@ static medley_status plan_find(const import_probe *probe, const import_options *
     goto done;
   }
   for (size_t i = 0; i < FORMAT_COUNT && plan->count == 0; i++) TRY(plan_by_format(probe, formats[i], plan, err));
+  if (plan->count == 0 && is_empty(options->path)) FAIL(err, MEDLEY_ERR_INPUT, "'%s' is empty", options->path);
   if (plan->count == 0)
     FAIL(err, MEDLEY_ERR_INPUT, "the format of '%s' is not recognised: say it with --format", options->path);
 done:
@@ -567,8 +582,11 @@ static medley_status plan_run(import_job *job, const import_plan *plan, medley_e
   TRY(sink_init(&job->sink, job->kind, job->s, job->options, err));
   for (size_t i = 0; i < plan->count; i++) TRY(part_import(job, &plan->parts[i], err));
   if (job->parts_finished == plan->count)
-    FAIL(err, MEDLEY_ERR_EXISTS,
-         "'%s' was imported already and has not changed since: say --again to take it once more", job->options->path);
+    FAIL(
+        err, MEDLEY_ERR_EXISTS,
+        "'%s' was imported already and has not changed since: --dry-run --errors FILE lists what was rejected, --again "
+        "takes it once more (its events then count twice)",
+        job->options->path);
   TRY(rejected_verdict(job, err));
 done:
   rejects_close(&job->rejects);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "engine/workspace.h"
 #include "math/vector.h"
 #include "media/worker.h"
@@ -267,6 +268,8 @@ static medley_status query_add_file(query *q, modality m, const char *path, floa
   uint32_t from;
   float *vector;
   bool known;
+  if (!file_exists(path))
+    FAIL(err, MEDLEY_ERR_NOT_FOUND, "cannot search with %s '%s': there is no such file", modality_name(m), path);
   TRY(encoder_find(q, m, &from, err));
   TRY(representation_encoder(q->g->content, from, &e, err));
   request = encoder_request(e, &q->g->content->prepare, path);

@@ -162,6 +162,7 @@ def search():
     medley('search', SHOP, '--text', 'lamp', '--why', says=['lamp', one[0]])
     picture = next((CATALOGUE / 'images').iterdir())
     medley('search', SHOP, '--image', picture, '--side', 'image', says='score')
+    medley('search', SHOP, '--image', 'nofile.png', status=4, says='there is no such file')
 
 
 def similar_profile_explain():

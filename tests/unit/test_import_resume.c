@@ -278,8 +278,9 @@ static void test_again(void **state) {
   import_file(f, "e.csv", "user,item\nu,i\n", 14, path);
   import_options options = {.kind = IMPORT_EVENTS, .path = path};
   assert_ok(import_run(&store_sqlite, f->s, &options, NULL, &report, &error));
-  assert_refused(import_run(&store_sqlite, f->s, &options, NULL, &report, &error), MEDLEY_ERR_EXISTS,
-                 "was imported already and has not changed since: say --again");
+  assert_refused(
+      import_run(&store_sqlite, f->s, &options, NULL, &report, &error), MEDLEY_ERR_EXISTS,
+      "was imported already and has not changed since: --dry-run --errors FILE lists what was rejected, --again");
   options.again = true;
   assert_ok(import_run(&store_sqlite, f->s, &options, NULL, &report, &error));
   options.again = false;
