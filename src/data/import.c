@@ -2,7 +2,6 @@
  * rooms. */
 #include "data/import.h"
 
-#include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -230,16 +229,9 @@ static medley_status plan_by_format(const import_probe *probe, const importer_ki
   return format->plan(probe, plan, err);
 }
 
-/* A file without bytes, or a folder without files. */
 static bool is_empty(const char *path) {
   struct stat info;
-  if (stat(path, &info) != 0) return false;
-  if (!S_ISDIR(info.st_mode)) return info.st_size == 0;
-  DIR *folder = opendir(path);
-  bool empty = folder != NULL;
-  for (const struct dirent *entry; empty && (entry = readdir(folder)) != NULL;) empty = entry->d_name[0] == '.';
-  if (folder != NULL) closedir(folder);
-  return empty;
+  return stat(path, &info) == 0 && S_ISREG(info.st_mode) && info.st_size == 0;
 }
 
 static medley_status plan_find(const import_probe *probe, const import_options *options, import_plan *plan,

@@ -66,7 +66,6 @@ def files_that_cannot_be_read():
     rows = [
         (['items', 'missing.csv'], (4,), 'missing.csv'),
         (['items', write('empty.csv', '')], (1,), "empty.csv' is empty"),
-        (['items', write('nothing/.keep', '').parent], (1,), "nothing' is empty"),
         (['items', write('cut.csv.gz', gzip.compress(b'item,title\n' + b'a,b\n' * 9999)[:60])], (1,), 'cut.csv.gz'),
         (['items', write('other.csv', 'foo,bar\n1,2\n')], (1, 2), 'other.csv'),
         (['items', write('x.csv', 'item,title\n1,2\n'), '--map', 'item=nothing'], (1, 2, 4), 'nothing'),

@@ -517,7 +517,7 @@ static const struct {
      NULL,
      MEDLEY_ERR_UNSUPPORTED,
      "knowledge graph"},
-    {"empty.csv", "", {.kind = IMPORT_ITEMS}, NULL, MEDLEY_ERR_INPUT, "is not recognised"},
+    {"empty.csv", "", {.kind = IMPORT_ITEMS}, NULL, MEDLEY_ERR_INPUT, "is empty"},
     {"a.csv",
      "id\n1\n",
      {.kind = IMPORT_ITEMS, .errors = "/nonexistent/r.jsonl"},

@@ -392,7 +392,7 @@ static void test_refusals(void **state) {
       {{.like = nobody}, MEDLEY_ERR_NOT_FOUND, "there is no item 'nobody'"},
       {{.unlike = nobody}, MEDLEY_ERR_NOT_FOUND, "there is no item 'nobody'"},
       {{.image = broken}, MEDLEY_ERR_INPUT, "cannot search with image"},
-      {{.image = missing}, MEDLEY_ERR_INPUT, "missing.png"},
+      {{.image = missing}, MEDLEY_ERR_NOT_FOUND, "missing.png"},
       {{.audio = broken}, MEDLEY_ERR_INPUT, "cannot search with audio"},
       {{.text = "lamp", .answer_with = "year"}, MEDLEY_ERR_USAGE, "no side 'year'"},
       {{.text = "lamp", .answer_with = "tags"}, MEDLEY_ERR_NOT_FOUND, "nothing connects text with tags"},
