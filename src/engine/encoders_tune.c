@@ -2,10 +2,11 @@
  *
  * Below the workspace: tuning/<key>/run.safetensors, where the run stands, and tuning/<key>/model/, the published
  * folder with the weights that came out, until it is a kept model. The key is the hash of everything the outcome
- * depends on, so a stopped run is gone on with by asking for the same again, and by nothing else. What is left of
- * others goes when one is through. */
+ * depends on, so a stopped run is gone on with by asking for the same again, and by nothing else. A run clears its own
+ * folder and no other: another may be running in there. */
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "engine/dataset.h"
@@ -150,6 +151,14 @@ static medley_status job_keep(const tuning_job *job, medley_workspace *w, const 
   return status;
 }
 
+/* What the run needed goes when it is through, and when it failed before there was anything to go on with. The folder
+ * of all runs goes with the last of them: rmdir leaves one that is not empty. */
+static void job_clear(const tuning_job *job, const char *all, bool through) {
+  if (job->out == NULL || all == NULL || (!through && file_exists(job->state))) return;
+  (void)(folder_remove(job->folder, NULL) == MEDLEY_OK);
+  (void)rmdir(all);
+}
+
 medley_status encoders_tune(medley_workspace *w, const encoder_kind *kind, const char *source,
                             const medley_encoder_options *o, const medley_progress *progress,
                             char id[KEPT_MODEL_ID_BYTES], medley_error *err) {
@@ -162,8 +171,8 @@ medley_status encoders_tune(medley_workspace *w, const encoder_kind *kind, const
   TRY(job_place(&job, w, &data.items, err));
   TRY(job_learn(&job, w, &data.items, progress, err));
   TRY(job_keep(&job, w, progress, id, err));
-  if (all != NULL) (void)(folder_remove(all, NULL) == MEDLEY_OK);
 done:
+  job_clear(&job, all, status == MEDLEY_OK);
   if (status == MEDLEY_ERR_CANCELLED) progress_note(progress, "asked for again, this tuning goes on where it stopped");
   dataset_deinit(&data);
   job_deinit(&job);

@@ -302,11 +302,17 @@ def tuned_network():
     check(row_of('text')['source'].endswith('bert, tuned lora=4 on 24 items'), str(row_of('text')))
     check(tuned != plain, 'tuning changed nothing')
     check(not pathlib.Path('shop/tuning').exists(), 'what tuning needed is still there')
+    other = pathlib.Path('shop/tuning/another/run.safetensors')
+    other.parent.mkdir(parents=True)
+    other.write_bytes(b'of a run that is going on')
     medley('train', 'shop')
     medley('search', 'shop', '--text', 'red dress', says='i0')
     equal(row_of('text')['serving']['model'], tuned, 'what serves')
     add('--tune', 'lora=4')
     equal(model(), tuned, 'the same again')
+    check(other.exists(), 'another run lost what it keeps')
+    other.unlink()
+    other.parent.rmdir()
     add('--tune', 'last=1', '--tune-passes', '2', '--tune-rate', '1e-4')
     add('--tune', 'all')
     before = model()
@@ -319,6 +325,7 @@ def tuned_network():
     medley('encoder', 'add', 'shop', 'audio', 'whisper', golden / 'whisper', '--tune', 'all', status=1, says="'whisper' is used as it was published")
     medley('encoder', 'add', 'shop', 'text', 'external', 'http://localhost:1/v1', '--tune', 'all', status=2, says='cannot be tuned from here', env=ENV)
     equal(model(), before, 'what was refused changed nothing')
+    check(not pathlib.Path('shop/tuning').exists(), 'what was refused left something behind')
 
 
 def published_network():
