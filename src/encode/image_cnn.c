@@ -3,41 +3,25 @@
 #include "encode/media_network.h"
 #include "encode/picture_view.h"
 
-enum { SIDE = 48, DECODED_SIDE = 96 };
-
 static void cnn_init(media_layers *l, parameters *p, size_t dim) {
   static const size_t channels[CONV_TRUNK_LAYERS] = {16, 32, 64, 96};
   conv_trunk_init(&l->pictures, p, "trunk", 3, channels);
   layer_linear_init(&l->out, p, "out", 2 * channels[CONV_TRUNK_LAYERS - 1], dim, true);
 }
 
-static medley_status cnn_prepare(const encoder_input *input, uint8_t *item, medley_error *err) {
-  return picture_squeeze(input->image, SIDE, item, err);
-}
-
-static void cnn_view(rng *draw, const uint8_t *item, size_t window, float *out) {
-  (void)window;
-  picture_view(draw, item, SIDE, out);
-}
-
 static tensor *cnn_forward(tape *t, const media_layers *l, const float *views, size_t count) {
-  tensor *x = tape_input(t, 4, (size_t[]){count, 3, SIDE, SIDE}, views);
+  tensor *x = tape_input(t, 4, (size_t[]){count, 3, PICTURE_SIDE, PICTURE_SIDE}, views);
   return layer_linear_forward(t, &l->out, conv_trunk_forward(t, &l->pictures, x));
 }
 
-static void cnn_wish(const encoder *e, media_request *request) {
-  (void)e;
-  request->image_side = DECODED_SIDE;
-}
-
 static const media_network_kind network = {.kind = &encoder_image_cnn,
-                                           .bytes = SIDE * SIDE * 3,
-                                           .numbers = SIDE * SIDE * 3,
+                                           .bytes = PICTURE_BYTES,
+                                           .numbers = PICTURE_BYTES,
                                            .passes = 15,
                                            .init = cnn_init,
-                                           .prepare = cnn_prepare,
-                                           .view = cnn_view,
+                                           .prepare = picture_item_prepare,
+                                           .view = picture_item_view,
                                            .forward = cnn_forward};
 
 MEDIA_NETWORK_KIND(image_cnn, "image.cnn", "a convolutional network over the picture, trained on the catalogue",
-                   MODALITY_IMAGE, cnn_wish)
+                   MODALITY_IMAGE, picture_item_wish)

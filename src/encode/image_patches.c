@@ -4,7 +4,7 @@
 #include "encode/media_network.h"
 #include "encode/picture_view.h"
 
-enum { SIDE = 48, PATCH = 8, PATCHES = (SIDE / PATCH) * (SIDE / PATCH), WIDTH = 64, DECODED_SIDE = 96 };
+enum { PATCH = 8, PATCHES = (PICTURE_SIDE / PATCH) * (PICTURE_SIDE / PATCH), WIDTH = 64 };
 
 static void vit_init(media_layers *l, parameters *p, size_t dim) {
   layer_conv_init(&l->patches, p, "patches",
@@ -12,35 +12,21 @@ static void vit_init(media_layers *l, parameters *p, size_t dim) {
   media_blocks_init(l, p, WIDTH, PATCHES, dim);
 }
 
-static medley_status vit_prepare(const encoder_input *input, uint8_t *item, medley_error *err) {
-  return picture_squeeze(input->image, SIDE, item, err);
-}
-
-static void vit_view(rng *draw, const uint8_t *item, size_t window, float *out) {
-  (void)window;
-  picture_view(draw, item, SIDE, out);
-}
-
 static tensor *vit_forward(tape *t, const media_layers *l, const float *views, size_t count) {
-  tensor *x = tape_input(t, 4, (size_t[]){count, 3, SIDE, SIDE}, views);
+  tensor *x = tape_input(t, 4, (size_t[]){count, 3, PICTURE_SIDE, PICTURE_SIDE}, views);
   x = layer_conv_forward(t, &l->patches, x);
   x = x != NULL ? op_reshape(t, x, 3, (size_t[]){count, WIDTH, PATCHES}) : NULL;
   return media_blocks_forward(t, l, x != NULL ? op_transpose(t, x) : NULL, NULL, NULL);
 }
 
-static void vit_wish(const encoder *e, media_request *request) {
-  (void)e;
-  request->image_side = DECODED_SIDE;
-}
-
 static const media_network_kind network = {.kind = &encoder_image_patches,
-                                           .bytes = SIDE * SIDE * 3,
-                                           .numbers = SIDE * SIDE * 3,
+                                           .bytes = PICTURE_BYTES,
+                                           .numbers = PICTURE_BYTES,
                                            .passes = 15,
                                            .init = vit_init,
-                                           .prepare = vit_prepare,
-                                           .view = vit_view,
+                                           .prepare = picture_item_prepare,
+                                           .view = picture_item_view,
                                            .forward = vit_forward};
 
 MEDIA_NETWORK_KIND(image_patches, "image.vit", "three transformer blocks over patches, trained on the catalogue",
-                   MODALITY_IMAGE, vit_wish)
+                   MODALITY_IMAGE, picture_item_wish)

@@ -16,6 +16,7 @@
 #define TINT_MOST 0.08  /* of each channel */
 #define MIDDLE 0.5f
 #define DEVIATION 0.28f
+#define DECODED_SIDE 96 /* of what is squeezed into PICTURE_SIDE */
 
 medley_status picture_squeeze(const image *in, size_t side, uint8_t *out, medley_error *err) {
   medley_status status = MEDLEY_OK;
@@ -70,4 +71,20 @@ void picture_view(rng *draw, const uint8_t *square, size_t side, float *out) {
       for (size_t c = 0; c < 3; c++)
         out[(c * side + y) * side + x] = (fminf(rgb[c] * cut.factor[c] / 255, 1) - MIDDLE) / DEVIATION;
     }
+}
+
+/* ---- a picture as an item ---- */
+
+void picture_item_wish(const encoder *e, media_request *request) {
+  (void)e;
+  request->image_side = DECODED_SIDE;
+}
+
+medley_status picture_item_prepare(const encoder_input *input, uint8_t *item, medley_error *err) {
+  return picture_squeeze(input->image, PICTURE_SIDE, item, err);
+}
+
+void picture_item_view(rng *draw, const uint8_t *item, size_t window, float *out) {
+  (void)window;
+  picture_view(draw, item, PICTURE_SIDE, out);
 }

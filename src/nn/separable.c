@@ -109,27 +109,33 @@ static maps_product product_of(const separable_product *p) {
                         .high = p->high};
 }
 
-/* The same product with int8 weights, of pixels that are float32 still. */
+/* The same product with int8 weights, of pixels that are codes; what a code stands for is still to be said. */
+static maps_product_int8 coded_of(const separable_product *q, const maps_product *p, const uint8_t *x, size_t x_step) {
+  return (maps_product_int8){.x = x,
+                             .x_step = x_step,
+                             .depth = q->depth,
+                             .pixels = p->pixels,
+                             .weight = q->codes,
+                             .weight_scale = q->code_scale,
+                             .weight_sum = q->code_sum,
+                             .bias = p->bias,
+                             .panels = p->panels,
+                             .y = p->y,
+                             .y_step = p->y_step,
+                             .add = p->add,
+                             .add_step = p->add_step,
+                             .low = p->low,
+                             .high = p->high};
+}
+
+/* … of pixels that are float32 still. */
 static void multiply_coded(const separable_product *q, const maps_product *p, const codes *room) {
   size_t step = maps_round(q->depth);
+  maps_product_int8 coded = coded_of(q, p, room->codes, step);
   maps_int8_quantise(p->x, p->x_step, p->pixels, q->depth, room->codes, step, room->scale);
-  maps_int8_multiply(&(maps_product_int8){.x = room->codes,
-                                          .x_step = step,
-                                          .depth = q->depth,
-                                          .pixels = p->pixels,
-                                          .zero = 128,
-                                          .x_scale = room->scale,
-                                          .weight = q->codes,
-                                          .weight_scale = q->code_scale,
-                                          .weight_sum = q->code_sum,
-                                          .bias = p->bias,
-                                          .panels = p->panels,
-                                          .y = p->y,
-                                          .y_step = p->y_step,
-                                          .add = p->add,
-                                          .add_step = p->add_step,
-                                          .low = p->low,
-                                          .high = p->high});
+  coded.zero = 128;
+  coded.x_scale = room->scale;
+  maps_int8_multiply(&coded);
 }
 
 static void multiply(const separable_product *q, const maps_product *p, const codes *room) {
@@ -206,23 +212,9 @@ static void slide_row(const layer_pass *l, size_t out_row, size_t at) {
 }
 
 static void project_coded(const layer_pass *l, const maps_product *p) {
-  const separable_product *q = &l->stage->project;
-  maps_int8_multiply(&(maps_product_int8){.x = (const uint8_t *)l->slid,
-                                          .x_step = l->stage->middle,
-                                          .depth = q->depth,
-                                          .pixels = p->pixels,
-                                          .x_scale_of_all = l->net->ceiling / 255,
-                                          .weight = q->codes,
-                                          .weight_scale = q->code_scale,
-                                          .weight_sum = q->code_sum,
-                                          .bias = p->bias,
-                                          .panels = p->panels,
-                                          .y = p->y,
-                                          .y_step = p->y_step,
-                                          .add = p->add,
-                                          .add_step = p->add_step,
-                                          .low = p->low,
-                                          .high = p->high});
+  maps_product_int8 coded = coded_of(&l->stage->project, p, (const uint8_t *)l->slid, l->stage->middle);
+  coded.x_scale_of_all = l->net->ceiling / 255;
+  maps_int8_multiply(&coded);
 }
 
 static void project_rows(const layer_pass *l, size_t from, size_t count) {
