@@ -29,6 +29,7 @@ void bert_init(bert *b, weights *w, const bert_sizes *s) {
                                  .activation = s->activation,
                                  .epsilon = s->epsilon};
   *b = (bert){.sizes = *s};
+  weights_before_layers(w);
   b->words = weights_table(w, s->vocabulary, s->width, "%s", n->words);
   b->places = weights_table(w, s->positions, s->width, "%s", n->places);
   b->segments = weights_table(w, s->segments, s->width, "%s", n->segments);

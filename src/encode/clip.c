@@ -8,6 +8,7 @@
 #include "encode/bert.h"
 #include "encode/clip_text.h"
 #include "encode/open_clip.h"
+#include "encode/pair_tuning.h"
 #include "encode/text_golden.h"
 #include "encode/vision_encode.h"
 #include "math/vector.h"
@@ -309,8 +310,9 @@ done:
 
 /* ---- opening ---- */
 
-static medley_status clip_open_as(const char *path, const encoder_kind *kind, weight_precision precision, encoder **out,
-                                  medley_error *err) {
+/* One tower; with a tuning both. */
+static medley_status clip_open_as(const char *path, const encoder_kind *kind, weight_precision precision,
+                                  weights_tuning *tuning, encoder **out, medley_error *err) {
   medley_status status = MEDLEY_OK;
   model_architecture a;
   clip_encoder *e = NULL;
@@ -324,9 +326,10 @@ static medley_status clip_open_as(const char *path, const encoder_kind *kind, we
     FAIL(err, MEDLEY_ERR_INPUT, "%s: holds a network of the family '%s', not clip, chinese_clip or siglip", path,
          a.kind->name);
   if (strcmp(e->family->layout, "openclip") == 0) TRY(open_clip_config_load(&e->said, &e->file, err));
-  e->weights = (weights){.from = &e->file, .precision = precision};
+  e->weights = (weights){.from = &e->file, .precision = precision, .tuning = tuning};
   memcpy(e->weights.prefix, a.prefix, sizeof a.prefix);
-  TRY((kind->modality == MODALITY_IMAGE ? image_open : text_open)(e, &a, err));
+  if (kind->modality == MODALITY_IMAGE || tuning != NULL) TRY(image_open(e, &a, err));
+  if (kind->modality == MODALITY_TEXT || tuning != NULL) TRY(text_open(e, &a, err));
   *out = (encoder *)e;
   e = NULL;
 done:
@@ -362,24 +365,31 @@ static tensor *bert_rows(tape *t, const clip_encoder *e, const text_batch *batch
   return op_linear(t, text_batch_ends(t, bert_forward(t, &e->bert, batch), batch, false), e->bert_projection, NULL);
 }
 
-static void clip_text_run(tape *t, const void *network, const text_batch *batch, float *out) {
+static tensor *text_vectors(tape *t, const void *network, const text_batch *batch) {
   const clip_encoder *e = network;
-  const tensor *y = e->family->bert ? bert_rows(t, e, batch) : clip_text_forward(t, &e->text, batch);
+  return e->family->bert ? bert_rows(t, e, batch) : clip_text_forward(t, &e->text, batch);
+}
+
+static void clip_text_run(tape *t, const void *network, const text_batch *batch, float *out) {
+  const tensor *y = text_vectors(t, network, batch);
   if (y == NULL) return;
   memcpy(out, real_data(y), y->count * sizeof *out);
   for (size_t s = 0; s < batch->samples; s++) vector_normalise(out + s * y->shape[1], y->shape[1]);
 }
 
-static medley_status clip_text_encode(const encoder *encoder, const encoder_input *inputs, size_t count, float *out,
-                                      medley_error *err) {
-  const clip_encoder *e = (const clip_encoder *)encoder;
+static text_batcher batcher_of(const clip_encoder *e) {
   bool padded = strcmp(e->family->architecture, "siglip") == 0;
   size_t most = e->text.sizes.positions;
-  text_batcher batcher = {.tokenizer = e->tokenizer,
-                          .options = {.tokens_max = most, .pad_to = padded ? most : 0, .literal_special = true},
-                          .run = clip_text_run,
-                          .network = e,
-                          .dim = e->text.sizes.embedding};
+  return (text_batcher){.tokenizer = e->tokenizer,
+                        .options = {.tokens_max = most, .pad_to = padded ? most : 0, .literal_special = true},
+                        .run = clip_text_run,
+                        .network = e,
+                        .dim = e->text.sizes.embedding};
+}
+
+static medley_status clip_text_encode(const encoder *encoder, const encoder_input *inputs, size_t count, float *out,
+                                      medley_error *err) {
+  text_batcher batcher = batcher_of((const clip_encoder *)encoder);
   return text_batches_encode(&batcher, inputs, count, out, err);
 }
 
@@ -400,12 +410,34 @@ done:
   return status;
 }
 
+/* ---- learning on ---- */
+
+static medley_status clip_tune(const char *path, const encoder_tuning *how, const encoder_input *inputs, size_t count,
+                               progress_stage *progress, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  weights_tuning tuning = {0};
+  encoder *encoder = NULL;
+  TRY(weights_tuning_init(&tuning, how->choice, err));
+  TRY(clip_open_as(path, &encoder_clip_image, WEIGHT_F32, &tuning, &encoder, err));
+  clip_encoder *e = (clip_encoder *)encoder;
+  if (vision_dim(&e->image) != e->text.sizes.embedding)
+    FAIL(err, MEDLEY_ERR_INPUT, "%s: pictures become %zu numbers, texts %zu: the towers have no space in common", path,
+         vision_dim(&e->image), e->text.sizes.embedding);
+  picture_tuner pictures = {e->preparation, vision_vectors, &e->image};
+  text_tuner texts = {batcher_of(e), text_vectors, e};
+  TRY(pair_tune(&pictures, &texts, &e->weights, how, inputs, count, progress, err));
+done:
+  clip_free(encoder);
+  weights_tuning_deinit(&tuning);
+  return status;
+}
+
 static const char *const outputs_image[] = {"image_embeds", "last_hidden_state", NULL};
 static const char *const outputs_text[] = {"text_embeds", NULL};
 
 #define CLIP_KIND(id, title, text, content, wishes, precision)                                                   \
   static medley_status id##_open(const char *path, encoder **out, medley_error *err) {                           \
-    return clip_open_as(path, &encoder_##id, precision, out, err);                                               \
+    return clip_open_as(path, &encoder_##id, precision, NULL, out, err);                                         \
   }                                                                                                              \
   const encoder_kind encoder_##id = {.name = title,                                                              \
                                      .summary = text,                                                            \
@@ -418,6 +450,8 @@ static const char *const outputs_text[] = {"text_embeds", NULL};
                                      .encode = content == MODALITY_IMAGE ? clip_image_encode : clip_text_encode, \
                                      .outputs = content == MODALITY_IMAGE ? outputs_image : outputs_text,        \
                                      .check = content == MODALITY_IMAGE ? clip_image_check : clip_text_check,    \
+                                     .tune = clip_tune,                                                          \
+                                     .tunes_pairs = true,                                                        \
                                      .free = clip_free};
 #define CLIP_KINDS(id, title, images, texts, precision)                            \
   CLIP_KIND(id##_image, title, images, MODALITY_IMAGE, clip_image_wish, precision) \

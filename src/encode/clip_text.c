@@ -9,9 +9,11 @@
 
 #include "math/vector.h"
 #include "nn/op_kind.h"
+#include "nn/weights_tuning.h"
 
 void clip_text_init(clip_text *x, weights *w, const clip_text_names *n, const clip_text_sizes *s) {
   *x = (clip_text){.sizes = *s};
+  weights_before_layers(w);
   transformer_options options = {.width = s->width,
                                  .heads = s->heads,
                                  .feed_forward = s->feed_forward,
@@ -20,6 +22,8 @@ void clip_text_init(clip_text *x, weights *w, const clip_text_names *n, const cl
                                  .epsilon = s->epsilon};
   x->words = weights_table(w, s->vocabulary, s->width, "%s", n->words);
   x->places = weights_table(w, s->positions, s->width, "%s", n->places);
+  x->words_learnt = weights_table_learns(w, x->words, true);
+  x->places_learnt = weights_table_learns(w, x->places, false);
   x->blocks = blocks_take(w, n->block, &options, n->blocks, s->layers);
   norm_take(w, n->norm_after, s->width, &x->norm_weight, &x->norm_bias);
   x->projection.weight = (n->projection_turned ? weights_matrix_transposed : weights_matrix)(w, s->embedding, s->width,
@@ -43,11 +47,22 @@ static tensor *embed(tape *t, const clip_text *x, const text_batch *batch) {
   return y;
 }
 
+/* The same sums by ops. */
+static tensor *embed_learnt(tape *t, const clip_text *x, const text_batch *batch) {
+  tensor *places = tape_indices_new(t, batch->rows);
+  if (places == NULL) return NULL;
+  for (size_t s = 0; s < batch->samples; s++)
+    for (int32_t r = batch->starts[s]; r < batch->starts[s + 1]; r++)
+      ((int32_t *)places->data)[r] = r - batch->starts[s];
+  tensor *y = op_embedding(t, x->words_learnt, tape_indices(t, 1, &batch->rows, batch->ids));
+  return op_add(t, y, op_embedding(t, x->places_learnt, places));
+}
+
 tensor *clip_text_forward(tape *t, const clip_text *x, const text_batch *batch) {
   attention_options seen = {.starts = tape_indices(t, 1, (size_t[]){batch->samples + 1}, batch->starts),
                             .causal = x->sizes.causal};
   size_t mark = tape_mark(t);
-  tensor *y = embed(t, x, batch);
+  tensor *y = x->words_learnt != NULL ? embed_learnt(t, x, batch) : embed(t, x, batch);
   for (size_t i = 0; i < x->sizes.layers; i++) {
     y = layer_transformer_forward(t, &x->blocks[i], y, &seen, NULL, NULL);
     tape_release(t, mark, y);

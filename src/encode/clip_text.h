@@ -24,7 +24,8 @@ typedef struct clip_text_names {
 
 typedef struct clip_text {
   clip_text_sizes sizes;
-  const tensor_view *words, *places; /* stay in the file */
+  const tensor_view *words, *places;    /* stay in the file */
+  tensor *words_learnt, *places_learnt; /* what they are instead when they learn; else NULL */
   layer_transformer *blocks;
   tensor *norm_weight, *norm_bias;
   layer_linear projection;

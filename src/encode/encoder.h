@@ -22,7 +22,8 @@
 
 typedef struct encoder encoder; /* each kind lays out its own, beginning with `const encoder_kind *kind` */
 
-/* One item's content of the encoder's modality. Exactly the member of that modality is set. */
+/* One item's content of the encoder's modality. Exactly the member of that modality is set, and where a kind tunes
+ * pairs, for tune, text as well. */
 typedef struct encoder_input {
   const char *text; /* title, text and tags joined by newlines, UTF-8 */
   const image *image;
@@ -77,6 +78,9 @@ typedef struct encoder_kind {
    * and writes a checkpoint of the same layout, which the kind opens in the place of path's weights. */
   medley_status (*tune)(const char *path, const encoder_tuning *how, const encoder_input *inputs, size_t count,
                         progress_stage *progress, medley_error *err);
+  /* tune takes pictures with their items' texts (NULL where an item has none), and what it makes is for all rows of the
+   * kind's name. */
+  bool tunes_pairs;
   /* Both NULL when needs_file. */
   medley_status (*save)(const encoder *e, safetensors_writer *w, const char *prefix,
                         medley_error *err); /* tensors "<prefix>.<name>"; data borrowed until the writer saves */

@@ -3,8 +3,8 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "encode/picture_tuning.h"
 #include "encode/vision_encode.h"
-#include "encode/vision_tuning.h"
 
 typedef struct vit_encoder {
   const encoder_kind *kind;
@@ -106,7 +106,8 @@ static medley_status vit_tune(const char *path, const encoder_tuning *how, const
   TRY(weights_tuning_init(&tuning, how->choice, err));
   TRY(vit_open_as(path, &encoder_vit, WEIGHT_F32, &tuning, &encoder, err));
   vit_encoder *e = (vit_encoder *)encoder;
-  TRY(vision_tune(&e->network, &e->preparation, &e->weights, how, inputs, count, progress, err));
+  picture_tuner tuner = {e->preparation, vision_vectors, &e->network};
+  TRY(picture_tune(&tuner, &e->weights, how, inputs, count, progress, err));
 done:
   vit_free(encoder);
   weights_tuning_deinit(&tuning);

@@ -14,18 +14,6 @@
 #define CUT_LEAST 0.3  /* share of a text's words that a cut has */
 #define CUT_MOST 0.9
 
-typedef struct text_tuning {
-  const text_tuner *tuner;
-  text_batcher batcher; /* with shorter texts */
-  const encoder_tuning *how;
-  const encoder_input *inputs;
-  uint32_t *usable; /* inputs with words */
-  packed_texts packed;
-  strbuf view;
-  medley_status status; /* of what the loss does besides ops */
-  medley_error error;
-} text_tuning;
-
 /* ---- views ---- */
 
 /* Whether a word begins here: behind a space, or at a sign of a script that is written without them. */
@@ -65,45 +53,76 @@ static void view_draw(rng *r, const char *text, int view, bool titles, strbuf *o
   cut_draw(r, text, text + strlen(text), out);
 }
 
+void text_views_init(text_views *v, const text_batcher *batcher, const encoder_input *inputs) {
+  *v = (text_views){.batcher = *batcher, .inputs = inputs};
+  tokenizer_options *o = &v->batcher.options;
+  if (o->tokens_max > TOKENS_MAX && o->pad_to == 0) o->tokens_max = TOKENS_MAX;
+}
+
+void text_views_deinit(text_views *v) {
+  packed_texts_deinit(&v->packed);
+  strbuf_deinit(&v->view);
+}
+
+medley_status text_views_usable(text_views *v, uint32_t input, bool *out, medley_error *err) {
+  packed_texts_clear(&v->packed);
+  medley_status status = packed_texts_add(&v->packed, &v->batcher, v->inputs[input].text, input, err);
+  *out = v->packed.samples > 0;
+  return status;
+}
+
 /* A view of which the tokenizer leaves nothing is the whole text instead. */
-static medley_status view_add(text_tuning *c, rng *r, uint32_t item, int view, bool titles, medley_error *err) {
+static medley_status view_add(text_views *v, rng *r, uint32_t input, int view, bool titles, medley_error *err) {
   medley_status status = MEDLEY_OK;
-  const char *text = c->inputs[c->usable[item]].text;
-  size_t before = c->packed.samples;
-  view_draw(r, text, view, titles, &c->view);
-  if (c->view.failed) FAIL(err, MEDLEY_ERR_MEMORY, "out of memory for a text");
-  TRY(packed_texts_add(&c->packed, &c->batcher, c->view.text ? c->view.text : "", item, err));
-  if (c->packed.samples == before) TRY(packed_texts_add(&c->packed, &c->batcher, text, item, err));
+  const char *text = v->inputs[input].text;
+  size_t before = v->packed.samples;
+  view_draw(r, text, view, titles, &v->view);
+  if (v->view.failed) FAIL(err, MEDLEY_ERR_MEMORY, "out of memory for a text");
+  TRY(packed_texts_add(&v->packed, &v->batcher, v->view.text ? v->view.text : "", input, err));
+  if (v->packed.samples == before) TRY(packed_texts_add(&v->packed, &v->batcher, text, input, err));
 done:
   return status;
 }
 
-/* ---- the step ---- */
+bool text_views_add(text_views *v, tape *t, rng *r, uint32_t input, int view, bool titles) {
+  medley_error error = {0};
+  medley_status status = view_add(v, r, input, view, titles, &error);
+  if (status == MEDLEY_ERR_MEMORY)
+    op_fail_memory(t, "a text");
+  else if (status != MEDLEY_OK)
+    op_fail(t, "%s", error.text);
+  return status == MEDLEY_OK;
+}
+
+/* ---- texts by themselves ---- */
+
+typedef struct text_tuning {
+  const text_tuner *tuner;
+  const encoder_tuning *how;
+  uint32_t *usable; /* inputs with words */
+  text_views views;
+} text_tuning;
 
 static tensor *text_loss(tape *t, void *context, const uint32_t *items, size_t count) {
   text_tuning *c = context;
   rng r;
   tuning_draw_seed(&r, c->how, t);
   bool titles = rng_uniform(&r) < 0.5;
-  packed_texts_clear(&c->packed);
+  packed_texts_clear(&c->views.packed);
   for (int view = 0; view < 2; view++)
-    for (size_t i = 0; i < count && c->status == MEDLEY_OK; i++)
-      c->status = view_add(c, &r, items[i], view, titles, &c->error);
-  if (c->status == MEDLEY_ERR_MEMORY) op_fail_memory(t, "a text");
-  if (c->status != MEDLEY_OK) return op_fail(t, "%s", c->error.text);
-  text_batch batch = packed_texts_batch(&c->packed);
+    for (size_t i = 0; i < count; i++)
+      if (!text_views_add(&c->views, t, &r, c->usable[items[i]], view, titles)) return NULL;
+  text_batch batch = packed_texts_batch(&c->views.packed);
   return tuning_loss(t, c->tuner->vectors(t, c->tuner->network, &batch), count);
 }
 
-/* ---- the run ---- */
-
 static medley_status usable_find(text_tuning *c, size_t count, size_t *found, medley_error *err) {
   medley_status status = MEDLEY_OK;
+  bool usable;
   TRY_NEW(c->usable, count, "texts to learn from");
   for (size_t i = 0; i < count; i++) {
-    packed_texts_clear(&c->packed);
-    TRY(packed_texts_add(&c->packed, &c->batcher, c->inputs[i].text, i, err));
-    if (c->packed.samples > 0) c->usable[(*found)++] = (uint32_t)i;
+    TRY(text_views_usable(&c->views, (uint32_t)i, &usable, err));
+    if (usable) c->usable[(*found)++] = (uint32_t)i;
   }
 done:
   return status;
@@ -112,15 +131,13 @@ done:
 medley_status text_tune(const text_tuner *tuner, weights *w, const encoder_tuning *how, const encoder_input *inputs,
                         size_t count, progress_stage *progress, medley_error *err) {
   medley_status status = MEDLEY_OK;
-  text_tuning c = {.tuner = tuner, .batcher = tuner->batcher, .how = how, .inputs = inputs};
+  text_tuning c = {.tuner = tuner, .how = how};
   size_t found = 0;
-  if (c.batcher.options.tokens_max > TOKENS_MAX && c.batcher.options.pad_to == 0)
-    c.batcher.options.tokens_max = TOKENS_MAX;
+  text_views_init(&c.views, &tuner->batcher, inputs);
   TRY(usable_find(&c, count, &found, err));
   TRY(tuning_run(w, how, (trained_plan){.loss = text_loss, .context = &c}, found, "texts with words", progress, err));
 done:
-  packed_texts_deinit(&c.packed);
-  strbuf_deinit(&c.view);
+  text_views_deinit(&c.views);
   mem_free(c.usable);
   return status;
 }

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "nn/weights_tuning.h"
+
 /* The learnt query, and what its answer goes through. */
 static void head_take(vision *v, weights *w, const char *stem) {
   const vision_sizes *s = &v->sizes;
@@ -24,6 +26,7 @@ static size_t grid(const vision *v) { return v->sizes.image / v->sizes.patch; }
 
 void vision_init(vision *v, weights *w, const vision_names *n, const vision_sizes *s) {
   *v = (vision){.sizes = *s};
+  weights_before_layers(w);
   v->tokens = grid(v) * grid(v) + (n->first ? 1 : 0);
   v->patch_weight = weights_matrix(w, s->width, 3 * s->patch * s->patch, "%s.weight", n->patch);
   if (n->patch_bias) v->patch_bias = weights_vector(w, s->width, "%s.bias", n->patch);
@@ -106,4 +109,8 @@ tensor *vision_pool(tape *t, const vision *v, tensor *hidden) {
   tensor *x = v->probe != NULL ? head_forward(t, v, hidden) : op_slice(t, hidden, 1, 0, 1);
   x = x != NULL ? op_reshape(t, x, 2, (size_t[]){hidden->shape[0], v->sizes.width}) : NULL;
   return v->projection != NULL ? op_linear(t, x, v->projection, NULL) : op_contiguous(t, x);
+}
+
+tensor *vision_vectors(tape *t, const void *network, const float *pixels, size_t count) {
+  return vision_pool(t, network, vision_forward(t, network, pixels, count));
 }

@@ -48,5 +48,7 @@ size_t vision_dim(const vision *v); /* of what is pooled */
 tensor *vision_forward(tape *t, const vision *v, const float *pixels, size_t count);
 /* hidden → [count, vision_dim] */
 tensor *vision_pool(tape *t, const vision *v, tensor *hidden);
+/* Both, of a vision: what fine-tuning goes through (encode/picture_tuning.h). */
+tensor *vision_vectors(tape *t, const void *network, const float *pixels, size_t count);
 
 #endif

@@ -72,6 +72,19 @@ done:
   return status;
 }
 
+/* A network of two towers that learnt on is for both: one tower of it beside the published other would be no space. */
+static medley_status choices_write(medley_workspace *w, modality m, const encoder_kind *kind, bool tuned,
+                                   const char *id, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  char value[256];
+  snprintf(value, sizeof value, "{\"kind\":\"%s\",\"model\":\"%s\"}", kind->name, id);
+  for (int other = 0; other < MODALITY_COUNT; other++)
+    if (other == (int)m || (tuned && kind->tunes_pairs && encoder_kind_for((modality)other, kind->name) != NULL))
+      TRY(choice_write(w, (modality)other, value, err));
+done:
+  return status;
+}
+
 /* ---- what is in use ---- */
 
 /* Adds the models in a manifest to the set. */
@@ -252,7 +265,7 @@ medley_status medley_encoder_add(medley_workspace *workspace, const char *modali
   modality m;
   const encoder_kind *kind;
   encoder *e = NULL;
-  char id[KEPT_MODEL_ID_BYTES], value[256];
+  char id[KEPT_MODEL_ID_BYTES];
   encoders_hold hold = {0};
   json_t *settings = json_object();
   TRY(settings_make(options, settings, err));
@@ -263,8 +276,7 @@ medley_status medley_encoder_add(medley_workspace *workspace, const char *modali
                                                            err));
   TRY(kept_model_open(workspace->path, id, kind, &e, err));
   kind->free(e);
-  snprintf(value, sizeof value, "{\"kind\":\"%s\",\"model\":\"%s\"}", kind->name, id);
-  TRY(choice_write(workspace, m, value, err));
+  TRY(choices_write(workspace, m, kind, options != NULL && options->tune != NULL, id, err));
 done:
   encoders_hold_release(&hold);
   encoders_tidy(workspace); /* the one before, or what could not be used */

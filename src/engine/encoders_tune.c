@@ -129,7 +129,8 @@ static medley_status job_learn(tuning_job *job, medley_workspace *w, const catal
                                const medley_progress *progress, medley_error *err) {
   medley_status status = MEDLEY_OK;
   encoder *e = NULL; /* says how pictures are to be decoded */
-  represent_options options = {.root = w->path, .config = &w->config, .seed = job->how.seed};
+  represent_options options = {
+      .root = w->path, .config = &w->config, .seed = job->how.seed, .with_texts = job->kind->tunes_pairs};
   TRY(job->kind->open(job->source, &e, err));
   TRY(represent_inputs(items, e, &options, progress, job_tune, job, err));
 done:
@@ -164,6 +165,7 @@ medley_status encoders_tune(medley_workspace *w, const encoder_kind *kind, const
                             char id[KEPT_MODEL_ID_BYTES], medley_error *err) {
   medley_status status = MEDLEY_OK;
   tuning_job job = {.kind = kind, .source = source};
+  if (kind->tunes_pairs) job.kind = encoder_kind_for(MODALITY_IMAGE, kind->name); /* whichever row was named */
   dataset data = {0};
   char *all = workspace_path(w, FOLDER);
   TRY(options_read(w, kind, o, &job.how, err));

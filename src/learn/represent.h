@@ -50,6 +50,7 @@ typedef struct represent_options {
   const uint8_t *fit_items; /* [items] nonzero: may be learned from; NULL: all */
   uint64_t seed;
   bool fresh;                  /* ignore kept vectors */
+  bool with_texts;             /* represent_inputs: a medium comes with its item's text, if there is one, beside it */
   const config *config;        /* encode.text = text.lsa, encode.image = …, encode.normalise = zscore; may be NULL */
   const encoder_choice *added; /* [MODALITY_COUNT] or NULL */
   const char *root;            /* the workspace: folder that relative media paths start from */
@@ -72,7 +73,7 @@ representation_part *representation_find(representation *r, const char *name);
 size_t representation_features(const representation *r, features out[FEATURES_MAX]);
 
 /* What an encoder of a modality looks at, all of it in memory: texts, or some thousand decoded media. Handed over at
- * once, on loan for the call. */
+ * once, on loan for the call, in the catalogue's order. */
 typedef medley_status represent_use(void *context, const encoder_input *inputs, size_t count,
                                     const medley_progress *progress, medley_error *err);
 /* e says how media are to be decoded. options: root, workers, config and fit_items count. */

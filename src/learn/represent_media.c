@@ -46,7 +46,8 @@ typedef struct media_job {
   int filling;
   /* samples collected for fitting, when `collect` */
   bool collect;
-  media_sample *collected;
+  media_sample *collected; /* [request_count]: in the order of requests, whichever is decoded first */
+  bool *decoded;           /* [request_count] */
   size_t collected_count;
   size_t unreadable;
   medley_error *err; /* of the run that is going on, for the receiver */
@@ -180,7 +181,9 @@ static medley_status job_receive(void *context, size_t index, medley_status outc
     return job->collect ? MEDLEY_OK : file_finish(job, item, job->err);
   }
   if (job->collect) {
-    job->collected[job->collected_count++] = *sample;
+    job->collected[index] = *sample;
+    job->decoded[index] = true;
+    job->collected_count++;
     return MEDLEY_OK;
   }
   media_batch *b = &job->batches[job->filling];
@@ -244,26 +247,54 @@ static medley_status pool_need(represent_run *run, medley_error *err) {
 
 /* ---- the run ---- */
 
+/* What was collected, in order; *texts [request_count], to be freed, where texts are wanted. */
+static medley_status collected_inputs(const media_job *job, encoder_input *inputs, char **texts, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  strbuf text = {0};
+  size_t count = 0;
+  for (size_t i = 0; i < job->request_count; i++) {
+    if (!job->decoded[i]) continue;
+    inputs[count] = input_of_sample(&job->collected[i]);
+    if (job->run->options->with_texts) {
+      TRY(represent_item_text(job->run->items, job->request_item[i], &text, err));
+      inputs[count].text = texts[count] = strbuf_take(&text);
+    }
+    count++;
+  }
+done:
+  strbuf_deinit(&text);
+  return status;
+}
+
 static medley_status job_use(media_job *job, represent_use *use, void *context, medley_error *err) {
   medley_status status = MEDLEY_OK;
   encoder_input *inputs = NULL;
+  char **texts = NULL;
   progress_stage stage;
   TRY(pool_need(job->run, err));
   TRY(job_make_requests(job, want_for_fit, FIT_SAMPLE_MAX, err));
   TRY_NEW(job->collected, job->request_count, "decoded media");
+  TRY_NEW(job->decoded, job->request_count, "decoded media");
   TRY_NEW(inputs, job->request_count, "decoded media");
+  TRY_NEW(texts, job->request_count, "decoded media");
   job->collect = true;
   progress_begin(&stage, job->run->progress, "decode media to learn from", job->request_count);
   TRY(media_pool_run(job->run->pool, job->requests, job->request_count, job_receive, job, &stage, err));
   progress_end(&stage, job->collected_count);
-  for (size_t i = 0; i < job->collected_count; i++) inputs[i] = input_of_sample(&job->collected[i]);
+  TRY(collected_inputs(job, inputs, texts, err));
   TRY(use(context, inputs, job->collected_count, job->run->progress, err));
 done:
   job->collect = false;
-  for (size_t i = 0; i < job->collected_count; i++) media_sample_deinit(&job->collected[i]);
+  for (size_t i = 0; job->decoded != NULL && i < job->request_count; i++)
+    if (job->decoded[i]) media_sample_deinit(&job->collected[i]);
+  for (size_t i = 0; texts != NULL && i < job->request_count; i++) mem_free(texts[i]);
+  mem_free(texts);
   mem_free(job->collected);
+  mem_free(job->decoded);
   job->collected = NULL;
+  job->decoded = NULL;
   mem_free(inputs);
+  job->collected_count = 0;
   job->unreadable = 0;
   return status;
 }

@@ -49,6 +49,10 @@ void weights_tuning_deinit(weights_tuning *t) {
   *t = (weights_tuning){0};
 }
 
+void weights_before_layers(weights *w) {
+  if (w->tuning != NULL) w->tuning->within = false;
+}
+
 void weights_at_layer(weights *w, size_t layer, size_t layers) {
   if (w->tuning == NULL || w->tuning->choice.part != TUNING_LAST || w->status != MEDLEY_OK) return;
   size_t last = w->tuning->choice.number;

@@ -56,6 +56,9 @@ void weights_tuning_deinit(weights_tuning *t); /* after the network; harmless on
 
 /* ---- for models ---- */
 
+/* Before anything of a network, or of one of its towers, is taken: what stands in front of the layers is none of the
+ * last. */
+void weights_before_layers(weights *w);
 /* Before layer number `layer` of `layers` is taken, and with layer == layers before what follows the last one. */
 void weights_at_layer(weights *w, size_t layer, size_t layers);
 /* A layer of a block is taken: it gets its LoRA, "<stem><part>", when that was chosen. */

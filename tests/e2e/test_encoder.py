@@ -328,6 +328,32 @@ def tuned_network():
     check(not pathlib.Path('shop/tuning').exists(), 'what was refused left something behind')
 
 
+def tuned_towers():
+    """What has a tower for pictures and one for texts learns by both, whichever is named, and both are used from then on."""
+    golden = SOURCE / 'tests/golden/transformers/clip'
+    medley('sample', 'catalogue', '--items', 24, '--users', 8, '--clips', 0, '--seed', 3)
+    medley('init', 'shop')
+    medley('import', 'shop', 'items', 'catalogue/items.jsonl')
+    medley('import', 'shop', 'events', 'catalogue/events.csv')
+    medley('encoder', 'add', 'shop', 'image', 'clip', golden)
+    equal(row_of('text')['from'], 'default', 'what was not asked for')
+    models = []
+    for modality in ('image', 'text'):
+        medley('encoder', 'add', 'shop', modality, 'clip', golden, '--tune', 'last=1')
+        rows = [row_of(m) for m in ('image', 'text')]
+        equal([row['encoder'] for row in rows], ['clip', 'clip'], 'towers')
+        equal(rows[0]['model'], rows[1]['model'], 'one network')
+        check('tuned last=1 on ' in rows[0]['source'], str(rows[0]))
+        models.append(rows[0]['model'])
+    equal(models[0], models[1], 'whichever row is named')
+    medley('train', 'shop')
+    medley('search', 'shop', '--text', 'dress')
+    medley('init', 'bare')
+    pathlib.Path('items.jsonl').write_text('{"id": "a", "title": "one"}\n{"id": "b", "title": "two"}\n')
+    medley('import', 'bare', 'items', 'items.jsonl')
+    medley('encoder', 'add', 'bare', 'text', 'clip', golden, '--tune', 'all', status=1, says='0 pictures with words beside them are too few')
+
+
 def published_network():
     """Real weights, from the file to an answer; the original goes, the copy is changed."""
     data = pathlib.Path(os.environ.get('MEDLEY_DATA', SOURCE / '../shared/data')).resolve()
@@ -385,4 +411,4 @@ def usage():
 if __name__ == '__main__':
     sys.exit(run_tests([service_from_catalogue_to_answer, interrupted_encoding_goes_on, service_that_recovers, service_that_lies,
                         key_from_the_environment, settings_from_a_file, vectors_from_a_file,
-                        broken_files_are_refused, tuned_network, published_network, usage]))
+                        broken_files_are_refused, tuned_network, tuned_towers, published_network, usage]))

@@ -178,6 +178,47 @@ static void test_missing_kept_and_unreadable(void **state) {
   assert_ok(folder_remove(root, &error));
 }
 
+/* ---- what is learnt from ---- */
+
+static medley_status inputs_look(void *context, const encoder_input *inputs, size_t count,
+                                 const medley_progress *progress, medley_error *err) {
+  bool with_texts = *(const bool *)context;
+  (void)progress, (void)err;
+  assert_int_equal(count, 4);
+  for (size_t i = 0; i < count; i++) {
+    char title[64];
+    snprintf(title, sizeof title, "thing number%zu (19%zu0)", i, i + 1);
+    assert_int_equal(inputs[i].image->rgb[0], 60 * i); /* in the catalogue's order, whichever is decoded first */
+    if (with_texts)
+      assert_string_equal(inputs[i].text, title);
+    else
+      assert_null(inputs[i].text);
+  }
+  return MEDLEY_OK;
+}
+
+static void test_inputs_to_learn_from(void **state) {
+  (void)state;
+  medley_error error;
+  medley_workspace *w;
+  catalogue items;
+  char path[512];
+  encoder *e = NULL;
+  test_folder(root);
+  assert_ok(medley_workspace_create(path_of("w", path), &error));
+  assert_ok(medley_workspace_open(path, &w, &error));
+  catalogue_fill(w, &items);
+  assert_ok(encoder_image_descriptor.create(0, 0, &e, &error));
+  for (int texts = 0; texts < 2; texts++) {
+    represent_options options = {.root = w->path, .workers = 3, .with_texts = texts == 1};
+    assert_ok(represent_inputs(&items, e, &options, NULL, inputs_look, &options.with_texts, &error));
+  }
+  e->kind->free(e);
+  catalogue_deinit(&items);
+  medley_workspace_close(w);
+  assert_ok(folder_remove(root, &error));
+}
+
 /* ---- interrupted ---- */
 
 #define MANY 300
@@ -277,6 +318,7 @@ int main(int argc, char **argv) {
   if (medley_worker_main(argc, argv, &status)) return status;
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_missing_kept_and_unreadable),
+      cmocka_unit_test(test_inputs_to_learn_from),
       cmocka_unit_test(test_interrupted_goes_on),
       cmocka_unit_test(test_parts_of_different_lengths_are_refused),
   };

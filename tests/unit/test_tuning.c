@@ -44,8 +44,7 @@ static void set_fill(small_set *s, modality m) {
     s->pictures[i] = (image){40, 40, mem_alloc(40 * 40 * 3, 1)};
     for (int k = 0; k < 40 * 40 * 3; k++)
       s->pictures[i].rgb[k] = (uint8_t)(i * 20 * (k % 3 == i % 3) + (k / 3 / (4 + i)) % 2 * 80 + k % 3 * 30);
-    s->inputs[i] =
-        m == MODALITY_TEXT ? (encoder_input){.text = s->texts[i]} : (encoder_input){.image = &s->pictures[i]};
+    s->inputs[i] = (encoder_input){.text = s->texts[i], .image = m == MODALITY_IMAGE ? &s->pictures[i] : NULL};
   }
 }
 
@@ -123,13 +122,19 @@ static void test_same_forward(void **state) {
 typedef struct tuned_row {
   const char *folder, *kind;
   modality modality;
-  double rate;
+  double rate, bars[3];
 } tuned_row;
 
+/* The bars of all, last=2, lora=4; a bar of 0: not tried. By chance: 2.48; never 0, since cuts of a word or two fit
+ * several texts, the more so in CLIP's small model, which reads ten letters. */
 static const tuned_row tuned_rows[] = {
-    {"bert", "bert", MODALITY_TEXT, 5e-3},
-    {"vit", "vit", MODALITY_IMAGE, 2e-3},
-    {"vit_timm", "vit", MODALITY_IMAGE, 2e-3},
+    {"bert", "bert", MODALITY_TEXT, 5e-3, {1.5, 1.6, 1.9}},
+    {"vit", "vit", MODALITY_IMAGE, 2e-3, {1.2, 1.6, 1.9}},
+    {"vit_timm", "vit", MODALITY_IMAGE, 2e-3, {1.2, 0, 0}},
+    {"clip", "clip", MODALITY_IMAGE, 5e-3, {1.7, 1.8, 1.9}},
+    {"openclip", "clip", MODALITY_IMAGE, 5e-3, {1.7, 0, 0}},
+    {"chinese_clip", "clip", MODALITY_IMAGE, 5e-3, {1.8, 0, 0}},
+    {"siglip", "clip", MODALITY_IMAGE, 5e-3, {2.0, 0, 0}},
 };
 
 static const tuning_choice choices_of_test[] = {{TUNING_ALL, 0}, {TUNING_LAST, 2}, {TUNING_LORA, 4}};
@@ -185,22 +190,24 @@ static void kept_agrees(const tuned_row *row, const char *folder, const small_se
   folder_drop(workspace);
 }
 
-/* Share of texts that are nearest to their title. */
+/* Share of texts, or of a clip's pictures, that are nearest to their title. */
 static double found_by_title(const tuned_row *row, const char *folder, const small_set *set) {
   medley_error error = {0};
   char titles[ITEMS][80];
   encoder_input asked[ITEMS], rest[ITEMS];
   float a[ITEMS * 32], b[ITEMS * 32];
-  encoder *e = NULL;
+  encoder *e = NULL, *titler = NULL;
   size_t right = 0;
   for (int i = 0; i < ITEMS; i++) {
     const char *line = strchr(set->texts[i], '\n');
     snprintf(titles[i], sizeof titles[i], "%.*s", (int)(line - set->texts[i]), set->texts[i]);
     asked[i] = (encoder_input){.text = titles[i]}, rest[i] = (encoder_input){.text = line + 1};
+    if (row->modality == MODALITY_IMAGE) rest[i] = set->inputs[i];
   }
   assert_ok(kind_of(row)->open(folder, &e, &error));
+  assert_ok(encoder_kind_for(MODALITY_TEXT, row->kind)->open(folder, &titler, &error));
   size_t dim = e->kind->dim(e);
-  assert_ok(e->kind->encode(e, asked, ITEMS, a, &error));
+  assert_ok(titler->kind->encode(titler, asked, ITEMS, a, &error));
   assert_ok(e->kind->encode(e, rest, ITEMS, b, &error));
   for (size_t i = 0; i < ITEMS; i++) {
     size_t best = 0;
@@ -211,37 +218,39 @@ static double found_by_title(const tuned_row *row, const char *folder, const sma
     right += best == i;
   }
   e->kind->free(e);
+  titler->kind->free(titler);
   return (double)right / ITEMS;
 }
 
 static void test_learns(void **state) {
   (void)state;
   medley_error error = {0};
-  /* By chance: 2.48; never 0, since cuts of a word or two fit several texts. */
-  static const double bars[] = {1.2, 1.6, 1.9};
   for (size_t r = 0; r < sizeof tuned_rows / sizeof *tuned_rows; r++) {
     static small_set set;
-    size_t same[3], count = 0;
+    const double *bars = tuned_rows[r].bars;
+    size_t same[3] = {0}, count = 0;
     set_fill(&set, tuned_rows[r].modality);
-    for (size_t c = 0; c < 3; c++) {
+    for (size_t c = 0; c < 3 && bars[c] > 0; c++) {
       char path[512], folder[256], before[600], after[300];
       test_folder(folder);
       snprintf(before, sizeof before, "%s/model.safetensors", golden_folder(path, tuned_rows[r].folder));
       snprintf(after, sizeof after, "%s/model.safetensors", folder);
       assert_ok(kept_model_companions(path, folder, &error));
-      encoder_tuning how = {.choice = choices_of_test[c], .passes = 600, .rate = tuned_rows[r].rate, .out = after};
+      encoder_tuning how = {.choice = choices_of_test[c], .passes = 400, .rate = tuned_rows[r].rate, .out = after};
       double loss = tune(&tuned_rows[r], path, &how, &set);
       char text[TUNING_TEXT_MAX];
       if (!(loss < bars[c]))
         fail_msg("%s, %s: loss %.3g", tuned_rows[r].folder, tuning_choice_text(how.choice, text), loss);
-      if (tuned_rows[r].modality == MODALITY_TEXT)
+      printf("%s %s: loss %.3g\n", tuned_rows[r].folder, tuning_choice_text(how.choice, text), loss);
+      if (encoder_kind_for(MODALITY_TEXT, tuned_rows[r].kind) != NULL)
         assert_true(found_by_title(&tuned_rows[r], folder, &set) > found_by_title(&tuned_rows[r], path, &set) + 0.1);
       same[c] = unchanged_tensors(before, after, &count);
       kept_agrees(&tuned_rows[r], folder, &set);
       folder_drop(folder);
     }
     /* Keys' biases have no say. Of the last: not the embeddings. With a LoRA: norms and biases. */
-    assert_true(same[0] <= 2 && same[1] >= 4 && same[2] >= count / 2 && same[1] < count / 2);
+    assert_true(same[0] <= 2 * 2);
+    if (bars[2] > 0) assert_true(same[1] >= 4 && same[2] >= count / 2 && same[1] < count / 2);
     set_deinit(&set);
   }
 }
@@ -250,42 +259,51 @@ static void test_learns(void **state) {
 
 static int stop_soon(void *context, const medley_progress_state *at) { return at->done > *(const uint64_t *)context; }
 
-static void test_resumes(void **state) {
-  (void)state;
+/* Stopped again and again, it comes to the same bits. */
+static void resumes(const tuned_row *row) {
   medley_error error = {0};
   static small_set set;
   char path[512], folder[256], out[2][300], kept[300];
   size_t count, stops = 0;
   uint64_t least = 0;
-  set_fill(&set, MODALITY_TEXT);
+  set_fill(&set, row->modality);
   test_folder(folder);
   snprintf(out[0], sizeof out[0], "%s/whole.safetensors", folder);
   snprintf(out[1], sizeof out[1], "%s/parts.safetensors", folder);
   snprintf(kept, sizeof kept, "%s/run.safetensors", folder);
-  golden_folder(path, "bert");
-  encoder_tuning how = {.choice = {TUNING_LORA, 4}, .rate = 1e-3, .seed = 5, .out = out[0]};
-  tune(&tuned_rows[0], path, &how, &set);
+  golden_folder(path, row->folder);
+  encoder_tuning how = {.choice = {TUNING_ALL, 0}, .rate = 1e-3, .seed = 5, .out = out[0]};
+  tune(row, path, &how, &set);
   how.out = out[1], how.state = kept;
-  for (medley_status status = MEDLEY_ERR_CANCELLED; status != MEDLEY_OK; least += 20) {
+  for (medley_status status = MEDLEY_ERR_CANCELLED; status != MEDLEY_OK; least += 40) {
     medley_progress receiver = {.report = stop_soon, .context = &least};
     progress_stage stage;
     progress_begin(&stage, &receiver, "tune", 0);
-    status = encoder_bert.tune(path, &how, set.inputs, ITEMS, &stage, &error);
+    status = kind_of(row)->tune(path, &how, set.inputs, ITEMS, &stage, &error);
     assert_true(status == MEDLEY_OK || status == MEDLEY_ERR_CANCELLED);
     stops += status != MEDLEY_OK;
   }
   size_t same = unchanged_tensors(out[0], out[1], &count);
   assert_int_equal(same, count);
-  printf("stopped %zu times\n", stops);
+  printf("%s: stopped %zu times\n", row->folder, stops);
   /* A run of something else is no beginning of this one. */
-  how.choice = (tuning_choice){TUNING_LAST, 1};
+  how.choice = (tuning_choice){TUNING_LORA, 1};
   progress_stage stage;
   progress_begin(&stage, NULL, "tune", 0);
   if (stops > 0)
-    assert_refused(encoder_bert.tune(path, &how, set.inputs, ITEMS, &stage, &error), MEDLEY_ERR_CORRUPT,
+    assert_refused(kind_of(row)->tune(path, &how, set.inputs, ITEMS, &stage, &error), MEDLEY_ERR_CORRUPT,
                    "run.safetensors");
   set_deinit(&set);
   folder_drop(folder);
+}
+
+static void test_resumes(void **state) {
+  (void)state;
+  const char *before = "";
+  for (size_t r = 0; r < sizeof tuned_rows / sizeof *tuned_rows; r++) {
+    if (strcmp(tuned_rows[r].kind, before) != 0) resumes(&tuned_rows[r]);
+    before = tuned_rows[r].kind;
+  }
 }
 
 /* ---- what does not fit ---- */
@@ -329,6 +347,16 @@ static void test_refusals(void **state) {
           "GGUF is made for answering");
   refused("vit", (tuning_choice){TUNING_ALL, 0}, ITEMS, MEDLEY_ERR_INPUT, "of the family 'vit', not bert");
   refused("bert", (tuning_choice){TUNING_LORA, 2}, ITEMS, MEDLEY_ERR_IO, "/nowhere");
+  medley_error error = {0};
+  static small_set set; /* pictures without a word beside them */
+  char path[512];
+  encoder_tuning how = {.choice = {TUNING_ALL, 0}, .out = "/nowhere/model.safetensors"};
+  set_fill(&set, MODALITY_IMAGE);
+  for (int i = 0; i < ITEMS; i++) set.inputs[i].text = i < 2 ? NULL : " ";
+  set.inputs[4].text = "red";
+  assert_refused(encoder_clip_text.tune(golden_folder(path, "clip"), &how, set.inputs, ITEMS, NULL, &error),
+                 MEDLEY_ERR_INPUT, "1 pictures with words beside them are too few");
+  set_deinit(&set);
 }
 
 static void test_nth_allocation(void **state) {
