@@ -42,9 +42,15 @@ typedef struct medley_import_options { /* zero-initialise: zero and NULL mean th
 } medley_import_options;
 
 /* What an import did, as JSON: {"rows_read":…,"accepted":…,"rejected":…,"reasons":{…},"created":{"users":…,"items":…},
- * "media":{"image":{"found":…,"missing":…},…},"seconds":…,"resumed_at":…}. *report_json may be NULL when not wanted; it
- * is set also with MEDLEY_ERR_REJECTED. Accepted rows are committed batch by batch; after a kill the same call goes on
- * where it stopped. */
+ * "again":…,"events":…,"events_known":…,"media":{"image":{"found":…,"missing":…},…},"seconds":…,"resumed_at":…}.
+ * *report_json may be NULL when not wanted; it is set also with MEDLEY_ERR_REJECTED. Accepted rows are committed batch
+ * by batch; after a kill the same call goes on where it stopped.
+ *
+ * A file that was imported completely and has not changed is MEDLEY_ERR_EXISTS unless `again` is set. With it, and
+ * where the file has changed, items and users are updated, and an event that is there already (the same user, item,
+ * type, value, time, split and context) is accepted and left out: "events" counts those added, "events_known" those
+ * left out. An event that stands twice in the file is there twice afterwards. Times of events before 1970 or more than
+ * a day ahead of the clock are rejected. */
 MEDLEY_API medley_status medley_import(medley_workspace *workspace, const char *path,
                                        const medley_import_options *options, const medley_progress *progress,
                                        char **report_json, medley_error *err) MEDLEY_CHECK;

@@ -10,6 +10,16 @@
 #define HASH_BYTES 16
 #define HASH_HEX_BYTES (2 * HASH_BYTES + 1)
 
+/* Every bit of the outcome depends on every bit of h (the end of MurmurHash3, Austin Appleby, public domain): for
+ * tables in memory, never for what is kept. */
+static inline uint64_t hash_finish(uint64_t h) {
+  h ^= h >> 33;
+  h *= 0xff51afd7ed558ccdULL;
+  h ^= h >> 33;
+  h *= 0xc4ceb9fe1a85ec53ULL;
+  return h ^ (h >> 33);
+}
+
 void hash_buffer(const void *bytes, size_t length, unsigned char out[HASH_BYTES]);
 /* The file's bytes, read in blocks. */
 medley_status hash_file(const char *path, unsigned char out[HASH_BYTES], medley_error *err) MEDLEY_CHECK;

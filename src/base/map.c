@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "base/hash.h"
 #include "base/memory.h"
 
 struct strmap_slot {
@@ -14,14 +15,6 @@ struct strmap_slot {
   uint32_t hash;
   int64_t *value; /* in the arena, so that it never moves */
 };
-
-static uint64_t hash_finish(uint64_t h) {
-  h ^= h >> 33;
-  h *= 0xff51afd7ed558ccdULL;
-  h ^= h >> 33;
-  h *= 0xc4ceb9fe1a85ec53ULL;
-  return h ^ (h >> 33);
-}
 
 static uint32_t hash_bytes(const char *bytes, size_t length) {
   uint64_t h = 0xcbf29ce484222325ULL;

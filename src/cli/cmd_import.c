@@ -92,7 +92,11 @@ const command cmd_import = {
         "video, or by pattern: {item} stands for the item's key. A missing media file is counted, not rejected.\n\n"
         "Every rejected row has a reason; --errors writes them with their line numbers. Accepted rows are kept batch "
         "by batch: after "
-        "Ctrl-C or a crash the same command goes on where it stopped.",
+        "Ctrl-C or a crash the same command goes on where it stopped.\n\n"
+        "A file that was imported completely is not taken a second time unless it has changed since, or with --again. "
+        "Either way its events do not count twice: one that is there already, with the same user, item, type, value, "
+        "time, split and context, is left out, and only what is new is added. What no longer stands in the file stays "
+        "in the workspace. A file that was moved is a new file: say --again.",
     .arguments = (const argument_spec[]){{"workspace", VALUE_FOLDER, "the workspace"},
                                          {"kind", VALUE_CHOICE, "items, users, events, links or vectors", kinds, true},
                                          {"file", VALUE_FILE, "a file, or a folder of a known layout"},
@@ -101,7 +105,7 @@ const command cmd_import = {
         (const option_spec[]){
             {"map", 'm', VALUE_TEXT, "FIELD=COLUMN",
              "which column holds a field: item, user, type, value, time, split, title, text, "
-             "tags, category, language, image, audio, video",
+             "tags, category, language, hidden, image, audio, video, to_user, to_item",
              .many = true, .commas = true},
             {"image", 0, VALUE_TEXT, "PATTERN", "pictures of an item, such as 'posters/{item}.jpg'", .many = true},
             {"audio", 0, VALUE_TEXT, "PATTERN", "sounds of an item", .many = true},
@@ -121,7 +125,7 @@ const command cmd_import = {
             {"strict", 0, VALUE_FLAG, NULL, "reject events of unknown users or items instead of creating these"},
             {"append-text", 0, VALUE_FLAG, NULL, "rows that repeat an item add their text instead of replacing it"},
             {"again", 0, VALUE_FLAG, NULL,
-             "import a file again that was imported completely; its events then count twice"},
+             "import a file again that was imported completely: items are updated, events that are there already stay"},
             {"dry-run", 'n', VALUE_FLAG, NULL, "read and check everything, write nothing"},
             {0}},
     .examples =

@@ -323,6 +323,12 @@ void show_import(console *c, const json_t *report) {
   if (member_count(report, "resumed_at") > 0)
     console_line(c, STYLE_PLAIN, "went on at row %llu, where it was interrupted before",
                  (unsigned long long)member_count(report, "resumed_at"));
+  if (member_count(report, "events_known") > 0) {
+    strbuf known = {0};
+    strbuf_append_count(&known, member_count(report, "events_known"));
+    console_line(c, STYLE_PLAIN, "%s events were there already and do not count twice", known.text ? known.text : "");
+    strbuf_deinit(&known);
+  }
   counts_line(c, "created", json_object_get(report, "created"));
   json_object_foreach(json_object_get(report, "media"), key, value) counts_line(c, key, value);
   value = json_object_get(report, "reasons");

@@ -384,12 +384,23 @@ typedef struct part_run {
   progress_stage stage;
 } part_run;
 
+/* Whether the file is taken once more: it was asked for, or the file has changed since it was imported. */
+static medley_status again_find(part_run *p, const char *edition, const char *source, medley_error *err) {
+  bool before = false;
+  medley_status status = p->job->kind->import_before(p->job->s, edition, source, &before, err);
+  p->report.again |= p->job->options->again || before;
+  return status;
+}
+
 static medley_status state_read(part_run *p, medley_error *err) {
   medley_status status = MEDLEY_OK;
   import_job *job = p->job;
-  char source[1024];
-  if (job->options->dry_run) goto done;
-  TRY(import_source(&p->reader, source, err));
+  char source[1024], edition[512];
+  TRY(import_source(&p->reader, source, edition, err));
+  if (job->options->dry_run) {
+    TRY(again_find(p, edition, source, err));
+    goto done;
+  }
   TRY(job->kind->begin(job->s, err));
   status = job->kind->import_get(job->s, source, &p->state, err);
   if (status != MEDLEY_OK) {
@@ -405,7 +416,9 @@ static medley_status state_read(part_run *p, medley_error *err) {
   uint64_t bytes = 0;
   if (p->state.rows_done > 0 || p->state.finished) import_state_load(&p->state, &p->report, &bytes);
   if (bytes > job->rejects_bytes) job->rejects_bytes = bytes;
-  if (!p->state.finished) p->report.resumed_from = p->state.rows_done;
+  if (p->state.finished) goto done;
+  p->report.resumed_from = p->state.rows_done;
+  if (p->state.rows_done == 0 || job->options->again) TRY(again_find(p, edition, source, err));
 done:
   return status;
 }
@@ -577,7 +590,7 @@ static medley_status plan_run(import_job *job, const import_plan *plan, medley_e
     FAIL(
         err, MEDLEY_ERR_EXISTS,
         "'%s' was imported already and has not changed since: --dry-run --errors FILE lists what was rejected, --again "
-        "takes it once more (its events then count twice)",
+        "takes it once more (events that are there already stay as they are)",
         job->options->path);
   TRY(rejected_verdict(job, err));
 done:

@@ -16,6 +16,9 @@
  *
  * Rows of one file with the same item key update the same item: fields given replace, or, with append_text, add a line
  * of text. Events that name an unknown user or item create it, unless strict.
+ *
+ * A file that is taken once more (`again`, or because it changed since an earlier import) leaves out events that the
+ * store has already, in all their fields: afterwards the store has each of its events as often as the file, at least.
  */
 #ifndef DATA_IMPORT_H
 #define DATA_IMPORT_H
@@ -81,7 +84,7 @@ typedef struct import_options {
   bool dry_run;           /* everything but the writing: rows are checked by the store and rolled back */
   bool no_header;         /* csv and tsv: the first line is a row, and columns are named by number */
   bool strict, append_text;
-  bool again;          /* take a finished, unchanged file once more: items are updated, events doubled */
+  bool again;          /* take a finished, unchanged file once more; events that are there already are left out */
   uint64_t batch_rows; /* rows per transaction; 0: IMPORT_BATCH_ROWS */
 } import_options;
 
@@ -94,6 +97,8 @@ typedef struct import_report {
   uint64_t read, accepted, rejected;
   uint64_t reasons[IMPORT_REASON_COUNT];
   uint64_t items_created, items_updated, users_created, users_updated, events, links, vectors;
+  uint64_t events_known; /* accepted, but there already, and left out; events counts the others */
+  bool again;            /* the file was taken once more */
   uint64_t media_found[MODALITY_COUNT], media_missing[MODALITY_COUNT]; /* found: files; missing: items */
   uint64_t resumed_from; /* rows that an earlier run had done; 0: from the start */
   double seconds;        /* of this run */

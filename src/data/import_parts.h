@@ -7,6 +7,7 @@
  *   import_draft.c     one row on its way: its fields, or why it was rejected
  *   import_values.c    texts to times, splits, flags, tags
  *   import_media.c     patterns and columns to media files
+ *   import_known.c     events that the store has already, for a file that is taken once more
  *   import_sink.c      drafts into the store
  *   import_state.c     progress that outlives a kill; the rejects file
  *   import.c           options, plan, the loop over rows, the report
@@ -282,14 +283,28 @@ medley_status rejects_write(import_rejects *r, const import_reader *reader, cons
 medley_status rejects_sync(import_rejects *r, uint64_t *length, medley_error *err) MEDLEY_CHECK;
 void rejects_close(import_rejects *r);
 
-/* What tells the same import again: kind, file, its size and time, and the options that change what rows mean. */
-medley_status import_source(const import_reader *r, char out[1024], medley_error *err) MEDLEY_CHECK;
+/* What tells the same import again: kind, file, its size and time, and the options that change what rows mean. edition
+ * is the beginning that all editions of the file share. */
+medley_status import_source(const import_reader *r, char out[1024], char edition[512], medley_error *err) MEDLEY_CHECK;
 /* The counts of a part to and from store_import.report. */
 medley_status import_state_save(const import_report *report, uint64_t rejects_bytes, store_import *state,
                                 medley_error *err) MEDLEY_CHECK;
 void import_state_load(const store_import *state, import_report *report, uint64_t *rejects_bytes);
 /* Adds b's counts to a's. */
 void import_report_add(import_report *a, const import_report *b);
+
+/* ---- what is there already ---- */
+
+/* The events of a store, each as often as it is there. Zero-initialise. */
+typedef struct known_events {
+  intmap counts; /* hash of all fields → how many were not claimed yet */
+} known_events;
+
+/* 16 bytes and a slot's share for each event that differs from the others. */
+medley_status known_load(known_events *k, const store_kind *kind, store *s, medley_error *err) MEDLEY_CHECK;
+/* *found: one more of this event was there, and is claimed now. */
+medley_status known_claim(known_events *k, const store_event *event, bool *found, medley_error *err) MEDLEY_CHECK;
+void known_deinit(known_events *k);
 
 /* ---- into the store ---- */
 
@@ -306,17 +321,21 @@ typedef struct import_sink {
   store_event *events;        /* [event_count] of this batch, not yet written */
   size_t event_count, event_capacity;
   arena *contexts;
+  bool again; /* events in known are left out */
+  known_events known;
+  int64_t now_s; /* by the clock when the import began */
   char space[STORE_KEY_MAX + 1];
   bool space_remembered; /* its name is among those that training looks for */
 } import_sink;
 
 medley_status sink_init(import_sink *k, const store_kind *kind, store *s, const import_options *options,
                         medley_error *err) MEDLEY_CHECK;
+/* report->again: events that are there at this moment are left out. */
 medley_status sink_begin_part(import_sink *k, const import_part *part, const import_mapping *mapping,
                               import_media *media, import_report *report, medley_error *err) MEDLEY_CHECK;
 /* Takes the row in, or leaves the draft rejected. */
 medley_status sink_take(import_sink *k, import_draft *d, medley_error *err) MEDLEY_CHECK;
-/* A row that an earlier run took in: only remembers that its item was seen. */
+/* A row that an earlier run took in: only remembers that its item was seen, or that its event is in. */
 medley_status sink_remember(import_sink *k, import_draft *d, medley_error *err) MEDLEY_CHECK;
 /* Writes the events that are waiting; before each commit. */
 medley_status sink_flush(import_sink *k, medley_error *err) MEDLEY_CHECK;

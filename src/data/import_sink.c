@@ -5,6 +5,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "data/import_parts.h"
 
@@ -13,7 +14,7 @@
 medley_status sink_init(import_sink *k, const store_kind *kind, store *s, const import_options *options,
                         medley_error *err) {
   medley_status status = MEDLEY_OK;
-  *k = (import_sink){.kind = kind, .s = s, .options = options};
+  *k = (import_sink){.kind = kind, .s = s, .options = options, .now_s = clock_wall_s()};
   k->contexts = arena_create(0);
   if (k->contexts == NULL) {
     status = error_memory(err, "an import");
@@ -31,6 +32,7 @@ void sink_deinit(import_sink *k) {
   strmap_deinit(&k->users);
   strmap_deinit(&k->types);
   intmap_deinit(&k->touched);
+  known_deinit(&k->known);
   mem_free(k->events);
   arena_free(k->contexts);
   *k = (import_sink){0};
@@ -86,6 +88,7 @@ done:
 
 medley_status sink_begin_part(import_sink *k, const import_part *part, const import_mapping *mapping,
                               import_media *media, import_report *report, medley_error *err) {
+  medley_status status = MEDLEY_OK;
   k->part = part;
   k->mapping = mapping;
   k->media = media;
@@ -96,7 +99,11 @@ medley_status sink_begin_part(import_sink *k, const import_part *part, const imp
   else
     snprintf(k->space, sizeof k->space, "%s", k->options->space);
   k->space_remembered = false;
-  return space_check(k->space, err);
+  TRY(space_check(k->space, err));
+  k->again = report->again && part->kind == IMPORT_EVENTS;
+  if (k->again) TRY(known_load(&k->known, k->kind, k->s, err));
+done:
+  return status;
 }
 
 /* ---- what all rows share ---- */
@@ -319,26 +326,51 @@ static store_split split_take(import_sink *k, import_draft *d) {
   return split;
 }
 
-static medley_status event_take(import_sink *k, import_draft *d, medley_error *err) {
+static int64_t event_time_take(const import_sink *k, import_draft *d) {
+  medley_error reason;
+  int64_t time_s = time_take(d);
+  if (!d->rejected && store_event_time_check(time_s, k->now_s, &reason) != MEDLEY_OK)
+    draft_reject(d, IMPORT_BAD_TIME, FIELD_TIME, "%.360s", reason.text);
+  return time_s;
+}
+
+/* The row as an event, its user, item and type made where they are new; or a rejected draft. The context is the
+ * draft's. */
+static medley_status event_fill(import_sink *k, import_draft *d, store_event *event, medley_error *err) {
   medley_status status = MEDLEY_OK;
   const char *type = type_name(k, d, "interaction");
   bool usable = key_usable(k, d, FIELD_USER) && key_usable(k, d, FIELD_ITEM) && type_usable(d, type);
   if (!usable) goto done;
-  store_event event = {.value = value_take(d), .time_s = time_take(d), .split = (uint8_t)split_take(k, d)};
-  const char *context = attributes_take(d, CONTEXT_MAX, &status, err);
+  *event = (store_event){.value = value_take(d), .time_s = event_time_take(k, d), .split = (uint8_t)split_take(k, d)};
+  event->context = attributes_take(d, CONTEXT_MAX, &status, err);
   TRY(status);
   if (d->rejected) goto done;
+  TRY(user_find(k, d->value[FIELD_USER], &event->user_id, err));
+  TRY(item_find(k, d->value[FIELD_ITEM], &event->item_id, err));
+  TRY(type_find(k, type, &event->type, err));
+done:
+  return status;
+}
+
+static medley_status event_take(import_sink *k, import_draft *d, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  store_event event;
+  bool known = false;
+  TRY(event_fill(k, d, &event, err));
+  if (d->rejected) goto done;
+  if (k->again) TRY(known_claim(&k->known, &event, &known, err));
+  if (known) {
+    k->report->events_known++;
+    goto done;
+  }
   TRY_GROW(k->events, k->event_capacity, k->event_count + 1, "events");
-  if (context != NULL) {
-    event.context = arena_strdup(k->contexts, context);
+  if (event.context != NULL) {
+    event.context = arena_strdup(k->contexts, event.context);
     if (event.context == NULL) {
       status = error_memory(err, "events");
       goto done;
     }
   }
-  TRY(user_find(k, d->value[FIELD_USER], &event.user_id, err));
-  TRY(item_find(k, d->value[FIELD_ITEM], &event.item_id, err));
-  TRY(type_find(k, type, &event.type, err));
   k->events[k->event_count++] = event;
   k->report->events++;
 done:
@@ -413,13 +445,29 @@ medley_status sink_take(import_sink *k, import_draft *d, medley_error *err) {
   return status;
 }
 
-medley_status sink_remember(import_sink *k, import_draft *d, medley_error *err) {
+static medley_status item_remember(import_sink *k, import_draft *d, medley_error *err) {
   medley_status status = MEDLEY_OK;
   store_item item;
-  if (k->part->kind != IMPORT_ITEMS || d->rejected) goto done;
   TRY(item_fill(k, d, &item, err));
   const int64_t *known = d->rejected ? NULL : strmap_get(&k->items, item.key);
   if (known != NULL && !intmap_put(&k->touched, *known, 1)) status = error_memory(err, "keys");
 done:
   return status;
+}
+
+/* What the earlier run added is among the known events now: claimed, it is not taken for a later row of the file. */
+static medley_status event_remember(import_sink *k, import_draft *d, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  store_event event;
+  bool known;
+  TRY(event_fill(k, d, &event, err));
+  if (!d->rejected) TRY(known_claim(&k->known, &event, &known, err));
+done:
+  return status;
+}
+
+medley_status sink_remember(import_sink *k, import_draft *d, medley_error *err) {
+  if (d->rejected) return MEDLEY_OK;
+  if (k->part->kind == IMPORT_ITEMS) return item_remember(k, d, err);
+  return k->again ? event_remember(k, d, err) : MEDLEY_OK;
 }

@@ -94,16 +94,20 @@ static void append_options(strbuf *b, const import_options *o) {
   strbuf_printf(b, "%d %d %d %d", (int)o->split, o->strict, o->append_text, o->no_header);
 }
 
-medley_status import_source(const import_reader *r, char out[1024], medley_error *err) {
-  medley_status status = MEDLEY_OK;
-  char resolved[PATH_MAX], hex[HASH_HEX_BYTES];
+static void text_to_hex(const char *text, size_t length, char hex[HASH_HEX_BYTES]) {
   unsigned char hash[HASH_BYTES];
+  hash_buffer(text, length, hash);
+  hash_to_hex(hash, hex);
+}
+
+medley_status import_source(const import_reader *r, char out[1024], char edition[512], medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  char resolved[PATH_MAX], path[HASH_HEX_BYTES], options[HASH_HEX_BYTES];
   uint64_t size = 0;
   int64_t modified_ns = 0;
   strbuf b = {0};
   if (realpath(r->part->path, resolved) == NULL || !file_stat(resolved, &size, &modified_ns))
     FAIL(err, MEDLEY_ERR_NOT_FOUND, "there is no '%s'", r->part->path);
-  append_option(&b, resolved);
   append_options(&b, r->options);
   append_option(&b, r->part->map);
   for (size_t i = 0; i < r->file_count; i++) append_option(&b, r->files[i].path);
@@ -111,10 +115,11 @@ medley_status import_source(const import_reader *r, char out[1024], medley_error
     status = error_memory(err, "the name of an import");
     goto done;
   }
-  hash_buffer(b.text, b.length, hash);
-  hash_to_hex(hash, hex);
-  snprintf(out, 1024, "%s %.200s size %llu modified %lld options %s", import_kind_name(r->part->kind),
-           path_name(resolved), (unsigned long long)size, (long long)modified_ns, hex);
+  text_to_hex(resolved, strlen(resolved), path);
+  text_to_hex(b.text, b.length, options);
+  snprintf(edition, 512, "%s %.200s path %s size ", import_kind_name(r->part->kind), path_name(resolved), path);
+  snprintf(out, 1024, "%s%llu modified %lld options %s", edition, (unsigned long long)size, (long long)modified_ns,
+           options);
 done:
   strbuf_deinit(&b);
   return status;
@@ -141,6 +146,7 @@ static const count_name counts[] = {
     COUNT(users_created),
     COUNT(users_updated),
     COUNT(events),
+    COUNT(events_known),
     COUNT(links),
     COUNT(vectors),
     COUNT_AT(media_found, MODALITY_IMAGE, "image_found"),
@@ -159,7 +165,7 @@ static uint64_t *count_of(import_report *report, size_t i) {
 static void append_counts(strbuf *b, import_report report) {
   for (size_t i = 0; i < COUNT_NUMBER; i++)
     strbuf_printf(b, "\"%s\":%llu,", counts[i].name, (unsigned long long)*count_of(&report, i));
-  strbuf_append(b, "\"reasons\":{");
+  strbuf_printf(b, "\"again\":%s,\"reasons\":{", report.again ? "true" : "false");
   bool first = true;
   for (int i = 0; i < IMPORT_REASON_COUNT; i++) {
     if (report.reasons[i] == 0) continue;
@@ -190,6 +196,7 @@ void import_state_load(const store_import *state, import_report *report, uint64_
   if (json_parse(state->report, strlen(state->report), "state", &saved, NULL) != MEDLEY_OK) return;
   for (size_t i = 0; i < COUNT_NUMBER; i++)
     *count_of(report, i) = (uint64_t)json_member_integer(saved, counts[i].name, 0);
+  report->again = json_is_true(json_object_get(saved, "again"));
   const json_t *reasons = json_object_get(saved, "reasons");
   for (int i = 0; i < IMPORT_REASON_COUNT; i++)
     report->reasons[i] = (uint64_t)json_member_integer(reasons, import_reason_name((import_reason)i), 0);
@@ -202,6 +209,7 @@ void import_report_add(import_report *a, const import_report *b) {
   for (size_t i = 0; i < COUNT_NUMBER; i++) *count_of(a, i) += *count_of(&other, i);
   for (int i = 0; i < IMPORT_REASON_COUNT; i++) a->reasons[i] += b->reasons[i];
   a->resumed_from += b->resumed_from;
+  a->again |= b->again;
 }
 
 void import_report_json(const import_report *report, strbuf *out) {

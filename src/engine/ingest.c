@@ -92,14 +92,15 @@ static json_t *media_to_json(const import_report *r) {
 }
 
 static json_t *report_to_json(const import_report *r, bool dry_run) {
-  return json_pack("{s:s, s:I, s:b, s:I, s:I, s:I, s:o, s:{s:I, s:I}, s:{s:I, s:I}, s:I, s:I, s:I, s:o, s:f, s:I}",
-                   "format", r->format, "files", (json_int_t)r->files, "dry_run", (int)dry_run, "rows_read",
-                   (json_int_t)r->read, "accepted", (json_int_t)r->accepted, "rejected", (json_int_t)r->rejected,
-                   "reasons", reasons_to_json(r), "created", "users", (json_int_t)r->users_created, "items",
-                   (json_int_t)r->items_created, "updated", "users", (json_int_t)r->users_updated, "items",
-                   (json_int_t)r->items_updated, "events", (json_int_t)r->events, "links", (json_int_t)r->links,
-                   "vectors", (json_int_t)r->vectors, "media", media_to_json(r), "seconds", r->seconds, "resumed_at",
-                   (json_int_t)r->resumed_from);
+  return json_pack(
+      "{s:s, s:I, s:b, s:b, s:I, s:I, s:I, s:o, s:{s:I, s:I}, s:{s:I, s:I}, s:I, s:I, s:I, s:I, s:o, s:f, s:I}",
+      "format", r->format, "files", (json_int_t)r->files, "dry_run", (int)dry_run, "again", (int)r->again, "rows_read",
+      (json_int_t)r->read, "accepted", (json_int_t)r->accepted, "rejected", (json_int_t)r->rejected, "reasons",
+      reasons_to_json(r), "created", "users", (json_int_t)r->users_created, "items", (json_int_t)r->items_created,
+      "updated", "users", (json_int_t)r->users_updated, "items", (json_int_t)r->items_updated, "events",
+      (json_int_t)r->events, "events_known", (json_int_t)r->events_known, "links", (json_int_t)r->links, "vectors",
+      (json_int_t)r->vectors, "media", media_to_json(r), "seconds", r->seconds, "resumed_at",
+      (json_int_t)r->resumed_from);
 }
 
 /* Into the list of runs, which says later where a catalogue came from. */

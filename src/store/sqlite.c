@@ -277,6 +277,7 @@ const store_kind store_sqlite = {
     .search_words = sqlite_search_words,
     .import_get = sqlite_import_get,
     .import_put = sqlite_import_put,
+    .import_before = sqlite_import_before,
     .put_generation = sqlite_put_generation,
     .put_run = sqlite_put_run,
     .meta_get = sqlite_meta_get,

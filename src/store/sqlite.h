@@ -91,6 +91,7 @@ medley_status sqlite_search_words(store *s, const char *query, size_t limit, sto
 
 medley_status sqlite_import_get(store *s, const char *source, store_import *out, medley_error *err);
 medley_status sqlite_import_put(store *s, const store_import *import, medley_error *err);
+medley_status sqlite_import_before(store *s, const char *beginning, const char *source, bool *found, medley_error *err);
 medley_status sqlite_put_generation(store *s, const store_generation *g, medley_error *err);
 medley_status sqlite_put_run(store *s, const char *kind, int64_t started_s, double seconds, const char *report,
                              medley_error *err);

@@ -70,6 +70,22 @@ done:
   return status;
 }
 
+medley_status sqlite_import_before(store *s, const char *beginning, const char *source, bool *found,
+                                   medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  sqlite3_stmt *st = NULL;
+  TRY(statement_take(s,
+                     "SELECT 1 FROM imports WHERE substr(source, 1, length(?1)) = ?1 AND source <> ?2"
+                     " AND rows_done > 0 LIMIT 1",
+                     &st, err));
+  bind_text(st, 1, beginning);
+  bind_text(st, 2, source);
+  TRY(statement_step(s, st, found, err));
+done:
+  statement_give(s, st);
+  return status;
+}
+
 /* ---- generations, runs, settings ---- */
 
 medley_status sqlite_put_generation(store *s, const store_generation *g, medley_error *err) {

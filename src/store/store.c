@@ -4,6 +4,11 @@
 #include <ctype.h>
 #include <string.h>
 
+#include "base/clock.h"
+
+#define AHEAD_S 86400
+#define YEAR_10000_S 253402300800LL /* what clock_format_utc still writes with four digits */
+
 static const store_kind *const kinds[] = {&store_sqlite};
 
 const store_kind *store_kind_find(const char *name) {
@@ -33,4 +38,16 @@ medley_status store_text_check(const char *what, const char *key, const char *fi
   if (!utf8_valid(text, length))
     return error_set(err, MEDLEY_ERR_INPUT, "%s '%.60s': %s is not UTF-8", what, key, field);
   return MEDLEY_OK;
+}
+
+medley_status store_event_time_check(int64_t time_s, int64_t now_s, medley_error *err) {
+  char when[32] = "beyond the year 9999";
+  if (time_s == STORE_TIME_UNKNOWN || (time_s >= 0 && time_s <= now_s + AHEAD_S)) return MEDLEY_OK;
+  if (time_s < 0)
+    return error_set(err, MEDLEY_ERR_INPUT, "time %lld is before 1970: seconds since 1970 are not negative",
+                     (long long)time_s);
+  if (time_s < YEAR_10000_S) clock_format_utc(time_s, when);
+  return error_set(err, MEDLEY_ERR_INPUT,
+                   "time %lld (%s) lies more than a day ahead of this machine's clock: an event has happened",
+                   (long long)time_s, when);
 }

@@ -96,7 +96,7 @@ typedef struct store_vector {
 
 typedef struct store_import {
   int64_t id;
-  char source[1024];  /* kind, path, size and modification time of the file: the same file resumes */
+  char source[1024];  /* kind, path, size, modification time and options: the same file resumes */
   uint64_t rows_done; /* rows already taken in or rejected */
   uint64_t rows_accepted, rows_rejected;
   bool finished;
@@ -184,6 +184,8 @@ typedef struct store_kind {
   medley_status (*import_get)(store *s, const char *source, store_import *out,
                               medley_error *err); /* found or started; inside a transaction */
   medley_status (*import_put)(store *s, const store_import *import, medley_error *err);
+  /* Whether another import than `source` took rows and has a source that begins so: an earlier edition of its file. */
+  medley_status (*import_before)(store *s, const char *beginning, const char *source, bool *found, medley_error *err);
   medley_status (*put_generation)(store *s, const store_generation *g, medley_error *err);
   medley_status (*put_run)(store *s, const char *kind, int64_t started_s, double seconds, const char *report,
                            medley_error *err);
@@ -204,6 +206,9 @@ medley_status store_key_check(const char *what, const char *key, medley_error *e
 /* NULL, or UTF-8 of at most STORE_TEXT_MAX bytes. */
 medley_status store_text_check(const char *what, const char *key, const char *field, const char *text,
                                medley_error *err) MEDLEY_CHECK;
+
+/* An event lies between 1970 and a day after now_s (clocks differ, zones are forgotten); unknown is fine. */
+medley_status store_event_time_check(int64_t time_s, int64_t now_s, medley_error *err) MEDLEY_CHECK;
 
 /* By name; NULL when there is none. */
 const store_kind *store_kind_find(const char *name);

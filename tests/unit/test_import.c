@@ -393,6 +393,10 @@ static const struct {
      "the row has no vector"},
     {"q.jsonl", "{\"id\":1,\"vector\":[1]}\n{\"id\":2,\"vector\":[1e39]}\n", IMPORT_VECTORS, 2, IMPORT_BAD_VALUE,
      "number 1 of the vector is not finite"},
+    {"s.csv", "user,item,time\nu,i,-1\n", IMPORT_EVENTS, 2, IMPORT_BAD_TIME, "time -1 is before 1970"},
+    {"t.csv", "user,item,time\nu,i,2999-12-31\n", IMPORT_EVENTS, 2, IMPORT_BAD_TIME,
+     "(2999-12-31T00:00:00Z) lies more than a day ahead of this machine's clock"},
+    {"u.csv", "user,item,time\nu,i,99999999999\n", IMPORT_EVENTS, 2, IMPORT_BAD_TIME, "(5138-11-16T09:46:39Z)"},
     {"r.csv", "user,to_user\na,\n", IMPORT_LINKS, 2, IMPORT_MISSING_FIELD, "the row has no to_item"},
 };
 

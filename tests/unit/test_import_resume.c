@@ -15,20 +15,25 @@ static int kills_wanted = 20;
 
 /* ---- files with everything that can go wrong ---- */
 
-static void write_events(const import_fixture *f, uint64_t seed, char path[512]) {
+static void append_events(strbuf *text, uint64_t seed) {
   rng r;
-  strbuf text = {0};
   rng_seed(&r, seed);
-  strbuf_append(&text, "user,item,rating,timestamp\n");
   for (int i = 0; i < ROWS; i++) {
     uint64_t user = rng_below(&r, 300), item = rng_below(&r, 500), fault = rng_below(&r, 50);
     if (fault == 0)
-      strbuf_printf(&text, "%llu,%llu,bad,%d\n", (unsigned long long)user, (unsigned long long)item, i);
+      strbuf_printf(text, "%llu,%llu,bad,%d\n", (unsigned long long)user, (unsigned long long)item, i);
     else if (fault == 1)
-      strbuf_printf(&text, "%llu\n", (unsigned long long)user);
+      strbuf_printf(text, "%llu\n", (unsigned long long)user);
     else
-      strbuf_printf(&text, "u%llu,i%llu,%d,%d\n", (unsigned long long)user, (unsigned long long)item, i % 5, i);
+      strbuf_printf(text, "u%llu,i%llu,%d,%d\n", (unsigned long long)user, (unsigned long long)item, i % 5, i);
   }
+}
+
+/* The same rows so many times. */
+static void write_events(const import_fixture *f, uint64_t seed, int copies, char path[512]) {
+  strbuf text = {0};
+  strbuf_append(&text, "user,item,rating,timestamp\n");
+  for (int i = 0; i < copies; i++) append_events(&text, seed);
   import_file(f, "events.csv", text.text, text.length, path);
   strbuf_deinit(&text);
 }
@@ -91,24 +96,36 @@ static void assert_same_outcome(const outcome *a, const outcome *b) {
   assert_true(strcmp(a->dump, b->dump) == 0);
 }
 
-static void write_file(import_kind kind, const import_fixture *f, uint64_t seed, char path[512]) {
-  if (kind == IMPORT_EVENTS)
-    write_events(f, seed, path);
-  else
+/* What is imported. EVENTS_AGAIN: a file of events twice as long as when it was imported before. */
+typedef enum world { WORLD_EVENTS, WORLD_ITEMS, WORLD_AGAIN, WORLD_COUNT } world;
+
+static import_options world_make(world which, import_fixture *f, uint64_t seed, char path[512], char errors[512]) {
+  medley_error error;
+  import_report report;
+  snprintf(errors, 512, "%s/rejects.jsonl", f->folder);
+  if (which == WORLD_ITEMS) {
     write_items(f, seed, path);
+    return options_for(IMPORT_ITEMS, path, errors);
+  }
+  write_events(f, seed, 1, path);
+  import_options options = options_for(IMPORT_EVENTS, path, errors);
+  if (which == WORLD_EVENTS) return options;
+  assert_ok(import_run(&store_sqlite, f->s, &options, NULL, &report, &error));
+  write_events(f, seed, 2, path);
+  return options;
 }
 
-static void outcome_in_one_go(outcome *o, import_kind kind, uint64_t seed) {
+static void outcome_in_one_go(outcome *o, world which, uint64_t seed) {
   medley_error error;
   import_fixture *f;
   import_report report;
   char path[512], errors[512];
   import_setup((void **)&f);
-  write_file(kind, f, seed, path);
-  snprintf(errors, sizeof errors, "%s/rejects.jsonl", f->folder);
-  import_options options = options_for(kind, path, errors);
+  import_options options = world_make(which, f, seed, path, errors);
   assert_ok(import_run(&store_sqlite, f->s, &options, NULL, &report, &error));
   assert_true(report.rejected > 10 && report.accepted > 1000);
+  assert_int_equal(report.again, which == WORLD_AGAIN);
+  if (which == WORLD_AGAIN) assert_int_equal(report.events_known, report.events);
   outcome_take(o, f->s, errors, report);
   import_teardown((void **)&f);
 }
@@ -152,7 +169,7 @@ static uint64_t assert_sound(import_fixture *f, uint64_t events_before) {
 }
 
 /* Returns the number of kills that hit. */
-static int run_with_kills(import_kind kind, uint64_t seed, rng *r, const outcome *expected) {
+static int run_with_kills(world which, uint64_t seed, rng *r, const outcome *expected) {
   medley_error error;
   import_fixture *f;
   import_report report;
@@ -160,11 +177,9 @@ static int run_with_kills(import_kind kind, uint64_t seed, rng *r, const outcome
   int kills = 0;
   uint64_t rows = 0;
   import_setup((void **)&f);
+  import_options options = world_make(which, f, seed, path, errors);
   store_sqlite.close(f->s); /* SQLite handles must not cross a fork */
   f->s = NULL;
-  write_file(kind, f, seed, path);
-  snprintf(errors, sizeof errors, "%s/rejects.jsonl", f->folder);
-  import_options options = options_for(kind, path, errors);
   while (kills < kills_wanted && !import_killed(f, &options, 2000 + (unsigned)rng_below(r, 60000))) {
     kills++;
     rows = assert_sound(f, rows);
@@ -184,13 +199,12 @@ static void test_kills(void **state) {
   (void)state;
   rng r;
   rng_seed(&r, 11);
-  import_kind kinds[] = {IMPORT_EVENTS, IMPORT_ITEMS};
-  for (int k = 0, kills = 0; k < 2; k++, kills = 0) {
+  for (int which = 0, kills = 0; which < WORLD_COUNT; which++, kills = 0) {
     outcome expected = {0};
-    outcome_in_one_go(&expected, kinds[k], 5);
-    for (int round = 0; kills < kills_wanted / 2 && round < kills_wanted * 5; round++)
-      kills += run_with_kills(kinds[k], 5, &r, &expected);
-    assert_true(kills >= kills_wanted / 2);
+    outcome_in_one_go(&expected, (world)which, 5);
+    for (int round = 0; kills < kills_wanted / WORLD_COUNT && round < kills_wanted * 5; round++)
+      kills += run_with_kills((world)which, 5, &r, &expected);
+    assert_true(kills >= kills_wanted / WORLD_COUNT);
     outcome_deinit(&expected);
   }
 }
@@ -202,18 +216,16 @@ static void test_resume_after_faults(void **state) {
   rng r;
   int stops = 0;
   rng_seed(&r, 3);
-  for (int round = 0; round < 4; round++) {
-    import_kind kind = round % 2 ? IMPORT_ITEMS : IMPORT_EVENTS;
+  for (int round = 0; round < 2 * WORLD_COUNT; round++) {
+    world which = (world)(round % WORLD_COUNT);
     medley_error error;
     import_fixture *f;
     import_report report;
     outcome expected = {0}, got = {0};
     char path[512], errors[512];
-    outcome_in_one_go(&expected, kind, (uint64_t)round);
+    outcome_in_one_go(&expected, which, (uint64_t)round);
     import_setup((void **)&f);
-    write_file(kind, f, (uint64_t)round, path);
-    snprintf(errors, sizeof errors, "%s/rejects.jsonl", f->folder);
-    import_options options = options_for(kind, path, errors);
+    import_options options = world_make(which, f, (uint64_t)round, path, errors);
     medley_status status = MEDLEY_ERR_MEMORY;
     for (int run = 0; status == MEDLEY_ERR_MEMORY; run++) {
       /* Reading a row allocates nothing most of the time, so early and late faults need other numbers. */
@@ -269,27 +281,63 @@ static void test_cancel(void **state) {
   assert_int_equal(counts.events, 200000);
 }
 
+/* Imports one after another into one store: what each adds, what was there already, and how many events there are
+ * then. */
+static const struct {
+  const char *name, *text, *type;
+  bool again, dry_run;
+  medley_status status;
+  uint64_t added, known, total;
+} editions[] = {
+    {"e.csv", "user,item\nu,i\nu,i\nu,j\n", NULL, false, false, MEDLEY_OK, 3, 0, 3},
+    {"e.csv", NULL, NULL, false, false, MEDLEY_ERR_EXISTS, 0, 0, 3},
+    {"e.csv", NULL, NULL, true, false, MEDLEY_OK, 0, 3, 3},
+    /* The file has grown: what stands in it a third time is new. */
+    {"e.csv", "user,item\nu,i\nu,i\nu,j\nu,i\nv,i\n", NULL, false, true, MEDLEY_OK, 2, 3, 3},
+    {"e.csv", NULL, NULL, false, false, MEDLEY_OK, 2, 3, 5},
+    {"e.csv", NULL, NULL, false, false, MEDLEY_ERR_EXISTS, 0, 0, 5},
+    /* And become shorter: what is gone from it stays. */
+    {"e.csv", "user,item\nu,j\n", NULL, false, false, MEDLEY_OK, 0, 1, 5},
+    /* Other options are another import, of other events where they say so. */
+    {"e.csv", NULL, "other", false, false, MEDLEY_OK, 1, 0, 6},
+    /* Another file is another matter, unless the user says that it is the same one. */
+    {"moved/e.csv", "user,item\nu,j\n", NULL, false, false, MEDLEY_OK, 1, 0, 7},
+    {"again/e.csv", "user,item\nu,j\nu,j\nu,j\n", NULL, true, false, MEDLEY_OK, 1, 2, 8},
+    /* All fields count. */
+    {"t.csv", "user,item,time,rating,split,place\nu,i,5,1,train,a\n", NULL, false, false, MEDLEY_OK, 1, 0, 9},
+    {"t.csv",
+     "user,item,time,rating,split,place\nu,i,5,1,train,a\nu,i,6,1,train,a\nu,i,5,2,train,a\nu,i,5,1,test,a\n"
+     "u,i,5,1,train,b\nu,i,5,1,train,\n",
+     NULL, false, false, MEDLEY_OK, 5, 1, 14},
+};
+
 static void test_again(void **state) {
   import_fixture *f = *state;
-  medley_error error;
-  import_report report;
-  store_counts counts;
-  char path[512];
-  import_file(f, "e.csv", "user,item\nu,i\n", 14, path);
-  import_options options = {.kind = IMPORT_EVENTS, .path = path};
-  assert_ok(import_run(&store_sqlite, f->s, &options, NULL, &report, &error));
-  assert_refused(
-      import_run(&store_sqlite, f->s, &options, NULL, &report, &error), MEDLEY_ERR_EXISTS,
-      "was imported already and has not changed since: --dry-run --errors FILE lists what was rejected, --again");
-  options.again = true;
-  assert_ok(import_run(&store_sqlite, f->s, &options, NULL, &report, &error));
-  options.again = false;
-  options.type = "other"; /* other options: another import */
-  assert_ok(import_run(&store_sqlite, f->s, &options, NULL, &report, &error));
-  import_file(f, "e.csv", "user,item\nu,i\nu,j\n", 18, path);
-  assert_ok(import_run(&store_sqlite, f->s, &options, NULL, &report, &error));
-  assert_ok(store_sqlite.counts(f->s, &counts, &error));
-  assert_int_equal(counts.events, 5);
+  for (size_t i = 0; i < sizeof editions / sizeof *editions; i++) {
+    medley_error error = {0};
+    import_report report;
+    store_counts counts;
+    char path[512];
+    if (editions[i].text != NULL)
+      import_file(f, editions[i].name, editions[i].text, strlen(editions[i].text), path);
+    else
+      snprintf(path, sizeof path, "%s/%s", f->folder, editions[i].name);
+    import_options options = {.kind = IMPORT_EVENTS,
+                              .path = path,
+                              .type = editions[i].type,
+                              .again = editions[i].again,
+                              .dry_run = editions[i].dry_run};
+    medley_status status = import_run(&store_sqlite, f->s, &options, NULL, &report, &error);
+    assert_int_equal(status, editions[i].status);
+    if (status != MEDLEY_OK)
+      assert_non_null(strstr(error.text,
+                             "was imported already and has not changed since: --dry-run --errors FILE lists"
+                             " what was rejected, --again"));
+    assert_ok(store_sqlite.counts(f->s, &counts, &error));
+    if (status == MEDLEY_OK && (report.events != editions[i].added || report.events_known != editions[i].known))
+      fail_msg("import %zu added %d and found %d", i, (int)report.events, (int)report.events_known);
+    if (counts.events != editions[i].total) fail_msg("after import %zu there are %d", i, (int)counts.events);
+  }
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, import_setup, import_teardown)
