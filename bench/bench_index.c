@@ -4,9 +4,10 @@
  *     bench_index --vectors BASE.npy QUERY.npy [ROWS]     the same with your vectors
  *     bench_index --bytes BASE.npy QUERY.npy [ROWS]       int8 rows with full vectors in the file, by links: what they
  * take and what they find, beside f32
- *     bench_index --mix BASE.npy QUERY.npy [ROWS [SECONDS]]   nine searches to one insert or delete, two threads:
- * latency beside reading only, recall beside a fresh build bench_index --worker ours|ours-i8                   asked
- * over a pipe by index_peers.py (index_worker.py has the protocol): side by side with other libraries
+ *     bench_index --open INDEX QUERY.npy [ROUNDS]         the first answers of a file that is in memory, and of one
+ * that is not bench_index --mix BASE.npy QUERY.npy [ROWS [SECONDS]]   nine searches to one insert or delete, two
+ * threads: latency beside reading only, recall beside a fresh build bench_index --worker ours|ours-i8 asked over a pipe
+ * by index_peers.py (index_worker.py has the protocol): side by side with other libraries
  */
 #include <jansson.h>
 #include <malloc.h>
@@ -22,6 +23,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "base/rng.h"
+#include "bench/index_opening.h"
 #include "data/npy.h"
 
 #define K 10
@@ -573,6 +575,15 @@ int main(int count, char **words) {
   bench b = {.metric = "cos"};
   medley_status status;
   if (count == 3 && strcmp(words[1], "--worker") == 0) return worker(words[2]);
+  if (count > 3 && strcmp(words[1], "--open") == 0) {
+    b.query = matrix_read(words[3], 0, &err);
+    status = b.query.values == NULL ? MEDLEY_ERR_INPUT
+                                    : opening_bench(words[2], b.query.values, b.query.rows, b.query.dim,
+                                                    count > 4 ? strtoul(words[4], NULL, 10) : 5, &err);
+    if (status != MEDLEY_OK) fprintf(stderr, "bench_index: %s\n", err.text);
+    mem_free(b.query.values);
+    return status == MEDLEY_OK ? 0 : 1;
+  }
   bool mixed = count > 3 && strcmp(words[1], "--mix") == 0, bytes = count > 3 && strcmp(words[1], "--bytes") == 0;
   if (mixed || bytes || (count > 3 && strcmp(words[1], "--vectors") == 0)) {
     b.base = matrix_read(words[2], count > 4 ? strtoul(words[4], NULL, 10) : 0, &err);

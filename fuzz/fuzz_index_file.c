@@ -18,7 +18,7 @@ static void sections_walk(const index_file *f) {
   for (size_t i = 0; index_file_section_name(f, i) != NULL; i++) {
     if (index_file_section(f, index_file_section_name(f, i), &bytes, &length, NULL) != MEDLEY_OK) abort();
     for (size_t b = 0; b < length; b++) seen += bytes[b]++;
-    index_file_advise(f, index_file_section_name(f, i), INDEX_FILE_RANDOM);
+    index_file_soon(f, index_file_section_name(f, i));
   }
   (void)seen;
   (void)!index_file_verify(f, NULL, NULL, NULL, NULL);

@@ -113,6 +113,12 @@ static medley_status page_read(index_file *f, medley_error *err) {
   return status == MEDLEY_OK ? table_check(f->path, &f->page, f->length, err) : status;
 }
 
+/* A section begins with what it is read by. */
+static void heads_want(const index_file *f) {
+  for (uint32_t i = 0; i < f->page.header.sections && pages_cold(f->pages); i++)
+    pages_want(f->pages, f->bytes + f->page.section[i].offset, 1);
+}
+
 medley_status index_file_open(const char *path, index_file **out, medley_error *err) {
   medley_status status = MEDLEY_OK;
   index_file *f = mem_zalloc(1, sizeof *f);
@@ -138,6 +144,8 @@ medley_status index_file_open(const char *path, index_file **out, medley_error *
     goto done;
   }
   f->bytes = bytes;
+  TRY(pages_open(bytes, f->length, &f->pages, err));
+  heads_want(f);
   memcpy(f->mark.journal, f->page.header.journal, sizeof f->mark.journal);
   f->mark.sequence = f->page.header.sequence;
   f->mark.chain = f->page.header.chain;
@@ -150,6 +158,7 @@ done:
 
 void index_file_close(index_file *f) {
   if (f == NULL) return;
+  pages_close(f->pages);
   if (f->bytes != NULL) munmap(f->bytes, f->length);
   if (f->fd >= 0) close(f->fd);
   mem_free(f->path);
@@ -189,13 +198,10 @@ medley_status index_file_array(const index_file *f, const char *name, size_t cou
                    name, length, count, size);
 }
 
-void index_file_advise(const index_file *f, const char *name, index_file_access access) {
-  static const int advice[] = {
-      [INDEX_FILE_RANDOM] = MADV_RANDOM, [INDEX_FILE_SEQUENTIAL] = MADV_SEQUENTIAL, [INDEX_FILE_SOON] = MADV_WILLNEED};
+void index_file_soon(const index_file *f, const char *name) {
   int i = file_section_find(&f->page, name);
-  if (i < 0 || f->page.section[i].length == 0) return;
-  /* Pages may be larger than 4096 bytes: the call wants a whole one. */
-  uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), from = (uintptr_t)f->bytes + f->page.section[i].offset;
-  uintptr_t start = from & ~(page - 1);
-  (void)madvise((void *)start, (size_t)(from + f->page.section[i].length - start), advice[access]);
+  if (i >= 0 && pages_cold(f->pages))
+    pages_want(f->pages, f->bytes + f->page.section[i].offset, (size_t)f->page.section[i].length);
 }
+
+pages *index_file_pages(const index_file *f) { return f->pages; }

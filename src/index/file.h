@@ -37,7 +37,7 @@
  * closed. Not: truncate it or write into it (`cp` over it, `rsync --inplace`). The length is compared when it is
  * opened; if it is cut later, touching a page that is gone ends the process with SIGBUS, as with every mapped file.
  *
- * Threads: an index_file may be read, advised and verified by any number; a writer is used by one at a time.
+ * Threads: an index_file may be read and verified by any number; a writer is used by one at a time.
  */
 #ifndef INDEX_FILE_H
 #define INDEX_FILE_H
@@ -89,13 +89,12 @@ medley_status index_file_array(const index_file *f, const char *name, size_t cou
 /* The i-th section's name, NULL behind the last. */
 const char *index_file_section_name(const index_file *f, size_t i);
 
-/* What the system should expect of a section (madvise): a hint, nothing fails. */
-typedef enum index_file_access {
-  INDEX_FILE_RANDOM,     /* single pages here and there: do not read ahead */
-  INDEX_FILE_SEQUENTIAL, /* a scan from the start: read far ahead */
-  INDEX_FILE_SOON        /* all of it soon: begin reading now, in the background */
-} index_file_access;
-void index_file_advise(const index_file *f, const char *name, index_file_access access);
+/* All of a section is going to be read: the system begins now, in the background, when the file is not in memory. A
+ * hint, nothing fails. */
+void index_file_soon(const index_file *f, const char *name);
+/* For readers of single pieces (pages.h): borrowed like the sections, NULL when the file was in memory as it was
+ * opened. */
+struct pages *index_file_pages(const index_file *f);
 
 typedef struct index_file_damage {
   char section[INDEX_FILE_NAME_MAX + 1]; /* of the first bad block */

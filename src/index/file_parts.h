@@ -6,6 +6,7 @@
 #include <stdbool.h>
 
 #include "index/file.h"
+#include "index/pages.h"
 
 #if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
 #error "the files of an index are mapped as they are: little endian"
@@ -49,6 +50,7 @@ struct index_file {
   int fd;
   unsigned char *bytes; /* the mapping, `length` bytes */
   size_t length;
+  pages *pages; /* NULL: warm */
   journal_mark mark;
   file_page page;
 };

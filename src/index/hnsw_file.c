@@ -16,6 +16,11 @@
 #include "base/memory.h"
 #include "index/file.h"
 #include "index/hnsw.h"
+#include "index/pages.h"
+
+#define STRETCH_NODES 512 /* a chunk of upper_of holds a multiple of it */
+
+static const char *const read_whole[] = {"hnsw.upper", "hnsw.upper-of", "hnsw.dead"};
 
 enum { HEAD_LINKS, HEAD_BUILD, HEAD_SEARCH, HEAD_SEED, HEAD_ENTRY, HEAD_NODES, HEAD_UPPER, HEAD_DEAD, HEAD_COUNT };
 
@@ -71,12 +76,14 @@ static medley_status head_check(const index_opening *from, const uint64_t *head,
 static medley_status lowest_open(hnsw *h, unsigned char *bytes, size_t nodes, medley_error *err) {
   medley_status status = MEDLEY_OK;
   size_t per_chunk = (size_t)1 << h->chunk_shift, node_bytes = 2 * h->links * sizeof(link_slot);
+  size_t rest = nodes & (per_chunk - 1);
+  pages *pages = h->base.rows->pages;
+  if (pages_cold(pages)) pages_want(pages, bytes + (nodes - rest) * node_bytes, rest * node_bytes);
   for (size_t c = 0; (c + 1) * per_chunk <= nodes; c++) {
     h->lowest[c] = (link_slot *)(bytes + c * per_chunk * node_bytes);
     h->borrowed[c] = 1;
   }
   TRY(hnsw_reserve(h, nodes, err));
-  size_t rest = nodes & (per_chunk - 1);
   if (rest > 0)
     memcpy((void *)h->lowest[nodes >> h->chunk_shift], bytes + (nodes - rest) * node_bytes, rest * node_bytes);
 done:
@@ -111,27 +118,39 @@ static bool block_lies(const hnsw *h, uint32_t word) {
 /* The words of a block become its own; false when one of them is another's already. */
 static bool block_claim(const hnsw *h, uint32_t word, uint64_t *claimed) {
   size_t end = word + 1 + *hnsw_upper_at(h, word) * h->links;
-  for (size_t at = word; at < end; at++) {
-    if (claimed[at >> 6] >> (at & 63) & 1) return false;
-    claimed[at >> 6] |= (uint64_t)1 << (at & 63);
+  uint64_t taken = 0;
+  for (size_t at = word; at < end; at = (at | 63) + 1) {
+    uint64_t bits = UINT64_MAX << (at & 63);
+    if (end - (at & ~(size_t)63) < 64) bits &= ((uint64_t)1 << (end & 63)) - 1;
+    taken |= claimed[at >> 6] & bits;
+    claimed[at >> 6] |= bits;
   }
-  return true;
+  return taken == 0;
+}
+
+/* Nodes first … end, within one chunk. Their blocks lie anywhere: all are asked for before the first is looked at. */
+static medley_status stretch_open(hnsw *h, const unsigned char *bytes, uint32_t first, uint32_t end, uint64_t *claimed,
+                                  const char *path, medley_error *err) {
+  size_t in_chunk = first & (((size_t)1 << h->chunk_shift) - 1);
+  memcpy((void *)(h->upper_of[first >> h->chunk_shift] + in_chunk), bytes + first * sizeof(uint32_t),
+         (end - first) * sizeof(uint32_t));
+  for (uint32_t slot = first, word; slot < end; slot++)
+    if ((word = hnsw_upper_of(h, slot)) < h->upper_count) __builtin_prefetch((const void *)hnsw_upper_at(h, word));
+  for (uint32_t slot = first, word; slot < end; slot++)
+    if ((word = hnsw_upper_of(h, slot)) != HNSW_NOBODY && (block_lies(h, word) || !block_claim(h, word, claimed)))
+      return error_set(err, MEDLEY_ERR_CORRUPT, "%s: node %u has its upper layers at word %u, where they cannot be",
+                       path, slot, word);
+  return MEDLEY_OK;
 }
 
 static medley_status upper_of_open(hnsw *h, const unsigned char *bytes, size_t nodes, const char *path,
                                    medley_error *err) {
   medley_status status = MEDLEY_OK;
-  size_t per_chunk = (size_t)1 << h->chunk_shift;
   uint64_t *claimed = NULL;
   TRY_NEW(claimed, h->upper_count / 64 + 1, "index graph");
-  for (size_t done = 0; done < nodes; done += per_chunk)
-    memcpy((void *)h->upper_of[done >> h->chunk_shift], bytes + done * sizeof(uint32_t),
-           (nodes - done < per_chunk ? nodes - done : per_chunk) * sizeof(uint32_t));
-  for (uint32_t slot = 0; slot < nodes; slot++) {
-    uint32_t word = hnsw_upper_of(h, slot);
-    if (word != HNSW_NOBODY && (block_lies(h, word) || !block_claim(h, word, claimed)))
-      FAIL(err, MEDLEY_ERR_CORRUPT, "%s: node %u has its upper layers at word %u, where they cannot be", path, slot,
-           word);
+  for (size_t first = 0; first < nodes; first += STRETCH_NODES) {
+    size_t end = nodes - first < STRETCH_NODES ? nodes : first + STRETCH_NODES;
+    TRY(stretch_open(h, bytes, (uint32_t)first, (uint32_t)end, claimed, path, err));
   }
 done:
   mem_free(claimed);
@@ -168,6 +187,7 @@ medley_status hnsw_open(const index_opening *from, index_structure **out, medley
   index_structure *s = NULL;
   const char *path = index_file_path(f);
   *out = NULL;
+  for (size_t i = 0; i < sizeof read_whole / sizeof *read_whole; i++) index_file_soon(f, read_whole[i]);
   TRY(index_file_array(f, "hnsw.head", HEAD_COUNT, sizeof *head, &bytes, err));
   memcpy(head, bytes, sizeof head);
   TRY(head_check(from, head, path, err));

@@ -12,8 +12,10 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "index/pages.h"
 
 #define PREFETCH_LINES 8 /* of a row; the processor follows by itself from there */
+#define WANT_AHEAD 8     /* nodes of the beam whose pages are asked for before their turn */
 
 static bool scratch_reserve(hnsw_scratch *s, const hnsw *h, size_t breadth) {
   size_t slots = rows_count(h->base.rows);
@@ -119,6 +121,32 @@ static inline void prefetch_list(const hnsw *h, uint32_t slot, uint32_t layer) {
   for (size_t at = 0; at < hnsw_width(h, layer) * sizeof(link_slot); at += 64) __builtin_prefetch(list + at);
 }
 
+/* ---- a file that is not in memory: what is going to be read is asked for together (pages.h) ---- */
+
+static void want_row(const hnsw *h, uint32_t slot) {
+  pages_want(h->base.rows->pages, rows_at(h->base.rows, slot), h->base.rows->stride_bytes);
+}
+
+/* The next of the beam: their links, and the rows of those whose links have come. Nearly all of them will be expanded.
+ */
+static void want_ahead(const hnsw *h, const beam_entry *beam, size_t next, size_t count, size_t slots) {
+  size_t width = hnsw_width(h, 0);
+  for (size_t ahead = 0; next < count && ahead < WANT_AHEAD; next++) {
+    if (beam[next].slot & HNSW_EXPANDED) continue;
+    const link_slot *list = hnsw_lowest(h, beam[next].slot);
+    pages_want(h->base.rows->pages, (const void *)list, width * sizeof *list);
+    ahead++;
+    if (!pages_here((const void *)list)) continue;
+    for (size_t i = 0; i < width; i++) {
+      uint32_t slot = hnsw_link(list, i);
+      if (slot == HNSW_NOBODY) break;
+      if (slot < slots) want_row(h, slot);
+    }
+  }
+}
+
+/* ---- nodes ---- */
+
 /* scores [count] of the slots in s->met. */
 static void score_met(const hnsw *h, hnsw_scratch *s, const row_query *q, size_t count) {
   const rows *r = h->base.rows;
@@ -146,6 +174,8 @@ size_t hnsw_expand(const hnsw *h, hnsw_scratch *s, const row_query *q, uint32_t 
     prefetch_row(h, next);
     s->met[count++] = next;
   }
+  if (pages_cold(h->base.rows->pages))
+    for (size_t i = 0; i < count; i++) want_row(h, s->met[i]);
   score_met(h, s, q, count);
   return count;
 }
@@ -172,6 +202,7 @@ void hnsw_walk(const hnsw *h, hnsw_scratch *s, const row_query *q, uint32_t laye
   beam_entry *beam = s->beam;
   size_t count = s->beam_count < breadth ? s->beam_count : breadth, next = 0;
   for (size_t i = 0; i < count; i++) (void)visit(s, beam[i].slot);
+  if (layer == 0 && pages_cold(h->base.rows->pages)) want_ahead(h, beam, next, count, slots);
   while (next < count) {
     uint32_t slot = beam[next].slot;
     beam[next].slot |= HNSW_EXPANDED;
@@ -183,6 +214,7 @@ void hnsw_walk(const hnsw *h, hnsw_scratch *s, const row_query *q, uint32_t laye
     next = first < next ? first : next + 1;
     while (next < count && beam[next].slot & HNSW_EXPANDED) next++;
     if (next < count) prefetch_list(h, beam[next].slot, layer);
+    if (layer == 0 && pages_cold(h->base.rows->pages)) want_ahead(h, beam, next, count, slots);
   }
   for (size_t i = 0; i < count; i++) beam[i].slot &= ~HNSW_EXPANDED;
   hnsw_scratch_clean(s);
@@ -207,6 +239,7 @@ static scored climb(const hnsw *h, hnsw_scratch *s, const row_query *q, scored b
 void hnsw_descend(const hnsw *h, hnsw_scratch *s, const row_query *q, uint32_t slot, uint32_t from_layer,
                   uint32_t layer, size_t starts, size_t slots) {
   const rows *r = h->base.rows;
+  if (pages_cold(r->pages)) want_row(h, slot);
   scored best = {r->score(q, rows_at(r, slot), r->dim), slot};
   s->distances++;
   for (uint32_t at = from_layer; at > layer + 1; at--) best = climb(h, s, q, best, at, slots);

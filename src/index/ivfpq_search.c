@@ -16,6 +16,7 @@
 #include "base/memory.h"
 #include "index/ivfpq.h"
 #include "index/nearest.h"
+#include "index/pages.h"
 #include "index/shortlist.h"
 #include "math/code_sums.h"
 #include "math/linear.h"
@@ -161,6 +162,8 @@ static size_t compare_rows(ivf_search_state *s, const row_query *q, scored *out)
   nearest best = {out, 0, s->query->k};
   const void *row[4];
   float score[4];
+  for (size_t i = 0; pages_cold(r->pages) && i < s->best.count; i++)
+    pages_want(r->pages, rows_at(r, slots[i]), r->stride_bytes);
   for (size_t i = 0; i < s->best.count; i += 4) {
     size_t together = size_min(4, s->best.count - i);
     for (size_t ahead = i + 4; ahead < i + 8 && ahead < s->best.count; ahead++) row_prefetch(r, slots[ahead]);

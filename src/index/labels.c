@@ -5,6 +5,7 @@
 
 #include "base/memory.h"
 #include "base/rwlock.h"
+#include "index/pages.h"
 
 #define CHUNK_IDS ((size_t)1 << LABELS_CHUNK_SHIFT)
 #define TABLE_MIN 64
@@ -74,6 +75,12 @@ done:
   }
   mem_free(fresh);
   return status;
+}
+
+void labels_want(const labels *l, uint32_t slot, pages *cold) {
+  if (l->chunks == NULL) return;
+  const _Atomic uint64_t *chunk = l->chunks[slot >> LABELS_CHUNK_SHIFT];
+  pages_want(cold, (const void *)&chunk[slot & (CHUNK_IDS - 1)], sizeof *chunk);
 }
 
 /* ---- id → slot ---- */

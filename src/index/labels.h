@@ -36,6 +36,8 @@ void labels_deinit(labels *l);
  * file in which two slots have one id: MEDLEY_ERR_CORRUPT). */
 medley_status labels_slot(labels *l, uint64_t id, uint32_t *slot, medley_error *err) MEDLEY_CHECK;
 static inline uint64_t labels_id(const labels *l, uint32_t slot);
+/* The id of a slot will be read (pages.h). */
+void labels_want(const labels *l, uint32_t slot, struct pages *cold);
 /* Room for `count` more ids, the greatest slot of which is below `slots`: labels_put cannot fail then. plain: all of
  * them equal their slots. */
 medley_status labels_reserve(labels *l, size_t count, size_t slots, bool plain, medley_error *err) MEDLEY_CHECK;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "index/pages.h"
 #include "index/row_kernels.h"
 
 #define CHUNK_BYTES ((size_t)4 << 20)
@@ -116,6 +117,7 @@ medley_status rows_borrow(rows *r, unsigned char *bytes, size_t count, medley_er
          count);
   for (size_t c = 0; c < whole; c++) TRY(chunk_put(r, c, bytes + c * chunk_bytes(r), true, err));
   if (rest > 0) {
+    if (pages_cold(r->pages)) pages_want(r->pages, bytes + whole * chunk_bytes(r), rest * r->stride_bytes);
     TRY(chunk_add(r, whole, true, err));
     memcpy(r->chunk[whole], bytes + whole * chunk_bytes(r), rest * r->stride_bytes);
   }

@@ -63,6 +63,7 @@ typedef struct rows {
   _Atomic uint32_t alive_count;
   _Atomic size_t bytes; /* of our own memory */
   scratch scratch;      /* folder NULL: new chunks are our own memory; otherwise they lie in there */
+  struct pages *pages;  /* of the file that rows were borrowed from (pages.h); NULL: none were */
   struct guard *guard;  /* who reads (guard.h); borrowed; NULL: nobody beside the writer */
 } rows;
 

@@ -17,6 +17,8 @@
 
 #define HEAD_BYTES_MAX 65536
 
+static const char *const read_whole[] = {"alive", "free"};
+
 static medley_status rows_write(const rows *r, const char *name, index_file_writer *w, progress_stage *stage,
                                 medley_error *err) {
   medley_status status = MEDLEY_OK;
@@ -122,6 +124,7 @@ static medley_status rows_read(rows *r, const char *name, size_t slots, const in
   medley_status status = MEDLEY_OK;
   unsigned char *bytes;
   TRY(index_file_array(f, name, slots, r->stride_bytes, &bytes, err));
+  r->pages = index_file_pages(f);
   TRY(rows_borrow(r, bytes, slots, err));
 done:
   return status;
@@ -196,6 +199,7 @@ medley_status set_read(const index_file *f, medley_index **out, medley_error *er
   json_t *head = NULL;
   uint64_t *free_slots = NULL;
   *out = NULL;
+  for (size_t i = 0; i < sizeof read_whole / sizeof *read_whole; i++) index_file_soon(f, read_whole[i]);
   TRY(head_read(f, &head, err));
   TRY(set_from_head(head, f, &set, err));
   long long slots = json_member_integer(head, "slots", -1);

@@ -4,6 +4,7 @@
 
 #include "base/memory.h"
 #include "index/nearest.h"
+#include "index/pages.h"
 #include "index/set.h"
 
 /* What all queries of a call share. */
@@ -65,6 +66,9 @@ static int nearest_first(const void *a, const void *b) {
 static medley_status rank_again(const medley_index *set, const float *vector, scored *found, size_t count,
                                 medley_error *err) {
   medley_status status = MEDLEY_OK;
+  pages *cold = pages_cold(set->full.pages) ? set->full.pages : NULL;
+  for (size_t i = 0; cold != NULL && i < count; i++)
+    pages_want(cold, rows_at(&set->full, found[i].index), set->full.stride_bytes);
   row_query q = {0};
   TRY(row_query_init(&q, &set->full, vector, err));
   for (size_t i = 0; i < count; i++)
@@ -116,7 +120,10 @@ static medley_status ask_one(const set_asking *a, const float *vector, medley_in
   index_query query = {&q, a->passing ? &a->allow : NULL, a->wanted, a->breadth, a->exact};
   TRY(set->kind->search(set->structure, &query, candidates, &count, &own, err));
   if (set->full.dim > 0) TRY(rank_again(set, vector, candidates, count, err));
+  pages *cold = pages_cold(set->rows.pages) ? set->rows.pages : NULL;
+  for (size_t i = 0; cold != NULL && i < count; i++) labels_want(&set->labels, candidates[i].index, cold);
   *found = hits_write(a, candidates, count, hits);
+  if (cold != NULL) pages_go_on(cold);
   effort_add(effort, own);
   if (!a->measuring) remember((medley_index *)set, vector);
 done:
@@ -188,6 +195,7 @@ static medley_status ask_batch(const set_asking *a, const float *vectors, size_t
     found[i] = hits_write(a, own, found[i], hits + i * a->k);
     remember((medley_index *)set, vectors + i * set->rows.dim);
   }
+  if (pages_cold(set->rows.pages)) pages_go_on(set->rows.pages);
 done:
   for (size_t i = 0; queries != NULL && i < count; i++) row_query_deinit(&queries[i]);
   mem_free(queries);

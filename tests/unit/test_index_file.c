@@ -91,7 +91,7 @@ static void test_round_trip(void **state) {
     assert_int_equal((uintptr_t)bytes % 4096, 0);
     for (size_t i = 0; i < length; i++)
       if (bytes[i] != content(s, i)) fail_msg("section %zu differs at %zu", s, i);
-    index_file_advise(f, sections[s].name, (index_file_access)(s % 3));
+    index_file_soon(f, sections[s].name);
   }
   assert_null(index_file_section_name(f, SECTIONS));
   assert_refused(index_file_section(f, "absent", &bytes, &length, &error), MEDLEY_ERR_CORRUPT, "no section 'absent'");

@@ -142,7 +142,7 @@ static void test_same_for_any_threads(void **state) {
   int threads = omp_get_max_threads();
   for (int i = 0; i < 2; i++) {
     size_t count;
-    omp_set_num_threads(i + 1);
+    omp_set_num_threads(i < omp_get_thread_limit() ? i + 1 : 1); /* BLAS would wait for one that it is not given */
     lists_init(&w[i], INDEX_L2, ROW_F32, COUNT);
     world_remove(&w[i], COUNT / 3);
     assert_ok(index_ivfpq.repair(w[i].index, SIZE_MAX, freed, &count, &error));
