@@ -30,24 +30,35 @@ typedef struct clip_family {
 
 #define CLIP_COLOURS .mean = {.48145466f, .4578275f, .40821073f}, .deviation = {.26862954f, .26130258f, .27577711f}
 
-#define CLIP_IMAGE_NAMES                                                                                             \
-  .patch = "vision_model.embeddings.patch_embedding", .places = "vision_model.embeddings.position_embedding.weight", \
-  .blocks = "vision_model.encoder.layers.", .block = &block_names_clip, .norm_after = "vision_model.post_layernorm"
+#define CLIP_IMAGE_NAMES(tower)                                                                        \
+  .patch = tower "embeddings.patch_embedding", .places = tower "embeddings.position_embedding.weight", \
+  .blocks = tower "encoder.layers.", .block = &block_names_clip, .norm_after = tower "post_layernorm"
+#define CLIP_TOKEN_NAMES(tower) .first = tower "embeddings.class_embedding", .norm_before = tower "pre_layrnorm"
 #define OPENAI_IMAGE_NAMES                                                                                   \
   .patch = "visual.conv1", .first = "visual.class_embedding", .places = "visual.positional_embedding",       \
   .norm_before = "visual.ln_pre", .blocks = "visual.transformer.resblocks.", .block = &block_names_openclip, \
   .norm_after = "visual.ln_post", .projection = "visual.proj", .projection_turned = true
-#define CLIP_TEXT_NAMES                                                                                \
-  .words = "text_model.embeddings.token_embedding.weight",                                             \
-  .places = "text_model.embeddings.position_embedding.weight", .blocks = "text_model.encoder.layers.", \
-  .block = &block_names_clip, .norm_after = "text_model.final_layer_norm"
+#define CLIP_TEXT_NAMES(tower)                                                                                \
+  .words = tower "embeddings.token_embedding.weight", .places = tower "embeddings.position_embedding.weight", \
+  .blocks = tower "encoder.layers.", .block = &block_names_clip, .norm_after = tower "final_layer_norm"
+#define SIGLIP_SETTINGS                                                                                      \
+  .activation = "gelu_pytorch_tanh", .epsilon = 1e-6, .mean = {.5f, .5f, .5f}, .deviation = {.5f, .5f, .5f}, \
+  .whole = true
 
 static const clip_family families[] = {
+    {.architecture = "clip", /* a tower alone, without what brings it into the common space */
+     .layout = "transformers 5",
+     .image = {CLIP_IMAGE_NAMES(""), CLIP_TOKEN_NAMES("")},
+     .text = {CLIP_TEXT_NAMES("")},
+     .activation = "quick_gelu",
+     .epsilon = 1e-5,
+     .causal = true,
+     CLIP_COLOURS},
     {.architecture = "clip",
      .layout = "transformers",
-     .image = {CLIP_IMAGE_NAMES, .first = "vision_model.embeddings.class_embedding",
-               .norm_before = "vision_model.pre_layrnorm", .projection = "visual_projection.weight"},
-     .text = {CLIP_TEXT_NAMES, .projection = "text_projection.weight"},
+     .image = {CLIP_IMAGE_NAMES("vision_model."), CLIP_TOKEN_NAMES("vision_model."),
+               .projection = "visual_projection.weight"},
+     .text = {CLIP_TEXT_NAMES("text_model."), .projection = "text_projection.weight"},
      .activation = "quick_gelu",
      .epsilon = 1e-5,
      .causal = true,
@@ -68,8 +79,8 @@ static const clip_family families[] = {
      CLIP_COLOURS},
     {.architecture = "chinese_clip",
      .layout = "transformers",
-     .image = {CLIP_IMAGE_NAMES, .first = "vision_model.embeddings.class_embedding",
-               .norm_before = "vision_model.pre_layrnorm", .projection = "visual_projection.weight"},
+     .image = {CLIP_IMAGE_NAMES("vision_model."), CLIP_TOKEN_NAMES("vision_model."),
+               .projection = "visual_projection.weight"},
      .text = {.projection = "text_projection.weight"},
      .bert = "text_model.",
      .activation = "quick_gelu",
@@ -85,15 +96,17 @@ static const clip_family families[] = {
      .epsilon = 1e-5,
      CLIP_COLOURS,
      .whole = true},
+    {.architecture = "siglip", /* a tower alone */
+     .layout = "transformers 5",
+     .image = {CLIP_IMAGE_NAMES(""), .patch_bias = true, .head = "head."},
+     .text = {CLIP_TEXT_NAMES(""), .projection = "head.weight", .projection_bias = "head.bias"},
+     SIGLIP_SETTINGS},
     {.architecture = "siglip",
      .layout = "transformers",
-     .image = {CLIP_IMAGE_NAMES, .patch_bias = true, .head = "vision_model.head."},
-     .text = {CLIP_TEXT_NAMES, .projection = "text_model.head.weight", .projection_bias = "text_model.head.bias"},
-     .activation = "gelu_pytorch_tanh",
-     .epsilon = 1e-6,
-     .mean = {.5f, .5f, .5f},
-     .deviation = {.5f, .5f, .5f},
-     .whole = true},
+     .image = {CLIP_IMAGE_NAMES("vision_model."), .patch_bias = true, .head = "vision_model.head."},
+     .text = {CLIP_TEXT_NAMES("text_model."), .projection = "text_model.head.weight",
+              .projection_bias = "text_model.head.bias"},
+     SIGLIP_SETTINGS},
 };
 
 static const clip_family *family_find(const model_architecture *a) {
@@ -129,6 +142,8 @@ static void clip_free(encoder *encoder) {
 
 /* ---- sizes ---- */
 
+#define DIMENSION_MOST (1 << 24)
+
 /* The size of a tensor that is there, else 0. */
 static size_t size_at(const weights *w, int axis, const char *stem, const char *end) {
   char name[448];
@@ -157,6 +172,12 @@ static size_t dimension(const model_architecture *a, const char *name, size_t fa
   return (size_t)architecture_dimension_get(a, name, (int64_t)fallback);
 }
 
+/* The same, or what the side's config.json says by another name: a tower alone. 0: not said. */
+static size_t side_dimension(const model_architecture *a, const char *name, const json_t *config, const char *member) {
+  long long said = json_member_integer(config, member, 0);
+  return dimension(a, name, said > 0 && said <= DIMENSION_MOST ? (size_t)said : 0);
+}
+
 /* What open_clip_config.json says of a tower is of these tensors. */
 static medley_status tower_check(const clip_encoder *e, const open_clip_tower *said, size_t width, size_t layers,
                                  medley_error *err) {
@@ -167,9 +188,10 @@ static medley_status tower_check(const clip_encoder *e, const open_clip_tower *s
 }
 
 /* By config.json, open_clip_config.json, or what all of this width have. */
-static medley_status heads_find(const clip_encoder *e, const model_architecture *a, const char *name, size_t width,
-                                size_t said, size_t *out, medley_error *err) {
+static medley_status heads_find(const clip_encoder *e, const model_architecture *a, const char *name,
+                                const json_t *config, size_t width, size_t said, size_t *out, medley_error *err) {
   *out = dimension(a, name, said);
+  if (*out == 0) *out = side_dimension(a, name, config, "num_attention_heads");
   if (said != 0 && *out != said)
     return error_set(err, MEDLEY_ERR_INPUT, "%s: %s is %zu by config.json and %zu by open_clip_config.json",
                      e->file.path, name, *out, said);
@@ -181,26 +203,19 @@ static medley_status heads_find(const clip_encoder *e, const model_architecture 
                    e->file.path, width);
 }
 
-/* Pictures as large as there are places, where nothing says how large. */
-static size_t image_size_of(const clip_encoder *e, const model_architecture *a, size_t patch) {
-  size_t places = size_at(&e->weights, 0, e->family->image.places, ""),
-         cells = places - (e->family->image.first ? 1 : 0), side = 1;
-  if (places == 0 || patch == 0) return 0;
-  while ((side + 1) * (side + 1) <= cells && side < 1024) side++;
-  return dimension(a, "image_size", side * patch);
-}
-
 static medley_status image_open(clip_encoder *e, const model_architecture *a, medley_error *err) {
   medley_status status = MEDLEY_OK;
   const clip_family *f = e->family;
   const json_t *config = side_config(&e->file, "vision_config");
   char first[128];
   snprintf(first, sizeof first, "%s0.", f->image.blocks);
-  size_t width = dimension(a, "image_width", 0), patch = dimension(a, "patch", 0);
+  size_t width = side_dimension(a, "image_width", config, "hidden_size"),
+         patch = side_dimension(a, "patch", config, "patch_size"),
+         places = vision_image_size(&e->file, e->weights.prefix, &f->image, width, patch);
   vision_sizes s = {.width = width,
-                    .layers = dimension(a, "image_layers", 0),
+                    .layers = side_dimension(a, "image_layers", config, "num_hidden_layers"),
                     .patch = patch,
-                    .image = image_size_of(e, a, patch),
+                    .image = dimension(a, "image_size", places),
                     .epsilon = json_member_number(config, "layer_norm_eps", f->epsilon)};
   snprintf(first, sizeof first, "%s0.%s", f->image.blocks, f->image.block->wide);
   s.feed_forward = size_at(&e->weights, 0, first, ".weight");
@@ -209,7 +224,7 @@ static medley_status image_open(clip_encoder *e, const model_architecture *a, me
   if (size_at(&e->weights, 0, f->image.patch, ".weight") == 0)
     FAIL(err, MEDLEY_ERR_INPUT, "%s: holds no tower for pictures", e->file.path);
   TRY(tower_check(e, &e->said.image, s.width, s.layers, err));
-  TRY(heads_find(e, a, "image_heads", width, e->said.image.heads, &s.heads, err));
+  TRY(heads_find(e, a, "image_heads", config, width, e->said.image.heads, &s.heads, err));
   TRY(activation_read(e, config, &s.activation, err));
   TRY(vision_sizes_check(&s, e->file.path, err));
   vision_names names = f->image;
@@ -276,11 +291,11 @@ static medley_status text_open(clip_encoder *e, const model_architecture *a, med
   const clip_family *f = e->family;
   const json_t *config = side_config(&e->file, "text_config");
   char wide[160];
-  size_t width = dimension(a, "text_width", 0);
+  size_t width = side_dimension(a, "text_width", config, "hidden_size");
   clip_text_sizes s = {.width = width,
-                       .layers = dimension(a, "text_layers", 0),
-                       .positions = dimension(a, "positions", 0),
-                       .vocabulary = dimension(a, "vocabulary", 0),
+                       .layers = side_dimension(a, "text_layers", config, "num_hidden_layers"),
+                       .positions = side_dimension(a, "positions", config, "max_position_embeddings"),
+                       .vocabulary = side_dimension(a, "vocabulary", config, "vocab_size"),
                        .epsilon = json_member_number(config, "layer_norm_eps", f->bert ? 1e-12 : f->epsilon),
                        .causal = f->causal};
   if (f->bert != NULL)
@@ -288,9 +303,11 @@ static medley_status text_open(clip_encoder *e, const model_architecture *a, med
   else
     snprintf(wide, sizeof wide, "%s0.%s", f->text.blocks, f->text.block->wide);
   s.feed_forward = size_at(&e->weights, 0, wide, ".weight");
-  s.embedding = size_at(&e->weights, f->text.projection_turned ? 1 : 0, f->text.projection, "");
+  s.embedding = width;
+  if (f->text.projection != NULL)
+    s.embedding = size_at(&e->weights, f->text.projection_turned ? 1 : 0, f->text.projection, "");
   TRY(tower_check(e, &e->said.text, s.width, s.layers, err));
-  TRY(heads_find(e, a, "text_heads", width, e->said.text.heads, &s.heads, err));
+  TRY(heads_find(e, a, "text_heads", config, width, e->said.text.heads, &s.heads, err));
   TRY(text_sizes_check(e, &s, err));
   if (f->bert != NULL) {
     s.activation = activation_find(json_member_string(config, "hidden_act", "gelu"));

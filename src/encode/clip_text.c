@@ -26,6 +26,7 @@ void clip_text_init(clip_text *x, weights *w, const clip_text_names *n, const cl
   x->places_learnt = weights_table_learns(w, x->places, false);
   x->blocks = blocks_take(w, n->block, &options, n->blocks, s->layers);
   norm_take(w, n->norm_after, s->width, &x->norm_weight, &x->norm_bias);
+  if (n->projection == NULL) return; /* a tower alone */
   x->projection.weight = (n->projection_turned ? weights_matrix_transposed : weights_matrix)(w, s->embedding, s->width,
                                                                                              "%s", n->projection);
   if (n->projection_bias != NULL) x->projection.bias = weights_vector(w, s->embedding, "%s", n->projection_bias);
@@ -68,5 +69,5 @@ tensor *clip_text_forward(tape *t, const clip_text *x, const text_batch *batch) 
     tape_release(t, mark, y);
   }
   y = op_layer_norm(t, text_batch_ends(t, y, batch, true), x->norm_weight, x->norm_bias, x->sizes.epsilon);
-  return layer_linear_forward(t, &x->projection, y);
+  return x->projection.weight != NULL ? layer_linear_forward(t, &x->projection, y) : y;
 }

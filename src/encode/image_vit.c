@@ -46,10 +46,12 @@ static medley_status sizes_read(const checkpoint *c, const model_architecture *a
                       .layers = (size_t)architecture_dimension_get(a, "layers", 0),
                       .heads = (size_t)architecture_dimension_get(a, "heads", 0),
                       .feed_forward = (size_t)architecture_dimension_get(a, "feed_forward", 0),
-                      .image = (size_t)architecture_dimension_get(a, "image_size", 224),
                       .patch = (size_t)architecture_dimension_get(a, "patch", 0),
                       .epsilon = json_member_number(c->config, "layer_norm_eps", timm ? 1e-6 : 1e-12),
                       .activation = activation_find(activation)};
+  s->image = (size_t)architecture_dimension_get(
+      a, "image_size",
+      (int64_t)vision_image_size(c, a->prefix, timm ? &names_timm : &names_transformers, s->width, s->patch));
   if (s->heads == 0 && timm) s->heads = heads_usual(s->width);
   if (s->activation == NULL)
     FAIL(err, MEDLEY_ERR_UNSUPPORTED, "%s: config.json: hidden_act '%.40s' is not known", c->path, activation);

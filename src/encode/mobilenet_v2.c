@@ -1,67 +1,30 @@
-/* encode/mobilenet_v2.c: a picture → the 1280 means of MobileNetV2's last map (Sandler et al. 2018), pretrained on
- * ImageNet. The network runs in nn/separable.h; here are its plan, the preparation of pictures, and the check.
+/* encode/mobilenet_v2.c: a picture → the means of MobileNetV2's last map (Sandler et al. 2018), pretrained on ImageNet.
+ * The network runs in nn/separable.h, its plan is encode/mobilenet_plan.h; here are the preparation of pictures and the
+ * check.
  *
- * A picture is looked at through the largest square in its middle: of 100 labelled photographs that gets 84 right,
- * where the usual seven eighths of the shorter side get 78 (the reference: 79). Pixels are (q - 128) / 128.
+ * In the file with batch norm folded in, which comes without a word about pictures, one is looked at through the
+ * largest square in its middle: of 100 labelled photographs that gets 84 right, where the usual seven eighths of the
+ * shorter side get 78 (the reference: 79). Pixels are (q - 128) / 128. As published by transformers or timm, pictures
+ * are prepared as the files beside the weights say.
  */
 #include "encode/mobilenet_v2.h"
 
-#include <math.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/memory.h"
+#include "encode/mobilenet_plan.h"
+#include "encode/vision_encode.h"
 #include "media/image.h"
-#include "nn/architecture.h"
-#include "nn/separable.h"
-
-enum { SIDE = MOBILENET_V2_SIDE, DIM = MOBILENET_V2_DIM };
 
 typedef struct mobilenet_v2 {
   encoder base;
   separable *net;
+  image_preparation preparation;
+  bool folded;
+  size_t dim, classes;
 } mobilenet_v2;
 
 static const separable *net_of(const encoder *e) { return ((const mobilenet_v2 *)e)->net; }
-
-/* ---- the network ---- */
-
-/* Table 2 of the paper: the widening, channels, repetitions and first stride of each group. Names are timm's. */
-static const struct {
-  size_t widen, out, repeats, stride;
-} groups[] = {{1, 16, 1, 1}, {6, 24, 2, 2},  {6, 32, 3, 2}, {6, 64, 4, 2},
-              {6, 96, 3, 1}, {6, 160, 3, 2}, {6, 320, 1, 1}};
-
-static void plan_block(separable_plan *plan, size_t group, size_t block, size_t in) {
-  separable_layer *l = &plan->layers[plan->layer_count++];
-  bool first = plan->layer_count == 1; /* its 1 × 1 is the stem, a convolution of 3 × 3 */
-  snprintf(l->expand, sizeof l->expand, first ? "conv_stem" : "blocks.%zu.%zu.conv_pw", group, block);
-  snprintf(l->window, sizeof l->window, "blocks.%zu.%zu.conv_dw", group, block);
-  snprintf(l->project, sizeof l->project, "blocks.%zu.%zu.%s", group, block, first ? "conv_pw" : "conv_pwl");
-  l->middle = in * groups[group].widen;
-  l->out = groups[group].out;
-  l->stride = block == 0 ? groups[group].stride : 1;
-  l->linear = true;
-  l->residual = block > 0;
-}
-
-static void plan_make(separable_plan *plan, bool int8) {
-  *plan = (separable_plan){.height = SIDE,
-                           .width = SIDE,
-                           .channels = 3,
-                           .ceiling = 6,
-                           .head = "conv_head",
-                           .dim = DIM,
-                           .classifier = "classifier",
-                           .classes = MOBILENET_V2_CLASSES,
-                           .int8 = int8};
-  size_t in = 32;
-  for (size_t g = 0; g < sizeof groups / sizeof *groups; g++)
-    for (size_t b = 0; b < groups[g].repeats; b++) {
-      plan_block(plan, g, b, in);
-      in = groups[g].out;
-    }
-}
 
 static void mobilenet_free(encoder *e) {
   if (e == NULL) return;
@@ -73,15 +36,16 @@ static medley_status open_kind(const encoder_kind *kind, bool int8, const char *
                                medley_error *err) {
   medley_status status = MEDLEY_OK;
   checkpoint c = {0};
-  separable_plan plan;
+  mobilenet_plan plan;
   *out = NULL;
   mobilenet_v2 *m = mem_zalloc(1, sizeof *m);
   if (m == NULL) return error_memory(err, "an encoder");
   m->base.kind = kind;
   TRY(checkpoint_open(&c, path, err));
-  TRY(architecture_need(&c, "mobilenet_v2", err));
-  plan_make(&plan, int8);
-  TRY(separable_create(&c, &plan, &m->net, err));
+  TRY(mobilenet_plan_make(&c, int8, &plan, err));
+  TRY(separable_create(&c, &plan.network, &m->net, err));
+  m->preparation = plan.preparation, m->folded = plan.folded;
+  m->dim = plan.network.dim, m->classes = plan.network.classes;
   *out = &m->base;
 done:
   checkpoint_close(&c);
@@ -117,16 +81,48 @@ static void pixels_to_floats(const uint8_t *rgb, size_t count, float *to) {
   _Pragma("omp simd") for (size_t i = 0; i < count; i++) to[i] = ((float)rgb[i] - 128) * 0.0078125f;
 }
 
-static medley_status fill_from_picture(void *context, size_t index, float *to, size_t row_step, medley_error *err) {
+typedef struct picture_run {
+  const mobilenet_v2 *encoder;
+  const encoder_input *inputs;
+  const float *prepared; /* [count, 3, side, side] instead of inputs, or NULL */
+} picture_run;
+
+/* [3, side, side] → rows of pixels. */
+static void planes_to_rows(const float *planes, size_t side, float *to, size_t row_step) {
+  for (size_t c = 0; c < 3; c++)
+    for (size_t y = 0; y < side; y++)
+      for (size_t x = 0; x < side; x++) to[y * row_step + 3 * x + c] = planes[(c * side + y) * side + x];
+}
+
+static medley_status fill_prepared(void *context, size_t index, float *to, size_t row_step, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  const picture_run *r = context;
+  const image_preparation *p = &r->encoder->preparation;
+  float *planes = NULL;
+  if (r->prepared != NULL) {
+    planes_to_rows(r->prepared + index * 3 * p->side * p->side, p->side, to, row_step);
+    return MEDLEY_OK;
+  }
+  TRY_NEW(planes, 3 * p->side * p->side, "a picture");
+  TRY(image_prepare(p, r->inputs[index].image, planes, err));
+  planes_to_rows(planes, p->side, to, row_step);
+done:
+  mem_free(planes);
+  return status;
+}
+
+static medley_status fill_middle(void *context, size_t index, float *to, size_t row_step, medley_error *err) {
   medley_status status = MEDLEY_OK;
   image square = {0}, small = {0};
-  const image *picture = ((const encoder_input *)context)[index].image;
-  if (picture->width != SIDE || picture->height != SIDE) { /* one that is as the network wants it is taken as it is */
+  const picture_run *r = context;
+  const image *picture = r->inputs[index].image;
+  uint32_t side = (uint32_t)r->encoder->preparation.side;
+  if (picture->width != side || picture->height != side) { /* one that is as the network wants it is taken as it is */
     TRY(cut_middle(picture, &square, err));
-    TRY(image_resize(&square, SIDE, SIDE, &small, err));
+    TRY(image_resize(&square, side, side, &small, err));
     picture = &small;
   }
-  for (size_t y = 0; y < SIDE; y++) pixels_to_floats(picture->rgb + y * SIDE * 3, (size_t)SIDE * 3, to + y * row_step);
+  for (uint32_t y = 0; y < side; y++) pixels_to_floats(picture->rgb + y * side * 3, side * 3, to + y * row_step);
 done:
   image_deinit(&square);
   image_deinit(&small);
@@ -135,7 +131,8 @@ done:
 
 static medley_status mobilenet_encode(const encoder *e, const encoder_input *inputs, size_t count, float *out,
                                       medley_error *err) {
-  return separable_embed(net_of(e), fill_from_picture, (void *)(uintptr_t)inputs, count, out, err);
+  picture_run run = {.encoder = (const mobilenet_v2 *)e, .inputs = inputs};
+  return separable_embed(net_of(e), run.encoder->folded ? fill_middle : fill_prepared, &run, count, out, err);
 }
 
 medley_status mobilenet_v2_classify(const encoder *e, const float *embedding, size_t count, float *logits,
@@ -145,41 +142,59 @@ medley_status mobilenet_v2_classify(const encoder *e, const float *embedding, si
 
 /* ---- the check ---- */
 
+typedef struct golden_run {
+  const float *rgb;
+  size_t side;
+} golden_run;
+
 static medley_status fill_from_golden(void *context, size_t index, float *to, size_t row_step, medley_error *err) {
   (void)err;
-  const float *rgb = (const float *)context + index * SIDE * SIDE * 3;
-  for (size_t y = 0; y < SIDE; y++)
-    for (size_t i = 0; i < SIDE * 3; i++) to[y * row_step + i] = (rgb[y * SIDE * 3 + i] - 128) * 0.0078125f;
+  const golden_run *g = context;
+  size_t row = g->side * 3;
+  const float *rgb = g->rgb + index * g->side * row;
+  for (size_t y = 0; y < g->side; y++)
+    for (size_t i = 0; i < row; i++) to[y * row_step + i] = (rgb[y * row + i] - 128) * 0.0078125f;
   return MEDLEY_OK;
 }
 
+/* Golden files: input_rgb [n, side, side, 3] of 0 to 255 with embedding and logits, for the folded file; pixel_values
+ * [n, 3, side, side] as transformers and timm have them with pooler_output and logits. */
 static medley_status mobilenet_check(const encoder *e, const safetensors *golden, golden_report *report,
                                      medley_error *err) {
   medley_status status = MEDLEY_OK;
-  float *rgb = NULL, *embedding = NULL, *logits = NULL;
-  uint64_t found[4];
-  TRY(golden_read(golden, "input_rgb", 4, (uint64_t[]){0, SIDE, SIDE, 3}, &rgb, found, err));
-  TRY_NEW(embedding, found[0] * DIM, "embeddings");
-  TRY_NEW(logits, found[0] * MOBILENET_V2_CLASSES, "logits");
-  TRY(separable_embed(net_of(e), fill_from_golden, rgb, found[0], embedding, err));
-  TRY(separable_classify(net_of(e), embedding, found[0], logits, err));
-  TRY(golden_compare(report, golden, "embedding", embedding, found[0] * DIM, err));
-  TRY(golden_compare(report, golden, "logits", logits, found[0] * MOBILENET_V2_CLASSES, err));
+  const mobilenet_v2 *m = (const mobilenet_v2 *)e;
+  float *pixels = NULL, *embedding = NULL, *logits = NULL;
+  uint64_t found[4], side = m->preparation.side;
+  bool planes = safetensors_get(golden, "pixel_values") != NULL;
+  if (planes)
+    TRY(golden_read(golden, "pixel_values", 4, (uint64_t[]){0, 3, side, side}, &pixels, found, err));
+  else
+    TRY(golden_read(golden, "input_rgb", 4, (uint64_t[]){0, side, side, 3}, &pixels, found, err));
+  TRY_NEW(embedding, found[0] * m->dim, "embeddings");
+  TRY(separable_embed(m->net, planes ? fill_prepared : fill_from_golden,
+                      planes ? (void *)&(picture_run){.encoder = m, .prepared = pixels}
+                             : (void *)&(golden_run){pixels, m->preparation.side},
+                      found[0], embedding, err));
+  TRY(golden_compare(report, golden, planes ? "pooler_output" : "embedding", embedding, found[0] * m->dim, err));
+  if (m->classes == 0 || safetensors_get(golden, "logits") == NULL) goto done;
+  TRY_NEW(logits, found[0] * m->classes, "logits");
+  TRY(separable_classify(m->net, embedding, found[0], logits, err));
+  TRY(golden_compare(report, golden, "logits", logits, found[0] * m->classes, err));
 done:
-  mem_free(rgb);
+  mem_free(pixels);
   mem_free(embedding);
   mem_free(logits);
   return status;
 }
 
-static size_t mobilenet_dim(const encoder *e) {
-  (void)e;
-  return DIM;
-}
+static size_t mobilenet_dim(const encoder *e) { return ((const mobilenet_v2 *)e)->dim; }
 
 static void mobilenet_wish(const encoder *e, media_request *request) {
-  (void)e;
-  request->image_side = 336; /* of a picture of 3 : 2 the square in the middle then has 224 */
+  const mobilenet_v2 *m = (const mobilenet_v2 *)e;
+  if (m->folded)
+    request->image_side = 336; /* of a picture of 3 : 2 the square in the middle then has 224 */
+  else
+    vision_wish(&m->preparation, request);
 }
 
 const encoder_kind encoder_mobilenet_v2 = {

@@ -1,6 +1,7 @@
 /* encode/vision_encode.c: see encode/vision_encode.h. */
 #include "encode/vision_encode.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/memory.h"
@@ -22,6 +23,18 @@ medley_status vision_sizes_check(const vision_sizes *s, const char *path, medley
   if (s->width % s->heads != 0)
     return error_set(err, MEDLEY_ERR_INPUT, "%s: %zu numbers cannot be cut into %zu heads", path, s->width, s->heads);
   return epsilon_check(s->epsilon, path, err);
+}
+
+size_t vision_image_size(const checkpoint *c, const char *prefix, const vision_names *names, size_t width,
+                         size_t patch) {
+  char name[256];
+  snprintf(name, sizeof name, "%s%s", prefix, names->places);
+  const tensor_view *places = checkpoint_get(c, name);
+  size_t side = 1, cells = places != NULL && width > 0 ? (size_t)(places->count / width) : 0;
+  if (names->first != NULL && cells > 0) cells--;
+  if (cells == 0 || patch == 0) return 0;
+  while ((side + 1) * (side + 1) <= cells && side < SIZE_MAX_PIXELS) side++;
+  return side * patch;
 }
 
 void vision_wish(const image_preparation *p, media_request *request) {

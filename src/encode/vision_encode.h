@@ -9,6 +9,9 @@
 /* Sizes that can be computed with: the picture is whole patches, the width whole heads, nothing is 0 or beyond reason.
  */
 medley_status vision_sizes_check(const vision_sizes *s, const char *path, medley_error *err) MEDLEY_CHECK;
+/* The pictures that there are places for, of patches side by side in a square; 0: the tensor does not say. */
+size_t vision_image_size(const checkpoint *c, const char *prefix, const vision_names *names, size_t width,
+                         size_t patch);
 /* A picture large enough that the square of the network can be cut from it. */
 void vision_wish(const image_preparation *p, media_request *request);
 /* out [count, vision_dim]; unit: of length 1. */

@@ -56,16 +56,18 @@ static void plan_make(separable_plan *plan, bool int8) {
                            .channels = 1,
                            .ceiling = INFINITY,
                            .layer_count = sizeof layers / sizeof *layers,
+                           .stage_count = sizeof layers / sizeof *layers,
                            .dim = DIM,
-                           .classifier = "classifier",
+                           .classifier = {.name = "classifier"},
                            .classes = CLASSES,
                            .int8 = int8};
   size_t in = 32;
   for (size_t i = 0; i < plan->layer_count; i++) {
     separable_layer *l = &plan->layers[i];
-    if (i == 0) snprintf(l->expand, sizeof l->expand, "layer1.conv");
-    snprintf(l->window, sizeof l->window, "layer%zu.depthwise", i + 2);
-    snprintf(l->project, sizeof l->project, "layer%zu.pointwise", i + 2);
+    if (i == 0) snprintf(l->expand.name, SEPARABLE_NAME_MAX, "layer1.conv");
+    snprintf(l->window.name, SEPARABLE_NAME_MAX, "layer%zu.depthwise", i + 2);
+    snprintf(l->project.name, SEPARABLE_NAME_MAX, "layer%zu.pointwise", i + 2);
+    l->stage = i;
     l->middle = in;
     l->out = in = layers[i].out;
     l->stride = layers[i].stride;

@@ -161,7 +161,8 @@ static const architecture_dimension two_tower_dimensions[] = {
                {"bert.embeddings.word_embeddings.weight", 0}}},
     {0}};
 
-/* The towers are published alone as well. */
+/* The towers are published alone as well; transformers 5 writes them without the tower's name in front, and what they
+ * measure is then in config.json alone. */
 static const architecture_layout clip_layouts[] = {
     {.name = "transformers",
      .ends = {"vision_model.embeddings.class_embedding", "text_model.embeddings.token_embedding.weight"}},
@@ -169,6 +170,11 @@ static const architecture_layout clip_layouts[] = {
      .ends = {"vision_model.embeddings.class_embedding", "vision_model.pre_layrnorm.weight"}},
     {.name = "transformers, text tower",
      .ends = {"text_model.embeddings.token_embedding.weight", "text_model.encoder.layers.0.self_attn.q_proj.weight"}},
+    {.name = "transformers 5, image tower", .ends = {"embeddings.class_embedding", "pre_layrnorm.weight"}},
+    {.name = "transformers 5, text tower",
+     .ends = {"embeddings.token_embedding.weight", "encoder.layers.0.self_attn.q_proj.weight",
+              "final_layer_norm.weight"},
+     .absent = "head.weight"},
     {.name = "openclip", .ends = {"visual.class_embedding", "token_embedding.weight", "text_projection"}},
     {0}};
 
@@ -200,6 +206,9 @@ static const architecture_layout siglip_layouts[] = {
     {.name = "transformers", .ends = {"vision_model.head.probe", "text_model.head.weight"}},
     {.name = "transformers, image tower", .ends = {"vision_model.head.probe"}},
     {.name = "transformers, text tower", .ends = {"text_model.head.weight", "text_model.final_layer_norm.weight"}},
+    {.name = "transformers 5, image tower", .ends = {"head.probe"}},
+    {.name = "transformers 5, text tower",
+     .ends = {"embeddings.token_embedding.weight", "head.weight", "final_layer_norm.weight"}},
     {0}};
 
 static const architecture_kind architecture_siglip = {

@@ -18,7 +18,7 @@
 struct separable_space {
   size_t ranks;   /* threads that can work in it */
   float *input;   /* [height + 1, (width + 1) * channels] the picture, a row and a
-                     column of zeros behind */
+                     column of zeros behind, or before it when padding is centred */
   float *maps[2]; /* [map_floats] what a layer reads and what it writes */
   float *strips;  /* [ranks, strip_floats] */
   separable_space *next;
@@ -352,6 +352,11 @@ typedef struct embed_job {
   float *embedding;
 } embed_job;
 
+/* Where the picture begins in a space's input. */
+static float *picture_at(const separable *net, const separable_space *s) {
+  return s->input + (net->centred ? input_row(net) + net->channels : 0);
+}
+
 /* All threads at one picture after the other. */
 static medley_status embed_together(const embed_job *j, size_t threads, medley_error *err) {
   medley_status status = MEDLEY_OK;
@@ -359,7 +364,7 @@ static medley_status embed_together(const embed_job *j, size_t threads, medley_e
   if (space == NULL) return error_memory(err, "a network's maps");
   for (size_t i = 0; i < j->count; i++) {
     float *embedding = j->embedding + i * j->net->dim;
-    TRY(j->fill(j->context, i, space->input, input_row(j->net), err));
+    TRY(j->fill(j->context, i, picture_at(j->net, space), input_row(j->net), err));
 #pragma omp parallel num_threads((int)threads)
     run_picture(j->net, space, (size_t)omp_get_thread_num(), (size_t)omp_get_num_threads(), embedding);
   }
@@ -379,7 +384,7 @@ static medley_status embed_apart(const embed_job *j, size_t threads, medley_erro
     for (size_t i = 0; i < j->count; i++) {
       medley_error own = {0};
       medley_status status = space == NULL ? error_memory(&own, "a network's maps")
-                                           : j->fill(j->context, i, space->input, input_row(j->net), &own);
+                                           : j->fill(j->context, i, picture_at(j->net, space), input_row(j->net), &own);
       if (status == MEDLEY_OK) {
         run_picture(j->net, space, 0, 1, j->embedding + i * j->net->dim);
         continue;

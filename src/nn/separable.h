@@ -1,10 +1,10 @@
 /* nn/separable.h: networks of depthwise separable convolutions that only answer: MobileNetV2 (Sandler et al. 2018) and
- * YAMNet's body, a MobileNetV1 (Howard et al. 2017). Batch norm is folded into weights and biases already.
+ * YAMNet's body, a MobileNetV1 (Howard et al. 2017). Batch norm becomes part of weights and biases on reading.
  *
  * A layer widens its input by a 1 × 1 convolution (in the first layer of the network: by one of 3 × 3 that halves the
  * picture), slides a window of 3 × 3 over each channel by itself, and mixes the channels by a second 1 × 1. What lies
  * between is several times as large as what goes in and out, so it is never made whole: a few rows at a time run
- * through all three steps and stay in the second cache. Padding is TensorFlow's "same".
+ * through all three steps and stay in the second cache. Padding is TensorFlow's "same", or PyTorch's 1 on all sides.
  *
  * Read-only once open; calls from several threads are fine. Several pictures go to threads whole; one picture (or fewer
  * than threads) is cut into rows among all of them. The numbers are the same either way.
@@ -13,34 +13,44 @@
 #define NN_SEPARABLE_H
 
 #include "base/error.h"
-#include "nn/checkpoint.h"
+#include "nn/architecture.h"
 
 #define SEPARABLE_NAME_MAX 48
 #define SEPARABLE_LAYERS_MAX 32
+#define SEPARABLE_INT8_CHANNELS 4
 
-/* Tensors are "<name>.weight" and "<name>.bias". */
+/* How the file calls a convolution: its tensors are "<name>.weight" and "<name>.bias". With a norm, the batch norm
+ * behind it is not in them yet: it has "<norm>.weight", "bias", "running_mean" and "running_var", and the convolution
+ * no bias. */
+typedef struct separable_conv {
+  char name[SEPARABLE_NAME_MAX]; /* "": there is none */
+  char norm[SEPARABLE_NAME_MAX]; /* "": none */
+} separable_conv;
+
 typedef struct separable_layer {
-  char expand[SEPARABLE_NAME_MAX]; /* "": the window slides over the input
-                                      itself */
-  char window[SEPARABLE_NAME_MAX];
-  char project[SEPARABLE_NAME_MAX];
+  separable_conv expand; /* none: the window slides over the input itself */
+  separable_conv window, project;
   size_t middle, out; /* channels under the window, and behind the layer */
   size_t stride;      /* of the window: 1 or 2 */
+  size_t stage;       /* layers of one learn or stay together (encode/separable_tuning.h) */
   bool linear;        /* no activation behind project */
   bool residual;      /* the input is added; needs stride 1 and as many channels */
 } separable_layer;
 
 typedef struct separable_plan {
-  size_t height, width, channels; /* of a picture; height and width even */
-  float ceiling;                  /* of the activation: 6 for ReLU6, INFINITY for ReLU */
+  char prefix[ARCHITECTURE_PREFIX_MAX]; /* of all names but the classifier's */
+  size_t height, width, channels;       /* of a picture; height and width even */
+  float ceiling;                        /* of the activation: 6 for ReLU6, INFINITY for ReLU */
+  double epsilon;                       /* of batch norms */
+  bool centred;                         /* a zero before and one behind, rather than TensorFlow's */
   separable_layer layers[SEPARABLE_LAYERS_MAX];
-  size_t layer_count;
-  char head[SEPARABLE_NAME_MAX]; /* a last 1 × 1 convolution; "": none */
-  size_t dim;                    /* channels that are averaged over all places at the end */
-  char classifier[SEPARABLE_NAME_MAX];
+  size_t layer_count, stage_count;
+  separable_conv head;       /* a last 1 × 1 convolution; or none */
+  size_t dim;                /* channels that are averaged over all places at the end */
+  separable_conv classifier; /* or none */
   size_t classes;
-  bool int8; /* 1 × 1 convolutions in int8 where the machine is fast at it
-                (math/maps_int8.h) */
+  bool int8; /* 1 × 1 convolutions in int8 where the machine is fast at it (math/maps_int8.h): channels are then
+                multiples of SEPARABLE_INT8_CHANNELS */
 } separable_plan;
 
 typedef struct separable separable;
@@ -56,7 +66,7 @@ typedef medley_status separable_fill(void *context, size_t index, float *to, siz
 /* embedding [count, dim]: means over all places of the last map. */
 medley_status separable_embed(const separable *net, separable_fill *fill, void *context, size_t count, float *embedding,
                               medley_error *err) MEDLEY_CHECK;
-/* embedding [count, dim] → logits [count, classes] */
+/* embedding [count, dim] → logits [count, classes], of a network with a classifier */
 medley_status separable_classify(const separable *net, const float *embedding, size_t count, float *logits,
                                  medley_error *err) MEDLEY_CHECK;
 

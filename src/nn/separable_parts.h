@@ -41,7 +41,7 @@ typedef struct separable_space separable_space;
 struct separable {
   size_t height, width, channels, dim, classes;
   float ceiling;
-  bool int8;
+  bool int8, centred;
   separable_stage stages[SEPARABLE_LAYERS_MAX];
   size_t stage_count;
   separable_product head, classifier;

@@ -6,26 +6,60 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "nn/batch_fold.h"
 #include "nn/separable_parts.h"
 
-/* Copies "<name>.<field>". */
-static medley_status copy(const checkpoint *c, const char *name, const char *field, int rank, const uint64_t *shape,
+/* Where a network is read from. */
+typedef struct reading {
+  separable *net;
+  const checkpoint *file;
+  const char *prefix; /* of names */
+  double epsilon;     /* of norms */
+} reading;
+
+/* Copies "<prefix><name>.<field>". */
+static medley_status copy(const reading *r, const char *name, const char *field, int rank, const uint64_t *shape,
                           float **out, medley_error *err) {
-  char full[SEPARABLE_NAME_MAX + 16];
-  snprintf(full, sizeof full, "%s.%s", name, field);
-  return checkpoint_copy_f32(c, full, rank, shape, out, err);
+  char full[ARCHITECTURE_PREFIX_MAX + SEPARABLE_NAME_MAX + 16];
+  snprintf(full, sizeof full, "%s%s.%s", r->prefix, name, field);
+  return checkpoint_copy_f32(r->file, full, rank, shape, out, err);
 }
 
-/* [outs] → [rounded up], zeros behind. */
-static medley_status read_bias(const checkpoint *c, const char *name, size_t outs, float **out, medley_error *err) {
+/* The norm behind a convolution of `each` weights an output goes into them; bias [outs]. */
+static medley_status fold_norm(const reading *r, const char *norm, size_t outs, size_t each, float *weight, float *bias,
+                               medley_error *err) {
+  static const char *const fields[] = {"weight", "bias", "running_mean", "running_var"};
   medley_status status = MEDLEY_OK;
-  float *bias = NULL;
-  *out = NULL;
-  TRY(copy(c, name, "bias", 1, (uint64_t[]){outs}, &bias, err));
-  TRY_NEW(*out, maps_round(outs), "a network's weights");
-  memcpy(*out, bias, outs * sizeof *bias);
+  float *figures[4] = {NULL};
+  double *factor = NULL;
+  for (int i = 0; i < 4; i++) TRY(copy(r, norm, fields[i], 1, (uint64_t[]){outs}, &figures[i], err));
+  TRY_NEW(factor, outs, "a network's weights");
+  TRY(batch_fold(&(batch_figures){figures[0], figures[1], figures[2], figures[3], outs, r->epsilon}, r->file->path,
+                 norm, factor, bias, err));
+  for (size_t i = 0; i < outs * each; i++) weight[i] = (float)(weight[i] * factor[i / each]);
 done:
-  mem_free(bias);
+  for (int i = 0; i < 4; i++) mem_free(figures[i]);
+  mem_free(factor);
+  return status;
+}
+
+/* The weight in the file's order, and the bias: [outs] → [rounded up], zeros behind. */
+static medley_status read_conv(const reading *r, const separable_conv *conv, int rank, const uint64_t *shape,
+                               float **weight, float **bias, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  size_t outs = (size_t)shape[0], each = 1;
+  float *read = NULL;
+  for (int d = 1; d < rank; d++) each *= (size_t)shape[d];
+  TRY(copy(r, conv->name, "weight", rank, shape, weight, err));
+  TRY_NEW(*bias, maps_round(outs), "a network's weights");
+  if (*conv->norm) {
+    TRY(fold_norm(r, conv->norm, outs, each, *weight, *bias, err));
+  } else {
+    TRY(copy(r, conv->name, "bias", 1, (uint64_t[]){outs}, &read, err));
+    memcpy(*bias, read, outs * sizeof *read);
+  }
+done:
+  mem_free(read);
   return status;
 }
 
@@ -45,6 +79,7 @@ done:
 
 static medley_status keep_codes(const float *weight, size_t outs, separable_product *p, medley_error *err) {
   medley_status status = MEDLEY_OK;
+  static_assert(SEPARABLE_INT8_CHANNELS % MAPS_INT8_GROUP == 0, "what a plan promises");
   assert(p->depth % MAPS_INT8_GROUP == 0);
   TRY_NEW(p->codes, maps_round(outs) * p->depth, "a network's weights");
   TRY_NEW(p->code_scale, maps_round(outs), "a network's weights");
@@ -55,47 +90,45 @@ done:
 }
 
 /* coded: the weight becomes int8, where the network is so. kernel: 1, 3, or 0 for a linear layer's [outs, in]. */
-static medley_status read_product(separable *net, const checkpoint *c, const char *name, size_t in, size_t outs,
-                                  size_t kernel, bool coded, separable_product *p, medley_error *err) {
+static medley_status read_product(const reading *r, const separable_conv *conv, size_t in, size_t outs, size_t kernel,
+                                  bool coded, separable_product *p, medley_error *err) {
   medley_status status = MEDLEY_OK;
   float *weight = NULL;
-  uint64_t shape[] = {outs, in, kernel, kernel};
-  TRY(copy(c, name, "weight", kernel ? 4 : 2, shape, &weight, err));
+  TRY(read_conv(r, conv, kernel ? 4 : 2, (uint64_t[]){outs, in, kernel, kernel}, &weight, &p->bias, err));
   if (kernel == 3) TRY(channels_last(&weight, outs, in, err));
   p->depth = in * (kernel == 3 ? 9 : 1);
   p->panels = maps_round(outs) / MAPS_LANES;
-  if (coded && net->int8) {
+  if (coded && r->net->int8) {
     TRY(keep_codes(weight, outs, p, err));
   } else {
     TRY_NEW(p->weight, maps_round(outs) * p->depth, "a network's weights");
     maps_pack(weight, outs, p->depth, p->weight);
   }
-  TRY(read_bias(c, name, outs, &p->bias, err));
 done:
   mem_free(weight);
   return status;
 }
 
 /* [channels, 1, 3, 3] → [9, rounded up] */
-static medley_status read_window(const checkpoint *c, const char *name, size_t channels, separable_stage *s,
+static medley_status read_window(const reading *r, const separable_conv *conv, size_t channels, separable_stage *s,
                                  medley_error *err) {
   medley_status status = MEDLEY_OK;
   float *weight = NULL;
-  TRY(copy(c, name, "weight", 4, (uint64_t[]){channels, 1, 3, 3}, &weight, err));
+  TRY(read_conv(r, conv, 4, (uint64_t[]){channels, 1, 3, 3}, &weight, &s->window_bias, err));
   TRY_NEW(s->window, 9 * s->middle, "a network's weights");
   for (size_t i = 0; i < channels; i++)
     for (size_t k = 0; k < 9; k++) s->window[k * s->middle + i] = weight[i * 9 + k];
-  TRY(read_bias(c, name, channels, &s->window_bias, err));
 done:
   mem_free(weight);
   return status;
 }
 
-/* Outputs and padding in front of a window of three, as TensorFlow's "same" has it. */
-static void same(size_t in, size_t stride, size_t *out, size_t *before) {
+/* Outputs and padding in front of a window of three: one, or as TensorFlow's "same" has it. Both have as many outputs.
+ */
+static void same(size_t in, size_t stride, bool centred, size_t *out, size_t *before) {
   *out = (in + stride - 1) / stride;
   size_t span = (*out - 1) * stride + 3;
-  *before = span > in ? (span - in) / 2 : 0;
+  *before = centred ? 1 : span > in ? (span - in) / 2 : 0;
 }
 
 /* A strip should be some tiles of pixels high, so that weights are not loaded for a few pixels, and its widened rows
@@ -125,9 +158,10 @@ static void make_room(separable *net, const separable_stage *s) {
 }
 
 /* in: channels; height, width: of the input, and then of the output. */
-static medley_status read_layer(separable *net, const checkpoint *c, const separable_layer *layer, size_t in,
-                                size_t *height, size_t *width, medley_error *err) {
+static medley_status read_layer(const reading *r, const separable_layer *layer, size_t in, size_t *height,
+                                size_t *width, medley_error *err) {
   medley_status status = MEDLEY_OK;
+  separable *net = r->net;
   separable_stage *s = &net->stages[net->stage_count++];
   s->stem = net->stage_count == 1;
   s->residual = layer->residual;
@@ -136,15 +170,15 @@ static medley_status read_layer(separable *net, const checkpoint *c, const separ
   s->stride = layer->stride;
   s->in_height = s->stem ? *height / 2 : *height;
   s->in_width = s->stem ? *width / 2 : *width;
-  same(s->in_height, s->stride, &s->out_height, &s->before_high);
-  same(s->in_width, s->stride, &s->out_width, &s->before_wide);
+  same(s->in_height, s->stride, net->centred, &s->out_height, &s->before_high);
+  same(s->in_width, s->stride, net->centred, &s->out_width, &s->before_wide);
   *height = s->out_height, *width = s->out_width;
   s->expand.high = s->project.high = net->ceiling;
   if (layer->linear) s->project.low = -INFINITY, s->project.high = INFINITY;
-  if (*layer->expand)
-    TRY(read_product(net, c, layer->expand, in, layer->middle, s->stem ? 3 : 1, !s->stem, &s->expand, err));
-  TRY(read_window(c, layer->window, layer->middle, s, err));
-  TRY(read_product(net, c, layer->project, layer->middle, layer->out, 1, true, &s->project, err));
+  if (*layer->expand.name)
+    TRY(read_product(r, &layer->expand, in, layer->middle, s->stem ? 3 : 1, !s->stem, &s->expand, err));
+  TRY(read_window(r, &layer->window, layer->middle, s, err));
+  TRY(read_product(r, &layer->project, layer->middle, layer->out, 1, true, &s->project, err));
   choose_strip(s);
   make_room(net, s);
 done:
@@ -153,18 +187,20 @@ done:
 
 static medley_status read_all(separable *net, const checkpoint *c, const separable_plan *plan, medley_error *err) {
   medley_status status = MEDLEY_OK;
+  const reading r = {net, c, plan->prefix, plan->epsilon}, plain = {net, c, "", 0};
   size_t height = plan->height, width = plan->width, channels = plan->channels;
   for (size_t i = 0; i < plan->layer_count; i++) {
     const separable_layer *layer = &plan->layers[i];
-    assert(*layer->expand || (i > 0 && layer->middle == channels));
+    assert(*layer->expand.name || (i > 0 && layer->middle == channels));
     assert(!layer->residual || (layer->stride == 1 && layer->out == channels));
-    TRY(read_layer(net, c, layer, channels, &height, &width, err));
+    TRY(read_layer(&r, layer, channels, &height, &width, err));
     channels = layer->out;
   }
   net->head.high = net->ceiling;
-  if (*plan->head) TRY(read_product(net, c, plan->head, channels, plan->dim, 1, true, &net->head, err));
+  if (*plan->head.name) TRY(read_product(&r, &plan->head, channels, plan->dim, 1, true, &net->head, err));
   net->classifier.low = -INFINITY, net->classifier.high = INFINITY;
-  TRY(read_product(net, c, plan->classifier, plan->dim, plan->classes, 0, false, &net->classifier, err));
+  if (*plan->classifier.name)
+    TRY(read_product(&plain, &plan->classifier, plan->dim, plan->classes, 0, false, &net->classifier, err));
   /* The head's map of two panels is made in the strip; in int8 the last map is there beside it. */
   size_t end = height * width * (2 * MAPS_LANES + 1 + maps_round(channels) / sizeof(float));
   if (net->strip_floats < end) net->strip_floats = maps_round(end);
@@ -181,6 +217,7 @@ medley_status separable_create(const checkpoint *c, const separable_plan *plan, 
   pthread_mutex_init(&net->lock, NULL);
   net->height = plan->height, net->width = plan->width, net->channels = plan->channels;
   net->dim = plan->dim, net->classes = plan->classes, net->ceiling = plan->ceiling;
+  net->centred = plan->centred;
   net->int8 = plan->int8 && maps_int8_is_fast();
   TRY(read_all(net, c, plan, err));
   *out = net;

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "nn/batch_fold.h"
 #include "nn/weights_tuning.h"
 
 #define NAME_MAX_BYTES 256
@@ -138,6 +139,13 @@ tensor *weights_get(weights *w, int rank, const size_t *shape, const char *forma
 tensor *weights_vector(weights *w, size_t size, const char *format, ...) {
   NAME_FROM(format);
   return tensor_named(w, name, 1, &size);
+}
+
+tensor *weights_constant(weights *w, size_t size, const char *format, ...) {
+  NAME_FROM(format);
+  const tensor_view *view = view_find(w, name, 1, &size);
+  float *data = view != NULL ? view_numbers(w, view) : NULL;
+  return data != NULL ? tensor_new(w, DTYPE_F32, 1, &size, data) : NULL;
 }
 
 tensor *weights_numbers(weights *w, size_t count, const char *format, ...) {
@@ -286,22 +294,18 @@ tensor *weights_convolution(weights *w, const char *conv, const char *norm, size
                *variance = weights_vector(w, outs, "%s.running_var", norm);
   float *weight = weights_memory(w, outs * places * ins, sizeof *weight),
         *added = weights_memory(w, outs, sizeof *added);
+  double *factor = weights_memory(w, outs, sizeof *factor);
   *bias = NULL;
   if (w->status != MEDLEY_OK || from == NULL) return NULL;
   *kernel = (size_t)view->shape[2];
-  for (size_t o = 0; o < outs; o++) {
-    double spread = real_data(variance)[o] + epsilon;
-    if (!(spread > 0)) {
-      w->status = error_set(&w->error, MEDLEY_ERR_INPUT, "%s: value %zu of '%s.running_var' is %g: no variance",
-                            w->from->path, o, norm, (double)real_data(variance)[o]);
-      return NULL;
-    }
-    double factor = real_data(scale)[o] / sqrt(spread);
-    added[o] = (float)(real_data(shift)[o] - real_data(mean)[o] * factor);
+  batch_figures figures = {real_data(scale), real_data(shift), real_data(mean), real_data(variance), outs, epsilon};
+  w->status = batch_fold(&figures, w->from->path, norm, factor, added, &w->error);
+  if (w->status != MEDLEY_OK) return NULL;
+  for (size_t o = 0; o < outs; o++)
     for (size_t i = 0; i < ins; i++)
       for (size_t k = 0; k < places; k++)
-        weight[(o * places + k) * ins + i] = (float)(from[(o * ins + i) * places + k] * factor);
-  }
+        weight[(o * places + k) * ins + i] = (float)(from[(o * ins + i) * places + k] * factor[o]);
+  owned_drop(w, factor);
   *bias = tensor_new(w, DTYPE_F32, 1, &outs, added);
   return in_precision_from_copy(w, tensor_new(w, DTYPE_F32, 2, (size_t[]){outs, places * ins}, weight));
 }

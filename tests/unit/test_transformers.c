@@ -33,11 +33,18 @@ static const published table[] = {
     {"whisper", MODALITY_AUDIO, "whisper_int8", 5e-2, 16},
     {"vit", MODALITY_IMAGE, "vit", 1e-5, 16},
     {"vit_timm", MODALITY_IMAGE, "vit", 1e-5, 16},
+    {"vit_timm_24", MODALITY_IMAGE, "vit", 1e-5, 16},
+    {"clip_vision", MODALITY_IMAGE, "clip", 1e-5, 16},
+    {"clip_text", MODALITY_TEXT, "clip", 1e-5, 16},
+    {"siglip_vision", MODALITY_IMAGE, "clip", 1e-5, 16},
     {"resnet", MODALITY_IMAGE, "resnet", 1e-5, 16},
     {"resnet_bottleneck", MODALITY_IMAGE, "resnet", 1e-5, 16},
     {"resnet_torchvision", MODALITY_IMAGE, "resnet", 1e-5, 16},
     {"resnet", MODALITY_IMAGE, "resnet_bf16", 3e-2, 16},
     {"resnet_bottleneck", MODALITY_IMAGE, "resnet_int8", 5e-2, 16},
+    {"mobilenet_v2", MODALITY_IMAGE, "mobilenet_v2", 1e-4, 128},
+    {"mobilenet_v2_timm", MODALITY_IMAGE, "mobilenet_v2", 1e-4, 64},
+    {"mobilenet_v2_timm", MODALITY_IMAGE, "mobilenet_v2_int8", 2e-1, 64},
     {"clip", MODALITY_IMAGE, "clip", 1e-5, 8},
     {"clip", MODALITY_TEXT, "clip", 1e-5, 8},
     {"openclip", MODALITY_IMAGE, "clip", 1e-5, 8},
@@ -111,7 +118,7 @@ static void test_texts(void **state) {
   for (const published *p = table; p->folder != NULL; p++) {
     if (p->modality != MODALITY_TEXT) continue;
     encoder *e = open_published(p);
-    float all[COUNT * 32], one[32];
+    float all[COUNT * 128], one[128];
     encoder_input inputs[COUNT];
     for (int i = 0; i < COUNT; i++) inputs[i] = (encoder_input){.text = texts[i]};
     assert_true(p->dim <= 32);
@@ -146,10 +153,10 @@ static void test_pictures(void **state) {
   for (const published *p = table; p->folder != NULL; p++) {
     if (p->modality != MODALITY_IMAGE) continue;
     encoder *e = open_published(p);
-    float all[COUNT * 32], one[32];
+    float all[COUNT * 128], one[128];
     media_request request = {0};
     e->kind->wish(e, &request);
-    assert_true(request.image_side == 32 || request.image_side == 72); /* 32 / .875, twice */
+    assert_true(request.image_side >= 2 * 16 && request.image_side <= 2 * 72); /* twice what it is scaled to */
     assert_ok(e->kind->encode(e, inputs, COUNT, all, &error));
     for (int i = 0; i < COUNT; i++) {
       assert_ok(e->kind->encode(e, &inputs[i], 1, one, &error));
@@ -503,6 +510,42 @@ static void test_resnet_refusals(void **state) {
   refused(folder, "resnet", MEDLEY_ERR_INPUT, "of the family 'vit', not resnet");
 }
 
+/* What would make another network of the same tensors. */
+static void test_mobilenet_refusals(void **state) {
+  (void)state;
+  static const struct {
+    const char *json, *words;
+    medley_status status;
+  } rows[] = {
+      {"{\"model_type\": \"mobilenet_v2\", \"output_stride\": 16}", "output_stride 16", MEDLEY_ERR_UNSUPPORTED},
+      {"{\"model_type\": \"mobilenet_v2\", \"hidden_act\": \"silu\"}", "hidden_act 'silu'", MEDLEY_ERR_UNSUPPORTED},
+      {"{\"model_type\": \"mobilenet_v2\", \"first_layer_is_expansion\": false}", "without an expansion first",
+       MEDLEY_ERR_UNSUPPORTED},
+      {"{\"model_type\": \"mobilenet_v2\", \"layer_norm_eps\": -1}", "epsilon is -1", MEDLEY_ERR_INPUT},
+      {"{\"model_type\": \"mobilenet_v2\", \"image_size\": 33}", "prepared for a network that takes 33",
+       MEDLEY_ERR_INPUT},
+  };
+  char folder[256];
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    folder_copy("mobilenet_v2", folder);
+    file_put(folder, "config.json", rows[i].json);
+    refused(folder, "mobilenet_v2", rows[i].status, rows[i].words);
+  }
+  folder_copy("mobilenet_v2", folder);
+  file_put(folder, "preprocessor_config.json", "{\"size\": 33}");
+  file_put(folder, "config.json", "{\"model_type\": \"mobilenet_v2\"}");
+  refused(folder, "mobilenet_v2", MEDLEY_ERR_INPUT, "pictures of 33 pixels: an even number");
+  folder_copy("mobilenet_v2", folder);
+  weights_change(folder, "mobilenet_v2.layer.3.conv_3x3.normalization.running_var", NULL);
+  refused(folder, "mobilenet_v2", MEDLEY_ERR_INPUT, "layer.3.conv_3x3.normalization.running_var' is missing");
+  folder_copy("mobilenet_v2_timm", folder);
+  weights_change(folder, "blocks.3.2.conv_pwl.weight", NULL);
+  refused(folder, "mobilenet_v2", MEDLEY_ERR_INPUT, "tensor 'blocks.3.2.conv_pwl.weight' is missing");
+  folder_copy("mobilenet_v2_timm", folder);
+  weights_change(folder, NULL, "blocks.3.2.bn2.running_mean");
+  refused(folder, "mobilenet_v2_int8", MEDLEY_ERR_INPUT, "is not a finite number");
+}
+
 /* A file alone has neither heads nor a tokenizer. */
 static void test_file_alone(void **state) {
   (void)state;
@@ -561,7 +604,7 @@ static void test_nth_allocation(void **state) {
 #ifdef MEDLEY_FAULTS
   medley_error error = {0};
   uint8_t rgb[3 * 3 * 3] = {0};
-  float samples[400] = {0}, out[32];
+  float samples[400] = {0}, out[128];
   const image picture = {3, 3, rgb};
   const sound tone = {16000, 400, samples};
   for (const published *p = table; p->folder != NULL; p++) {
@@ -591,6 +634,7 @@ int main(void) {
       cmocka_unit_test(test_files_refused),
       cmocka_unit_test(test_file_alone),
       cmocka_unit_test(test_resnet_refusals),
+      cmocka_unit_test(test_mobilenet_refusals),
       cmocka_unit_test(test_sentence_files),
       cmocka_unit_test(test_preparation_refusals),
       cmocka_unit_test(test_preparation_files),
