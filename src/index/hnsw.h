@@ -53,6 +53,7 @@ typedef struct hnsw {
   _Atomic uint64_t entry;                  /* level << 32 | slot; HNSW_NOBODY in an empty graph */
   uint32_t *dead; /* slots removed and still linked to; the first `sweeping` are being swept out */
   size_t dead_count, dead_capacity, sweeping, sweep_at; /* hnsw_repair.c */
+  size_t unlooked; /* nodes inserted since everybody was seen to be reached (hnsw_reach.c) */
   _Atomic size_t bytes;
   pthread_mutex_t scratch_lock;
   hnsw_scratch *scratches; /* a list of those not in use */

@@ -18,7 +18,7 @@
 #define ROUND_SHARE 64
 #define ROUND_MAX 4096
 #define ROUND_PARALLEL 8 /* below, waking the others takes longer than the work */
-/* An insertion this large, absolutely and as a share of the graph, is worth a look at who can be reached. */
+/* So many inserted, absolutely and as a share of the graph, are worth a look at who can be reached. */
 #define REACH_MIN 256
 #define REACH_SHARE 10
 
@@ -278,7 +278,8 @@ medley_status hnsw_insert(index_structure *structure, uint32_t *slots, size_t co
     *linked += round;
     TRY(progress_update(&stage, *linked, err));
   }
-  if (*linked >= REACH_MIN && *linked >= before / REACH_SHARE) TRY(hnsw_reach(in.h, err));
+  in.h->unlooked += *linked;
+  if (in.h->unlooked >= REACH_MIN && in.h->unlooked >= before / REACH_SHARE) TRY(hnsw_reach(in.h, err));
   progress_end(&stage, *linked);
 done:
   insertion_deinit(&in);

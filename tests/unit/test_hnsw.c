@@ -197,6 +197,99 @@ static void test_orphans(void **state) {
   }
 }
 
+/* Slots given back, to be used again. */
+typedef struct spare {
+  uint32_t slots[4 * COUNT];
+  size_t count;
+} spare;
+
+/* In steps of `budget`: one of them, or all until nobody removed is left. */
+static void mend(world *w, spare *free_slots, size_t budget) {
+  medley_error error = {0};
+  size_t freed;
+  do {
+    assert_ok(index_hnsw.repair(w->index, budget, free_slots->slots + free_slots->count, &freed, &error));
+    free_slots->count += freed;
+  } while (budget == SIZE_MAX && ((hnsw *)w->index)->dead_count > 0);
+}
+
+static void fill(world *w, spare *free_slots, size_t count) {
+  if (free_slots->count < count) {
+    world_add(w, rows_count(&w->rows), count);
+  } else {
+    free_slots->count -= count;
+    world_reuse(w, free_slots->slots + free_slots->count, count);
+  }
+}
+
+/* Whatever comes and goes, in whatever order: no list says anything false, and once mended everybody can be reached,
+ * however few links there are. */
+static void test_any_sequence(void **state) {
+  (void)state;
+  static const size_t links[] = {2, 2, 2, 3, 4, 16};
+  for (size_t trial = 0; trial < 24; trial++) {
+    static spare free_slots;
+    world w;
+    index_options o = {.links = links[trial % 6], .build_breadth = 4 + 10 * (trial % 4), .seed = trial};
+    free_slots.count = 0;
+    world_init(&w, &index_hnsw, &o, (index_distance)(trial % INDEX_DISTANCE_COUNT), ROW_F32, 400 + 20 * trial);
+    rng_seed(&w.random, 100 + trial);
+    for (int step = 0; step < 16; step++) {
+      size_t alive = world_check(w.index).alive;
+      switch (rng_below(&w.random, 5)) {
+        case 0: fill(&w, &free_slots, 1 + rng_below(&w.random, 500)); break;
+        case 1: fill(&w, &free_slots, 1 + rng_below(&w.random, 3)); break;
+        case 2: world_remove(&w, alive * 9 / 10); break;
+        case 3: world_remove(&w, rng_below(&w.random, alive + 1)); break;
+        default: mend(&w, &free_slots, 1 + rng_below(&w.random, 1500)); break;
+      }
+      if (step % 4 != 3) continue;
+      mend(&w, &free_slots, SIZE_MAX);
+      index_check c = world_check(w.index);
+      if (c.reachable != c.alive || c.dead_links != 0)
+        fail_msg("trial %zu, step %d: %zu of %zu can be reached, %zu links to removed ones", trial, step, c.reachable,
+                 c.alive, c.dead_links);
+    }
+    world_deinit(&w);
+  }
+}
+
+/* Clusters so tight that their lists are full of each other, and hardly any links: all of an island hangs on one. */
+static void test_lost_with_two_links(void **state) {
+  (void)state;
+  medley_error error = {0};
+  uint32_t freed[COUNT];
+  for (size_t seed = 1; seed <= 5; seed++) {
+    world w;
+    size_t count, alive = COUNT / 10;
+    world_init(&w, &index_hnsw, &(index_options){.links = 2, .build_breadth = 12 * seed, .seed = seed}, INDEX_L2,
+               ROW_F32, COUNT);
+    world_remove(&w, COUNT - alive);
+    assert_ok(index_hnsw.repair(w.index, SIZE_MAX, freed, &count, &error));
+    index_check c = world_check(w.index);
+    if (c.alive != alive || c.reachable != alive)
+      fail_msg("seed %zu: %zu of %zu can be reached", seed, c.reachable, c.alive);
+    world_deinit(&w);
+  }
+}
+
+/* One by one: what was lost on the way is looked for each time the graph has grown by a tenth. */
+static void test_one_by_one(void **state) {
+  (void)state;
+  world w;
+  world_init(&w, &index_hnsw, &(index_options){.links = 2, .build_breadth = 30, .seed = 1}, INDEX_L2, ROW_F32, COUNT);
+  size_t lost = 0, most = 0;
+  for (uint32_t i = COUNT; i < 2 * COUNT; i++) {
+    world_add(&w, i, 1);
+    if (i % 50 != 0) continue;
+    index_check c = world_check(w.index);
+    lost = c.alive - c.reachable;
+    if (lost > most) most = lost;
+  }
+  if (most == 0 || most > COUNT / 12) fail_msg("%zu were lost at most", most);
+  world_deinit(&w);
+}
+
 /* A whole repair links to what nobody links to any more, also when nothing was removed. */
 static void test_lost_is_found(void **state) {
   (void)state;
@@ -326,6 +419,9 @@ int main(void) {
       cmocka_unit_test(test_narrow_building),
       cmocka_unit_test(test_emptied),
       cmocka_unit_test(test_orphans),
+      cmocka_unit_test(test_any_sequence),
+      cmocka_unit_test(test_lost_with_two_links),
+      cmocka_unit_test(test_one_by_one),
       cmocka_unit_test(test_lost_is_found),
       cmocka_unit_test(test_file),
       cmocka_unit_test(test_damaged_file),
