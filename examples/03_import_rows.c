@@ -20,7 +20,16 @@ static const medley_item items[] = {
 static const medley_event events[] = {
     {.user = "ann", .item = "tea", .type = "buy", .time_s = 1735689600},
     {.user = "ann", .item = "cocoa", .type = "rate", .value = 4, .time_s = 1735776000},
-    {.user = "bo", .item = "cocoa", .type = "view"}, /* no time: now */
+    {.user = "bo", .item = "cocoa", .type = "view", .context = "{\"page\": \"home\"}"}, /* no time: now */
+};
+
+static const medley_user users[] = {
+    {.key = "ann", .attributes = "{\"city\": \"Aachen\"}", .time_s = MEDLEY_TIME_UNKNOWN},
+};
+
+static const medley_link links[] = {
+    {.from_user = "bo", .to_user = "ann", .type = "follows"},
+    {.from_item = "tea", .to_item = "ice", .type = "goes with", .weight = 0.5},
 };
 
 static int fill(medley_workspace *cafe, medley_error *error) {
@@ -28,6 +37,10 @@ static int fill(medley_workspace *cafe, medley_error *error) {
     if (medley_put_item(cafe, &items[i], error) != MEDLEY_OK) return 0;
   for (size_t i = 0; i < sizeof events / sizeof *events; i++)
     if (medley_put_event(cafe, &events[i], error) != MEDLEY_OK) return 0;
+  for (size_t i = 0; i < sizeof users / sizeof *users; i++)
+    if (medley_put_user(cafe, &users[i], error) != MEDLEY_OK) return 0;
+  for (size_t i = 0; i < sizeof links / sizeof *links; i++)
+    if (medley_put_link(cafe, &links[i], error) != MEDLEY_OK) return 0;
   return 1;
 }
 

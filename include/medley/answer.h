@@ -61,9 +61,9 @@ typedef struct medley_recommend_query { /* zero-initialise */
   double diversity;                     /* 0 (only relevance) to 1 (MMR, Carbonell & Goldstein 1998) */
   const char *const *categories;        /* only items of these categories or tags; NULL-terminated */
   const char *const *exclude;           /* never these item keys */
-  const char *const *pin;               /* these first, in this order */
-  const medley_rule *boost, *bury;      /* ended by a row with neither item nor category; NULL: none */
-  int include_seen;                     /* items of the history may come again */
+  const char *const *pin; /* these first, in this order; also items newer than the training, then with score 0 */
+  const medley_rule *boost, *bury; /* ended by a row with neither item nor category; NULL: none */
+  int include_seen;                /* items of the history may come again */
   int why;
 } medley_recommend_query;
 
@@ -112,8 +112,9 @@ MEDLEY_API medley_status medley_similar(medley_workspace *workspace, const medle
 MEDLEY_API medley_status medley_profile(medley_workspace *workspace, const char *user, char **json,
                                         medley_error *err) MEDLEY_CHECK;
 
-/* Why this user would (or would not) see this item: rank, parts, share of each history item, nearest counterfactual,
- * share of each modality. As JSON. */
+/* Why this user (NULL: a stranger) would, or would not, see this item: rank, parts, share of each history item, nearest
+ * counterfactual, share of each modality. As JSON. MEDLEY_ERR_NOT_FOUND for a user or item that is not there, and for
+ * an item newer than the training. */
 MEDLEY_API medley_status medley_explain(medley_workspace *workspace, const char *user, const char *item, char **json,
                                         medley_error *err) MEDLEY_CHECK;
 

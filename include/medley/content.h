@@ -69,18 +69,42 @@ typedef struct medley_event {
   const char *user, *item; /* keys; a user that is new is created, an item must exist */
   const char *type;        /* "view", "click", "like", "buy", "rate", "skip", "dislike" …; NULL: "click" */
   double value;            /* rating, watch share, quantity; 0 means 1 */
-  int64_t time_s;          /* MEDLEY_TIME_UNKNOWN or 0: now */
+  int64_t time_s;          /* MEDLEY_TIME_UNKNOWN or 0: now; not before 1970, nor more than a day ahead of the clock */
+  const char *context;     /* circumstances: a JSON object of at most 64 KiB such as {"page":"home"}; NULL: none */
 } medley_event;
 
+typedef struct medley_user {
+  const char *key;        /* 1 to 512 bytes */
+  const char *attributes; /* JSON object; NULL: unknown, or unchanged when the user exists */
+  int64_t time_s;         /* since when, in seconds since 1970, or MEDLEY_TIME_UNKNOWN */
+} medley_user;
+
+/* A user follows a user, an item goes with an item, or anything else that leads from one to the other. */
+typedef struct medley_link {
+  const char *from_user, *from_item; /* exactly one of the two, a key; a user that is new is created */
+  const char *to_user, *to_item;     /* exactly one of the two; items must exist */
+  const char *type;                  /* "follows", "goes with" …; NULL: "related" */
+  double weight;                     /* 0 means 1 */
+} medley_link;
+
 /* Inserted, or updated where the key exists. On disk when the call returns. A new item is part of search and of
- * recommendations as soon as it is encoded: at the next training. */
+ * recommendations as soon as it is encoded: at the next training. Until then it is shown where it is pinned. */
 MEDLEY_API medley_status medley_put_item(medley_workspace *workspace, const medley_item *item,
                                          medley_error *err) MEDLEY_CHECK;
 MEDLEY_API medley_status medley_delete_item(medley_workspace *workspace, const char *key,
                                             medley_error *err) MEDLEY_CHECK;
-/* On disk when the call returns; the next answer for this user counts it. */
+/* On disk when the call returns. The next answer for this user counts it when its item is part of the serving
+ * generation (medley_describe_item: "trained" is not null); an event with a newer item counts after the next training,
+ * and answers say so in their note. */
 MEDLEY_API medley_status medley_put_event(medley_workspace *workspace, const medley_event *event,
                                           medley_error *err) MEDLEY_CHECK;
+/* Inserted, or updated where the key exists. On disk when the call returns. */
+MEDLEY_API medley_status medley_put_user(medley_workspace *workspace, const medley_user *user,
+                                         medley_error *err) MEDLEY_CHECK;
+/* Inserted; where there is one of the same type between the same two, its weight is replaced. On disk when the call
+ * returns. MEDLEY_ERR_NOT_FOUND for an item that is not there. */
+MEDLEY_API medley_status medley_put_link(medley_workspace *workspace, const medley_link *link,
+                                         medley_error *err) MEDLEY_CHECK;
 /* The user with all events and links. */
 MEDLEY_API medley_status medley_delete_user(medley_workspace *workspace, const char *key,
                                             medley_error *err) MEDLEY_CHECK;

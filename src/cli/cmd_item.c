@@ -74,7 +74,7 @@ const command cmd_item = {
     .about =
         "put makes the item or changes the fields that are given; what is not given stays. A new item is recommended "
         "and found "
-        "from the next training on.",
+        "from the next training on; until then it is shown where it is pinned (medley recommend --pin).",
     .arguments = (const argument_spec[]){{"workspace", VALUE_FOLDER, "the workspace"},
                                          {"action", VALUE_CHOICE, "put, show or delete", actions},
                                          {"item", VALUE_TEXT, "the item's key"},

@@ -47,7 +47,8 @@ const command cmd_recommend = {
         "that speak for a result, and says without which of them it would not be there.\n\n"
         "Rules: --pin puts items first, --boost and --bury move them by so many units of the scores' spread. A rule "
         "names an item, or "
-        "category:NAME for all items of a category or tag.",
+        "category:NAME for all items of a category or tag. An item that came after the last training has no score yet: "
+        "it can be pinned, and nothing else.",
     .arguments = (const argument_spec[]){{"workspace", VALUE_FOLDER, "the workspace"}, {0}},
     .options =
         (const option_spec[]){

@@ -9,8 +9,6 @@
 #include "base/file.h"
 #include "data/import_parts.h"
 
-#define CONTEXT_MAX 65536 /* bytes of an event's context */
-
 medley_status sink_init(import_sink *k, const store_kind *kind, store *s, const import_options *options,
                         medley_error *err) {
   medley_status status = MEDLEY_OK;
@@ -342,7 +340,7 @@ static medley_status event_fill(import_sink *k, import_draft *d, store_event *ev
   bool usable = key_usable(k, d, FIELD_USER) && key_usable(k, d, FIELD_ITEM) && type_usable(d, type);
   if (!usable) goto done;
   *event = (store_event){.value = value_take(d), .time_s = event_time_take(k, d), .split = (uint8_t)split_take(k, d)};
-  event->context = attributes_take(d, CONTEXT_MAX, &status, err);
+  event->context = attributes_take(d, STORE_CONTEXT_MAX, &status, err);
   TRY(status);
   if (d->rejected) goto done;
   TRY(user_find(k, d->value[FIELD_USER], &event->user_id, err));

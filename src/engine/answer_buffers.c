@@ -58,7 +58,7 @@ typedef struct history_reader {
   medley_workspace *w;
   const generation *g;
   answer_buffers *b;
-  uint64_t limit, taken;
+  uint64_t limit, taken, untrained;
   size_t count;
 } history_reader;
 
@@ -137,7 +137,10 @@ static medley_status history_take(void *context, const store_event *events, size
     if (r->taken >= r->limit) break;
     r->taken++;
     uint32_t item = generation_index(r->g, events[i].item_id);
-    if (item == UINT32_MAX) continue;
+    if (item == UINT32_MAX) {
+      r->untrained++;
+      continue;
+    }
     event_type_weight type = {0};
     TRY(type_weight_of(r, events[i].type, &type, err));
     float value = events[i].value;
@@ -163,7 +166,8 @@ static history history_finish(const history_reader *r) {
 }
 
 medley_status history_of_user(medley_workspace *w, const generation *g, const char *user, uint64_t limit_events,
-                              answer_buffers *b, history *out, uint64_t *event_count, bool *known, medley_error *err) {
+                              answer_buffers *b, history *out, uint64_t *event_count, uint64_t *untrained, bool *known,
+                              medley_error *err) {
   medley_status status = MEDLEY_OK;
   history_reader r = {.w = w, .g = g, .b = b, .limit = limit_events};
   int64_t id;
@@ -177,20 +181,25 @@ medley_status history_of_user(medley_workspace *w, const generation *g, const ch
       status = MEDLEY_OK;
   }
   *event_count = r.taken;
+  if (untrained != NULL) *untrained = r.untrained;
   *out = history_finish(&r);
 done:
   return status;
 }
 
 medley_status history_of_keys(medley_workspace *w, const generation *g, const char *const *keys, answer_buffers *b,
-                              history *out, medley_error *err) {
+                              history *out, uint64_t *untrained, medley_error *err) {
   medley_status status = MEDLEY_OK;
   history_reader r = {.w = w, .g = g, .b = b, .limit = HISTORY_ALL};
+  *untrained = 0;
   for (; *keys != NULL; keys++) {
     int64_t id;
     TRY(workspace_item_id(w, *keys, &id, err));
     uint32_t item = generation_index(g, id);
-    if (item != UINT32_MAX) TRY(history_add(&r, item, 1, STORE_TIME_UNKNOWN, err));
+    if (item != UINT32_MAX)
+      TRY(history_add(&r, item, 1, STORE_TIME_UNKNOWN, err));
+    else
+      ++*untrained;
   }
   *out = history_finish(&r);
 done:

@@ -35,13 +35,14 @@ medley_status answer_buffers_reserve(struct medley_workspace *w, const generatio
 
 #define HISTORY_ALL UINT64_MAX
 /* What the user did, as the models want it. user NULL or unknown: empty. Only the first limit_events events (for stable
- * pages) or HISTORY_ALL; *event_count is how many there were. Marks b->seen. */
+ * pages) or HISTORY_ALL; *event_count is how many there were, *untrained (may be NULL) how many of them are with items
+ * that came after the training. Marks b->seen. */
 medley_status history_of_user(struct medley_workspace *w, const generation *g, const char *user, uint64_t limit_events,
-                              answer_buffers *b, history *out, uint64_t *event_count, bool *known,
+                              answer_buffers *b, history *out, uint64_t *event_count, uint64_t *untrained, bool *known,
                               medley_error *err) MEDLEY_CHECK;
 /* Item keys in place of a user. Unknown keys are an error. */
 medley_status history_of_keys(struct medley_workspace *w, const generation *g, const char *const *keys,
-                              answer_buffers *b, history *out, medley_error *err) MEDLEY_CHECK;
+                              answer_buffers *b, history *out, uint64_t *untrained, medley_error *err) MEDLEY_CHECK;
 
 /* ---- building answers ---- */
 

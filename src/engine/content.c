@@ -1,9 +1,10 @@
-/* engine/content.c: single rows in and out of a workspace: items, events, users. Each call is one transaction, on disk
- * when it returns. Files come in through engine/ingest.c. */
+/* engine/content.c: single rows in and out of a workspace: items, events, users, links. Each call is one transaction,
+ * on disk when it returns. Files come in through engine/ingest.c. */
 #include <medley/content.h>
 #include <errno.h>
 #include <limits.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,14 +14,48 @@
 #include "engine/workspace.h"
 
 #define ATTRIBUTES_MAX ((size_t)1 << 20)
-#define TYPE_MAX 64 /* bytes of an event type */
+#define TYPE_MAX 64 /* bytes of the type of an event or link */
 #define EVENT_TYPE_USUAL "click"
+#define LINK_TYPE_USUAL "related"
 
 /* Commits when status is OK, otherwise leaves nothing behind; returns what became of it. */
 static medley_status transaction_end(medley_workspace *w, medley_status status, medley_error *err) {
   if (status == MEDLEY_OK) return w->kind->commit(w->store, err);
   w->kind->rollback(w->store);
   return status;
+}
+
+/* NULL, or a JSON object of at most `most` bytes. owner: "item 'k'"; what: "attributes". */
+static medley_status object_check(const char *owner, const char *what, const char *text, size_t most,
+                                  medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  json_t *value = NULL;
+  size_t length = text ? strlen(text) : 0;
+  if (text == NULL) return MEDLEY_OK;
+  if (length > most) {
+    status = error_set(err, MEDLEY_ERR_LIMIT, "%s of %zu bytes, at most %zu are taken", what, length, most);
+    goto done;
+  }
+  TRY(json_parse(text, length, what, &value, err));
+  if (!json_is_object(value))
+    status = error_set(err, MEDLEY_ERR_INPUT, "%s must be a JSON object such as {\"brand\":\"x\"}", what);
+done:
+  if (status != MEDLEY_OK) error_prefix(err, status, "%s", owner);
+  json_decref(value);
+  return status;
+}
+
+#define OWNER_BYTES 80
+
+/* A key that is there and not too long, and "item 'k'" for sentences about its row. */
+static medley_status key_given(const char *what, const char *key, char owner[OWNER_BYTES], medley_error *err) {
+  if (key == NULL || key[0] == '\0')
+    return error_set(err, MEDLEY_ERR_INPUT, "a%s %s needs a key", what[0] == 'i' ? "n" : "", what);
+  if (strlen(key) > STORE_KEY_MAX)
+    return error_set(err, MEDLEY_ERR_LIMIT, "the %s key '%.40s…' has %zu bytes, at most %d are taken", what, key,
+                     strlen(key), STORE_KEY_MAX);
+  snprintf(owner, OWNER_BYTES, "%s '%.60s'", what, key);
+  return MEDLEY_OK;
 }
 
 /* ---- putting an item ---- */
@@ -77,33 +112,14 @@ done:
   return status;
 }
 
-static medley_status attributes_check(const medley_item *item, medley_error *err) {
-  medley_status status = MEDLEY_OK;
-  json_t *value = NULL;
-  size_t length = item->attributes ? strlen(item->attributes) : 0;
-  if (item->attributes == NULL) return MEDLEY_OK;
-  if (length > ATTRIBUTES_MAX)
-    FAIL(err, MEDLEY_ERR_LIMIT, "item '%s': attributes of %zu bytes, at most %zu are taken", item->key, length,
-         ATTRIBUTES_MAX);
-  TRY(json_parse(item->attributes, length, "attributes", &value, err));
-  if (!json_is_object(value))
-    FAIL(err, MEDLEY_ERR_INPUT, "item '%s': attributes must be a JSON object such as {\"brand\":\"x\"}", item->key);
-done:
-  if (status != MEDLEY_OK) error_prefix(err, status, "item '%s'", item->key);
-  json_decref(value);
-  return status;
-}
-
 static medley_status item_draft_make(const medley_workspace *w, const medley_item *item, item_draft *d,
                                      medley_error *err) {
   medley_status status = MEDLEY_OK;
+  char owner[OWNER_BYTES];
   *d = (item_draft){.memory = arena_create(0)};
   if (d->memory == NULL) return error_memory(err, "an item");
-  if (item->key == NULL || item->key[0] == '\0') FAIL(err, MEDLEY_ERR_INPUT, "an item needs a key");
-  if (strlen(item->key) > STORE_KEY_MAX)
-    FAIL(err, MEDLEY_ERR_LIMIT, "the item key '%.40s…' has %zu bytes, at most %d are taken", item->key,
-         strlen(item->key), STORE_KEY_MAX);
-  TRY(attributes_check(item, err));
+  TRY(key_given("item", item->key, owner, err));
+  TRY(object_check(owner, "attributes", item->attributes, ATTRIBUTES_MAX, err));
   d->item = (store_item){.key = item->key,
                          .title = item->title,
                          .text = item->text,
@@ -157,15 +173,27 @@ done:
 
 /* ---- events and users ---- */
 
+/* what: "event", "link". */
+static medley_status type_check(const char *what, const char *type, medley_error *err) {
+  size_t length = type ? strlen(type) : 1;
+  if (length > 0 && length <= TYPE_MAX) return MEDLEY_OK;
+  return error_set(err, MEDLEY_ERR_INPUT, "a%s %s type of %zu bytes, expected 1 to %d", what[0] == 'e' ? "n" : "", what,
+                   length, TYPE_MAX);
+}
+
+static bool number_fits(double value) { return isfinite(value) && isfinite((float)value); }
+
 static medley_status event_check(const medley_event *event, medley_error *err) {
-  if (event->user == NULL || event->user[0] == '\0') return error_set(err, MEDLEY_ERR_INPUT, "an event needs a user");
-  if (event->item == NULL || event->item[0] == '\0') return error_set(err, MEDLEY_ERR_INPUT, "an event needs an item");
-  if (!isfinite(event->value) || !isfinite((float)event->value))
-    return error_set(err, MEDLEY_ERR_INPUT, "the value of an event must be a number, not %g", event->value);
-  size_t length = event->type ? strlen(event->type) : 1;
-  if (length == 0 || length > TYPE_MAX)
-    return error_set(err, MEDLEY_ERR_INPUT, "an event type of %zu bytes, expected 1 to %d", length, TYPE_MAX);
-  return MEDLEY_OK;
+  medley_status status = MEDLEY_OK;
+  if (event->user == NULL || event->user[0] == '\0') FAIL(err, MEDLEY_ERR_INPUT, "an event needs a user");
+  if (event->item == NULL || event->item[0] == '\0') FAIL(err, MEDLEY_ERR_INPUT, "an event needs an item");
+  if (!number_fits(event->value))
+    FAIL(err, MEDLEY_ERR_INPUT, "the value of an event must be a number, not %g", event->value);
+  TRY(type_check("event", event->type, err));
+  TRY(object_check("event", "context", event->context, STORE_CONTEXT_MAX, err));
+  TRY(store_event_time_check(event->time_s, clock_wall_s(), err));
+done:
+  return status;
 }
 
 static medley_status user_id_or_new(medley_workspace *w, const char *key, int64_t *id, medley_error *err) {
@@ -179,7 +207,8 @@ static medley_status event_write(medley_workspace *w, const medley_event *event,
   medley_status status = MEDLEY_OK;
   bool timed = event->time_s != 0 && event->time_s != MEDLEY_TIME_UNKNOWN;
   store_event row = {.value = event->value != 0 ? (float)event->value : 1.0f,
-                     .time_s = timed ? event->time_s : clock_wall_s()};
+                     .time_s = timed ? event->time_s : clock_wall_s(),
+                     .context = event->context};
   TRY(workspace_item_id(w, event->item, &row.item_id, err));
   TRY(user_id_or_new(w, event->user, &row.user_id, err));
   TRY(w->kind->event_type(w->store, event->type ? event->type : EVENT_TYPE_USUAL, &row.type, err));
@@ -197,6 +226,18 @@ done:
   return status;
 }
 
+medley_status medley_put_user(medley_workspace *workspace, const medley_user *user, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  char owner[OWNER_BYTES];
+  const store_user row = {.key = user->key, .attributes = user->attributes, .time_s = user->time_s};
+  TRY(key_given("user", user->key, owner, err));
+  TRY(object_check(owner, "attributes", user->attributes, ATTRIBUTES_MAX, err));
+  TRY(workspace->kind->begin(workspace->store, err));
+  TRY(transaction_end(workspace, workspace->kind->put_user(workspace->store, &row, NULL, err), err));
+done:
+  return status;
+}
+
 medley_status medley_delete_user(medley_workspace *workspace, const char *key, medley_error *err) {
   medley_status status = MEDLEY_OK;
   int64_t id;
@@ -204,6 +245,46 @@ medley_status medley_delete_user(medley_workspace *workspace, const char *key, m
   status = workspace_user_id(workspace, key, &id, err);
   if (status == MEDLEY_OK) status = workspace->kind->delete_user(workspace->store, id, err);
   TRY(transaction_end(workspace, status, err));
+done:
+  return status;
+}
+
+/* ---- links ---- */
+
+static medley_status link_check(const medley_link *link, medley_error *err) {
+  if ((link->from_user == NULL) == (link->from_item == NULL))
+    return error_set(err, MEDLEY_ERR_INPUT, "a link starts at one user or at one item, not at %s",
+                     link->from_user ? "both" : "none");
+  if ((link->to_user == NULL) == (link->to_item == NULL))
+    return error_set(err, MEDLEY_ERR_INPUT, "a link leads to one user or to one item, not to %s",
+                     link->to_user ? "both" : "none");
+  if (!number_fits(link->weight))
+    return error_set(err, MEDLEY_ERR_INPUT, "the weight of a link must be a number, not %g", link->weight);
+  return type_check("link", link->type, err);
+}
+
+static medley_status link_end(medley_workspace *w, const char *user, const char *item, char *kind, int64_t *id,
+                              medley_error *err) {
+  *kind = user ? 'u' : 'i';
+  return user ? user_id_or_new(w, user, id, err) : workspace_item_id(w, item, id, err);
+}
+
+static medley_status link_write(medley_workspace *w, const medley_link *link, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  store_link row = {.type = link->type ? link->type : LINK_TYPE_USUAL,
+                    .weight = link->weight != 0 ? (float)link->weight : 1.0f};
+  TRY(link_end(w, link->from_user, link->from_item, &row.from_kind, &row.from_id, err));
+  TRY(link_end(w, link->to_user, link->to_item, &row.to_kind, &row.to_id, err));
+  TRY(w->kind->put_link(w->store, &row, err));
+done:
+  return status;
+}
+
+medley_status medley_put_link(medley_workspace *workspace, const medley_link *link, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  TRY(link_check(link, err));
+  TRY(workspace->kind->begin(workspace->store, err));
+  TRY(transaction_end(workspace, link_write(workspace, link, err), err));
 done:
   return status;
 }

@@ -259,7 +259,7 @@ static medley_status profiler_count(profiler *p, const char *user, medley_error 
   if (p->g == NULL)
     FAIL(err, MEDLEY_ERR_NOT_FOUND, "nothing has been trained yet: run 'medley train %s' first", p->w->path);
   TRY(answer_buffers_reserve(p->w, p->g, p->g->blend->count + 1, &b, err));
-  TRY(history_of_user(p->w, p->g, user, HISTORY_ALL, b, &p->h, &events, &known, err));
+  TRY(history_of_user(p->w, p->g, user, HISTORY_ALL, b, &p->h, &events, NULL, &known, err));
   TRY(history_take_newest(p, err));
   TRY(tags_count(p, err));
   TRY(words_count(p, err));

@@ -1,4 +1,7 @@
-/* engine/recommend.c: medley_recommend: history → blend → rules → diversity → page. Reasons are in engine/why.c. */
+/* engine/recommend.c: medley_recommend: history → blend → rules → diversity → page. Reasons are in engine/parts.c.
+ *
+ * An item that came after the training has no score: it is answered where it is pinned, and a note says of what else
+ * names it that it does not count yet. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +17,12 @@
 
 #define MMR_POOL 200 /* relevance decides who is in the pool, diversity only the order and choice within it */
 
+/* An item that is to stand before all others. */
+typedef struct pinned {
+  uint32_t item; /* UINT32_MAX: it came after the training */
+  int64_t id;
+} pinned;
+
 /* One request on its way. */
 typedef struct request {
   medley_workspace *w;
@@ -22,19 +31,35 @@ typedef struct request {
   answer_buffers *b;
   history h;
   page page;
-  uint64_t events;
+  uint64_t events, untrained; /* of the history; with items that came after the training */
   bool known;
   size_t count, offset; /* wanted */
   float scales[2 * BLEND_PARTS_MAX];
-  size_t ranked_count; /* b->ranked: pins, then by score */
+  pinned *pins; /* [pin_count], ours; b->ranked follows them */
   size_t pin_count;
+  size_t ranked_count; /* of b->ranked: by score */
+  strbuf note;         /* sentences */
 } request;
 
-static medley_status item_by_key(request *r, const char *key, uint32_t *index, medley_error *err) {
-  int64_t id;
-  medley_status status = workspace_item_id(r->w, key, &id, err);
-  if (status == MEDLEY_OK) *index = generation_index(r->g, id);
-  return status;
+static void request_deinit(request *r) {
+  mem_free(r->pins);
+  strbuf_deinit(&r->note);
+}
+
+static void note_begin(request *r) {
+  if (r->note.length > 0) strbuf_append(&r->note, "; ");
+}
+
+/* role: what the item is named as, when it has to be in the generation for that; NULL: it does not. */
+static medley_status item_by_key(request *r, const char *key, const char *role, pinned *out, medley_error *err) {
+  medley_status status = workspace_item_id(r->w, key, &out->id, err);
+  if (status != MEDLEY_OK) return status;
+  out->item = generation_index(r->g, out->id);
+  if (out->item != UINT32_MAX || role == NULL) return MEDLEY_OK;
+  note_begin(r);
+  strbuf_printf(&r->note, "item '%s' is not in the trained generation yet: %s it counts after the next 'medley train'",
+                key, role);
+  return MEDLEY_OK;
 }
 
 static medley_status request_history(request *r, medley_error *err) {
@@ -42,11 +67,11 @@ static medley_status request_history(request *r, medley_error *err) {
   TRY(page_parse(r->query->after, &r->page, err));
   r->offset = r->page.offset;
   if (r->query->history != NULL) {
-    TRY(history_of_keys(r->w, r->g, r->query->history, r->b, &r->h, err));
+    TRY(history_of_keys(r->w, r->g, r->query->history, r->b, &r->h, &r->untrained, err));
     r->known = true;
   } else {
     uint64_t limit = r->query->after != NULL ? r->page.events : HISTORY_ALL;
-    TRY(history_of_user(r->w, r->g, r->query->user, limit, r->b, &r->h, &r->events, &r->known, err));
+    TRY(history_of_user(r->w, r->g, r->query->user, limit, r->b, &r->h, &r->events, &r->untrained, &r->known, err));
   }
 done:
   return status;
@@ -68,13 +93,14 @@ static double spread_of(const float *scores, const uint8_t *skip, size_t count) 
   return variance > 1e-12 ? sqrt(variance) : 1;
 }
 
-static medley_status rule_apply(request *r, const medley_rule *rule, double amount, medley_error *err) {
+static medley_status rule_apply(request *r, const medley_rule *rule, double amount, const char *role,
+                                medley_error *err) {
   medley_status status = MEDLEY_OK;
   if (!isfinite(amount)) FAIL(err, MEDLEY_ERR_USAGE, "the amount of a boost or bury must be a number");
   if (rule->item != NULL) {
-    uint32_t item;
-    TRY(item_by_key(r, rule->item, &item, err));
-    if (item != UINT32_MAX) r->b->rule[item] += (float)amount;
+    pinned found;
+    TRY(item_by_key(r, rule->item, role, &found, err));
+    if (found.item != UINT32_MAX) r->b->rule[found.item] += (float)amount;
     return MEDLEY_OK;
   }
   uint32_t tag = catalogue_tag(&r->g->items, rule->category);
@@ -93,9 +119,9 @@ static medley_status rules_apply(request *r, medley_error *err) {
   if (r->query->boost == NULL && r->query->bury == NULL) return MEDLEY_OK;
   double spread = spread_of(r->b->total, r->b->skip, n);
   for (const medley_rule *rule = r->query->boost; rule != NULL && (rule->item || rule->category); rule++)
-    TRY(rule_apply(r, rule, rule->amount * spread, err));
+    TRY(rule_apply(r, rule, rule->amount * spread, "boosting", err));
   for (const medley_rule *rule = r->query->bury; rule != NULL && (rule->item || rule->category); rule++)
-    TRY(rule_apply(r, rule, -rule->amount * spread, err));
+    TRY(rule_apply(r, rule, -rule->amount * spread, "burying", err));
   for (size_t i = 0; i < n; i++) r->b->total[i] += r->b->rule[i];
 done:
   return status;
@@ -103,11 +129,11 @@ done:
 
 static medley_status request_filter(request *r, medley_error *err) {
   medley_status status = MEDLEY_OK;
-  uint32_t item;
+  pinned found;
   TRY(filter_categories(r->g, r->query->categories, r->b->skip, err));
   for (const char *const *key = r->query->exclude; key != NULL && *key != NULL; key++) {
-    TRY(item_by_key(r, *key, &item, err));
-    if (item != UINT32_MAX) r->b->skip[item] |= SKIP_NEVER;
+    TRY(item_by_key(r, *key, NULL, &found, err));
+    if (found.item != UINT32_MAX) r->b->skip[found.item] |= SKIP_NEVER;
   }
   if (!r->query->include_seen)
     for (size_t i = 0; i < r->g->item_count; i++) r->b->skip[i] |= r->b->seen[i] != 0 ? SKIP_SOFT : 0;
@@ -117,15 +143,43 @@ done:
 
 /* ---- ranking ---- */
 
-/* Pinned items come first, in their order, seen or not; hidden, deleted and excluded ones never. */
+static medley_status hidden_take(void *context, const store_item *item, medley_error *err) {
+  (void)err;
+  *(bool *)context = item->hidden;
+  return MEDLEY_OK;
+}
+
+static bool list_has(const char *const *list, const char *key) {
+  while (list != NULL && *list != NULL && strcmp(*list, key) != 0) list++;
+  return list != NULL && *list != NULL;
+}
+
+/* What the generation does not know is asked of the store. */
+static medley_status pin_untrained(const request *r, const char *key, int64_t id, bool *wanted, medley_error *err) {
+  bool hidden = false;
+  medley_status status = r->w->kind->get_item(r->w->store, id, hidden_take, &hidden, err);
+  *wanted = !hidden && !list_has(r->query->exclude, key);
+  for (size_t p = 0; p < r->pin_count; p++) *wanted &= r->pins[p].id != id;
+  return status;
+}
+
+/* Pinned items come first, in their order, seen or not, trained or not; hidden, deleted and excluded ones never. */
 static medley_status rank_pins(request *r, medley_error *err) {
   medley_status status = MEDLEY_OK;
-  uint32_t item;
-  for (const char *const *key = r->query->pin; key != NULL && *key != NULL; key++) {
-    TRY(item_by_key(r, *key, &item, err));
-    if (item == UINT32_MAX || r->g->blocked[item] || r->b->skip[item] & SKIP_NEVER) continue;
-    r->b->skip[item] |= SKIP_NEVER;
-    r->b->ranked[r->pin_count++] = (scored){r->b->total[item], item};
+  size_t count = 0;
+  while (r->query->pin != NULL && r->query->pin[count] != NULL) count++;
+  if (count > 0) TRY_NEW(r->pins, count, "pinned items");
+  for (size_t p = 0; p < count; p++) {
+    pinned pin;
+    bool wanted;
+    TRY(item_by_key(r, r->query->pin[p], NULL, &pin, err));
+    if (pin.item == UINT32_MAX) {
+      TRY(pin_untrained(r, r->query->pin[p], pin.id, &wanted, err));
+    } else {
+      wanted = !r->g->blocked[pin.item] && !(r->b->skip[pin.item] & SKIP_NEVER);
+      r->b->skip[pin.item] |= SKIP_NEVER;
+    }
+    if (wanted) r->pins[r->pin_count++] = pin;
   }
 done:
   return status;
@@ -181,16 +235,16 @@ done:
 
 static medley_status request_rank(request *r, medley_error *err) {
   medley_status status = MEDLEY_OK;
-  size_t wanted = r->offset + r->count + 1; /* one more tells whether there is a next page */
   TRY(rank_pins(r, err));
+  size_t last = r->offset + r->count + 1; /* one more tells whether there is a next page */
+  size_t wanted = last > r->pin_count ? last - r->pin_count : 0;
   /* With diversity the pool is the same for every page; what lies behind it follows by score. */
   bool diverse = r->query->diversity > 0 && r->g->content->count > 0;
   size_t pool = diverse && wanted < MMR_POOL ? MMR_POOL : wanted;
-  scored *rest = r->b->ranked + r->pin_count;
-  size_t room = r->g->item_count - r->pin_count;
-  size_t found = top_k(r->b->total, r->g->item_count, r->b->skip, pool < room ? pool : room, rest);
-  if (diverse) TRY(rank_diverse(r, rest, found < MMR_POOL ? found : MMR_POOL, wanted, err));
-  r->ranked_count = r->pin_count + found;
+  size_t room = r->g->item_count;
+  scored *ranked = r->b->ranked;
+  r->ranked_count = top_k(r->b->total, room, r->b->skip, pool < room ? pool : room, ranked);
+  if (diverse) TRY(rank_diverse(r, ranked, r->ranked_count < MMR_POOL ? r->ranked_count : MMR_POOL, wanted, err));
 done:
   return status;
 }
@@ -212,25 +266,66 @@ done:
   return status;
 }
 
-static const char *request_note(const request *r) {
+typedef struct untrained_result {
+  const request *r;
+  answer_builder *out;
+} untrained_result;
+
+/* Without a score, since nothing is known of how it fits. */
+static medley_status untrained_take(void *context, const store_item *item, medley_error *err) {
+  const untrained_result *u = context;
+  medley_result *result = answer_add(u->out, item->key, item->title ? item->title : "");
+  if (result == NULL) return error_memory(err, "an answer");
+  result->pinned = 1;
+  if (!u->r->query->why) return MEDLEY_OK;
+  result->why = answer_keep(u->out,
+                            "Pinned. It is not in the trained generation yet, so that nothing is known of how "
+                            "it fits.");
+  return result->why ? MEDLEY_OK : error_memory(err, "an answer");
+}
+
+static medley_status place_fill(request *r, answer_builder *out, size_t place, medley_error *err) {
+  if (place >= r->pin_count) return result_fill(r, out, r->b->ranked[place - r->pin_count].index, false, err);
+  const pinned *pin = &r->pins[place];
+  if (pin->item != UINT32_MAX) return result_fill(r, out, pin->item, true, err);
+  return r->w->kind->get_item(r->w->store, pin->id, untrained_take, &(untrained_result){r, out}, err);
+}
+
+static const char *request_standing(const request *r) {
   if (r->query->user != NULL && !r->known) return "this user is not known yet: a stranger's answer";
   if (r->h.count == 0) return "no history yet: a stranger's answer";
   if (r->page.generation != 0 && r->page.generation != r->g->number) return "the models changed since the page before";
   return NULL;
 }
 
+/* How the answer was made, and what of the request does not count yet. */
+static void request_note(request *r) {
+  const char *standing = request_standing(r);
+  if (r->untrained > 0) {
+    note_begin(r);
+    strbuf_printf(&r->note,
+                  r->untrained == 1 ? "%llu event of the history is with an item that is not in the trained generation "
+                                      "yet: it counts after the next 'medley train'"
+                                    : "%llu events of the history are with items that are not in the trained "
+                                      "generation yet: they count after the next 'medley train'",
+                  (unsigned long long)r->untrained);
+  }
+  if (standing == NULL) return;
+  note_begin(r);
+  strbuf_append(&r->note, standing);
+}
+
 static medley_status answer_make(request *r, medley_answer **answer, medley_error *err) {
   medley_status status = MEDLEY_OK;
   answer_builder out;
   char next[64];
-  size_t left = r->ranked_count > r->offset ? r->ranked_count - r->offset : 0;
+  size_t there = r->pin_count + r->ranked_count, left = there > r->offset ? there - r->offset : 0;
   size_t count = left < r->count ? left : r->count;
   TRY(answer_builder_init(&out, count, err));
-  for (size_t i = 0; i < count; i++)
-    TRY(result_fill(r, &out, r->b->ranked[r->offset + i].index, r->offset + i < r->pin_count, err));
+  for (size_t i = 0; i < count; i++) TRY(place_fill(r, &out, r->offset + i, err));
   out.answer->generation = r->g->number;
-  const char *note = request_note(r);
-  if (note != NULL) out.answer->note = answer_keep(&out, note);
+  request_note(r);
+  if (r->note.length > 0) out.answer->note = answer_keep(&out, r->note.text);
   if (left > r->count) {
     snprintf(next, sizeof next, "%lld.%zu.%llu", (long long)r->g->number, r->offset + count,
              (unsigned long long)r->events);
@@ -259,5 +354,6 @@ medley_status medley_recommend(medley_workspace *workspace, const medley_recomme
   TRY(request_rank(&r, err));
   TRY(answer_make(&r, answer, err));
 done:
+  request_deinit(&r);
   return status;
 }

@@ -23,8 +23,9 @@
 
 #define STORE_KEY_MAX 512
 #define STORE_TEXT_MAX (1 << 20)
-#define STORE_TAG_MAX 1024 /* tags per item */
-#define STORE_MEDIA_MAX 64 /* files per item and modality */
+#define STORE_TAG_MAX 1024      /* tags per item */
+#define STORE_CONTEXT_MAX 65536 /* bytes of an event's context */
+#define STORE_MEDIA_MAX 64      /* files per item and modality */
 /* Modalities are numbered as in media/sample.h (a sister folder, hence not included); databases keep the numbers. */
 #define STORE_MODALITY_TEXT 0
 

@@ -147,6 +147,23 @@ def an_event_counts_at_once():
     medley('forget', shop, 'newcomer')
     medley('forget', shop, 'newcomer', status=4)
     medley('event', shop, USER, 'click', 'no such item', status=4, says='no such item')
+    medley('event', shop, USER, 'click', first, '--context', 'page=home', '--context', 'device=phone')
+    medley('event', shop, USER, 'click', first, '--context', 'page', status=2, says="--context wants NAME=VALUE such as page=home, not 'page'")
+    medley('event', shop, USER, 'click', first, '--time', '2999-01-01T00:00:00Z', status=1, says='more than a day ahead')
+
+
+def an_item_that_came_after_the_training():
+    shop = own_shop()
+    medley('item', shop, 'put', 'late', '--title', 'Latecomer')
+    medley('event', shop, USER, 'click', 'late', says='item late is not in the trained generation yet: it counts after the next')
+    equal(medley('event', shop, USER, 'click', 'late', '--json').json(), {'accepted': True, 'trained': False}, 'an event with it')
+    answer = medley('recommend', shop, '--user', USER, '--pin', 'late', '--why', '--json').json()
+    pinned = answer['results'][0]
+    equal((pinned['item'], pinned['title'], pinned['score'], pinned['pinned']), ('late', 'Latecomer', 0, True), 'the pinned one')
+    check('2 events of the history' in answer['note'], f'note: {answer["note"]}')
+    answer = medley('recommend', shop, '--user', USER, '--boost', 'late=3', '--json').json()
+    check("item 'late' is not in the trained generation yet: boosting" in answer['note'], f'note: {answer["note"]}')
+    medley('explain', shop, USER, 'late', status=4, says='came after the last training')
 
 
 def search():
@@ -175,8 +192,8 @@ def similar_profile_explain():
     explained = medley('explain', SHOP, USER, item, '--json').json()
     equal(explained['rank'], 1, f'the rank of the first: {explained}')
     check(len(medley('explain', SHOP, USER, item).out.splitlines()) > 3, 'a short explanation')
-    for words in (['similar', SHOP, 'nothing'], ['explain', SHOP, USER, 'nothing'], ['profile', SHOP, 'nobody']):
-        medley(*words, status=4)
+    for words in (['similar', SHOP, 'nothing'], ['explain', SHOP, USER, 'nothing'], ['profile', SHOP, 'nobody'], ['explain', SHOP, 'nobody', item]):
+        medley(*words, status=4, says=words[-1] if words[-1] != item else 'nobody')
 
 
 def card():
@@ -263,5 +280,5 @@ def doctor():
 
 if __name__ == '__main__':
     sys.exit(run_tests([the_same_seed_gives_the_same_sample, sample_and_import, evaluate_before_training, evaluate_cold_items, train, train_for_people, recommend,
-                        pages_are_stable, rules, an_event_counts_at_once, search, similar_profile_explain, card, one_item, export_and_restore,
+                        pages_are_stable, rules, an_event_counts_at_once, an_item_that_came_after_the_training, search, similar_profile_explain, card, one_item, export_and_restore,
                         ctrl_c_ends_cleanly, a_bar_on_a_terminal, doctor]))

@@ -1,5 +1,5 @@
 /* Content into a workspace by single rows and by files, cards, and the workspace as an encrypted file. */
-#include "test.h"
+#include "import_fixture.h"
 
 #include <medley/medley.h>
 
@@ -157,7 +157,8 @@ static void test_events(void **state) {
   medley_error error;
   medley_item item = {.key = "i", .time_s = MEDLEY_TIME_UNKNOWN};
   assert_ok(medley_put_item(f->w, &item, &error));
-  medley_event click = {.user = "u", .item = "i"}, rate = {"v", "i", "rate", 4.5, 1700000000};
+  medley_event click = {.user = "u", .item = "i", .context = "{\"page\":\"home\"}"};
+  medley_event rate = {.user = "v", .item = "i", .type = "rate", .value = 4.5, .time_s = 1700000000};
   assert_ok(medley_put_event(f->w, &click, &error));
   assert_ok(medley_put_event(f->w, &click, &error));
   assert_ok(medley_put_event(f->w, &rate, &error));
@@ -166,6 +167,10 @@ static void test_events(void **state) {
   char long_type[66];
   memset(long_type, 't', 65);
   long_type[65] = '\0';
+  strbuf long_context = {0};
+  strbuf_append(&long_context, "{\"a\":\"");
+  for (int i = 0; i < 1 << 13; i++) strbuf_append(&long_context, "xxxxxxxx");
+  strbuf_append(&long_context, "\"}");
   const struct {
     medley_event event;
     medley_status status;
@@ -179,6 +184,12 @@ static void test_events(void **state) {
       {{.user = "new", .item = "i", .type = ""}, MEDLEY_ERR_INPUT, "type of 0 bytes"},
       {{.user = "new", .item = "i", .type = long_type}, MEDLEY_ERR_INPUT, "type of 65 bytes"},
       {{.user = "a\tb", .item = "i"}, MEDLEY_ERR_INPUT, "control character"},
+      {{.user = "new", .item = "i", .context = "[1]"}, MEDLEY_ERR_INPUT, "event: context must be a JSON object"},
+      {{.user = "new", .item = "i", .context = "{"}, MEDLEY_ERR_INPUT, "event: context: not valid JSON"},
+      {{.user = "new", .item = "i", .context = long_context.text}, MEDLEY_ERR_LIMIT, "at most 65536 are taken"},
+      {{.user = "new", .item = "i", .time_s = -5}, MEDLEY_ERR_INPUT, "time -5 is before 1970"},
+      {{.user = "new", .item = "i", .time_s = 32472144000}, MEDLEY_ERR_INPUT, "2999-01-01T00:00:00Z"},
+      {{.user = "new", .item = "i", .time_s = INT64_MAX}, MEDLEY_ERR_INPUT, "beyond the year 9999"},
   };
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
     assert_refused(medley_put_event(f->w, &rows[i].event, &error), rows[i].status, rows[i].words);
@@ -187,6 +198,74 @@ static void test_events(void **state) {
   assert_int_equal(count_of(f->w, "events"), 1);
   assert_int_equal(count_of(f->w, "users"), 1);
   assert_refused(medley_delete_user(f->w, "u", &error), MEDLEY_ERR_NOT_FOUND, "there is no user 'u'");
+  strbuf_deinit(&long_context);
+}
+
+/* What the store has, read past the engine. */
+static char *dump_of(const fixture *f) {
+  medley_error error;
+  store *s;
+  char database[700];
+  snprintf(database, sizeof database, "%s/medley.db", f->path);
+  assert_ok(store_sqlite.open(database, false, 1000, &s, &error));
+  char *text = import_dump(s);
+  store_sqlite.close(s);
+  return text;
+}
+
+static void assert_dumped(const fixture *f, const char *line) {
+  char *text = dump_of(f);
+  if (strstr(text, line) == NULL) fail_msg("no '%s' in\n%s", line, text);
+  mem_free(text);
+}
+
+static void test_users_and_links(void **state) {
+  fixture *f = *state;
+  medley_error error;
+  medley_item tea = {.key = "tea", .time_s = MEDLEY_TIME_UNKNOWN}, ice = {.key = "ice", .time_s = MEDLEY_TIME_UNKNOWN};
+  assert_ok(medley_put_item(f->w, &tea, &error));
+  assert_ok(medley_put_item(f->w, &ice, &error));
+  medley_user ann = {.key = "ann", .attributes = "{\"city\":\"Aachen\"}", .time_s = 1700000000};
+  assert_ok(medley_put_user(f->w, &ann, &error));
+  assert_dumped(f, "user ann time=1700000000 attributes={\"city\":\"Aachen\"}");
+  /* What is not given stays. */
+  assert_ok(medley_put_user(f->w, &(medley_user){.key = "ann", .time_s = MEDLEY_TIME_UNKNOWN}, &error));
+  assert_dumped(f, "user ann time=1700000000 attributes={\"city\":\"Aachen\"}");
+  medley_link follows = {.from_user = "bo", .to_user = "ann", .type = "follows"};
+  medley_link with = {.from_item = "tea", .to_item = "ice", .weight = 0.5};
+  assert_ok(medley_put_link(f->w, &follows, &error));
+  assert_ok(medley_put_link(f->w, &with, &error));
+  assert_dumped(f, "link bo follows ann 1");
+  assert_dumped(f, "link tea related ice 0.5");
+  with.weight = 2;
+  assert_ok(medley_put_link(f->w, &with, &error));
+  assert_dumped(f, "link tea related ice 2");
+  assert_int_equal(count_of(f->w, "links"), 2);
+  assert_int_equal(count_of(f->w, "users"), 2);
+  medley_event seen = {.user = "ann", .item = "tea", .time_s = 1700000000, .context = "{\"page\":\"home\"}"};
+  assert_ok(medley_put_event(f->w, &seen, &error));
+  assert_dumped(f, "event ann tea click 1 time=1700000000 context={\"page\":\"home\"}");
+
+  const struct {
+    medley_link link;
+    medley_status status;
+    const char *words;
+  } rows[] = {
+      {{.to_user = "ann"}, MEDLEY_ERR_INPUT, "starts at one user or at one item, not at none"},
+      {{.from_user = "ann", .from_item = "tea", .to_user = "bo"}, MEDLEY_ERR_INPUT, "not at both"},
+      {{.from_user = "ann"}, MEDLEY_ERR_INPUT, "leads to one user or to one item, not to none"},
+      {{.from_user = "ann", .to_user = "bo", .to_item = "tea"}, MEDLEY_ERR_INPUT, "not to both"},
+      {{.from_user = "new", .to_item = "cake"}, MEDLEY_ERR_NOT_FOUND, "there is no item 'cake'"},
+      {{.from_user = "new", .to_user = "a\nb"}, MEDLEY_ERR_INPUT, "control character"},
+      {{.from_user = "new", .to_user = "ann", .type = ""}, MEDLEY_ERR_INPUT, "a link type of 0 bytes"},
+      {{.from_user = "new", .to_user = "ann", .weight = INFINITY}, MEDLEY_ERR_INPUT, "must be a number, not inf"},
+  };
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+    assert_refused(medley_put_link(f->w, &rows[i].link, &error), rows[i].status, rows[i].words);
+  assert_refused(medley_put_user(f->w, &(medley_user){0}, &error), MEDLEY_ERR_INPUT, "a user needs a key");
+  assert_refused(medley_put_user(f->w, &(medley_user){.key = "new", .attributes = "7"}, &error), MEDLEY_ERR_INPUT,
+                 "user 'new': attributes must be a JSON object");
+  assert_int_equal(count_of(f->w, "users"), 2);
 }
 
 /* ---- imports ---- */
@@ -359,6 +438,7 @@ int main(int argc, char **argv) {
       cmocka_unit_test_setup_teardown(test_items, setup, teardown),
       cmocka_unit_test_setup_teardown(test_item_refusals, setup, teardown),
       cmocka_unit_test_setup_teardown(test_events, setup, teardown),
+      cmocka_unit_test_setup_teardown(test_users_and_links, setup, teardown),
       cmocka_unit_test_setup_teardown(test_import, setup, teardown),
       cmocka_unit_test_setup_teardown(test_cards, setup, teardown),
       cmocka_unit_test_setup_teardown(test_export, setup, teardown),

@@ -350,6 +350,67 @@ static void test_pages_are_stable(void **state) {
   }
 }
 
+/* ---- items that came after the training ---- */
+
+static void assert_noted(const medley_answer *answer, const char *words) {
+  if (answer->note == NULL || strstr(answer->note, words) == NULL)
+    fail_msg("the note '%s' does not say '%s'", answer->note ? answer->note : "", words);
+}
+
+static void test_untrained_items(void **state) {
+  (void)state;
+  medley_error error;
+  static const char *const pins[] = {"i30", "late", "late", "dark", NULL}, *const late[] = {"late", NULL};
+  static const medley_rule rule[] = {{.item = "late", .amount = 1}, {0}};
+  assert_ok(medley_put_item(shop, &(medley_item){.key = "late", .title = "Latecomer", .time_s = MEDLEY_TIME_UNKNOWN},
+                            &error));
+  assert_ok(medley_put_item(shop, &(medley_item){.key = "dark", .hidden = 1, .time_s = MEDLEY_TIME_UNKNOWN}, &error));
+  medley_recommend_query query = {.user = "u3", .count = 3, .why = 1};
+  medley_answer *plain = ask(shop, &query);
+  query.pin = pins;
+  medley_answer *answer = ask(shop, &query);
+  assert_string_equal(answer->results[0].item, "i30");
+  assert_string_equal(answer->results[1].item, "late");
+  assert_string_equal(answer->results[1].title, "Latecomer");
+  assert_true(answer->results[1].pinned && answer->results[1].part_count == 0);
+  assert_near(answer->results[1].score, 0, 0);
+  assert_non_null(strstr(answer->results[1].why, "not in the trained generation yet"));
+  assert_string_equal(answer->results[2].item, plain->results[0].item);
+  medley_answer_free(plain);
+  /* Pages go on behind it, and one that ends with it has a next one. */
+  query.count = 2;
+  medley_answer *first = ask(shop, &query);
+  assert_string_equal(first->results[1].item, "late");
+  query.after = first->next;
+  medley_answer *second = ask(shop, &query);
+  assert_string_equal(second->results[0].item, answer->results[2].item);
+  medley_answer_free(first);
+  medley_answer_free(second);
+  medley_answer_free(answer);
+
+  query = (medley_recommend_query){.user = "u3", .count = 3, .pin = late, .exclude = late};
+  answer = ask(shop, &query);
+  assert_false(answer->results[0].pinned);
+  medley_answer_free(answer);
+  query = (medley_recommend_query){.user = "u3", .count = 3, .boost = rule};
+  answer = ask(shop, &query);
+  assert_noted(answer, "item 'late' is not in the trained generation yet: boosting it counts after the next");
+  medley_answer_free(answer);
+  query = (medley_recommend_query){.history = late, .count = 3};
+  answer = ask(shop, &query);
+  assert_noted(answer, "1 event of the history is with an item that is not in the trained generation yet: it counts");
+  assert_noted(answer, "; no history yet: a stranger's answer");
+  medley_answer_free(answer);
+  put_event(shop, "keen", "late", "click", 0);
+  put_event(shop, "keen", "late", "buy", 0);
+  query = (medley_recommend_query){.user = "keen", .count = 3};
+  answer = ask(shop, &query);
+  assert_noted(answer, "2 events of the history are with items that are not in the trained generation yet: they count");
+  medley_answer_free(answer);
+  assert_ok(medley_delete_item(shop, "late", &error));
+  assert_ok(medley_delete_item(shop, "dark", &error));
+}
+
 static void test_diversity(void **state) {
   (void)state;
   size_t groups[2] = {0};
@@ -702,6 +763,7 @@ int main(int argc, char **argv) {
       cmocka_unit_test(test_rules),
       cmocka_unit_test(test_hidden_and_deleted_items),
       cmocka_unit_test(test_pages_are_stable),
+      cmocka_unit_test(test_untrained_items),
       cmocka_unit_test(test_diversity),
       cmocka_unit_test(test_counterfactuals_hold),
       cmocka_unit_test(test_the_old_generation_serves_on),

@@ -214,7 +214,7 @@ static void test_explain(void **state) {
     json_decref(why);
   }
   medley_answer_free(answer);
-  json_t *stranger = explain(f->w, "nobody", "i1");
+  json_t *stranger = explain(f->w, NULL, "i1");
   assert_true(json_is_false(json_object_get(stranger, "user_known")));
   assert_int_equal(json_member_integer(stranger, "history", -1), 0);
   json_decref(stranger);
@@ -233,6 +233,8 @@ static void test_explain(void **state) {
   char *json;
   assert_refused(medley_explain(f->w, "u1", "late", &json, &error), MEDLEY_ERR_NOT_FOUND, "after the last training");
   assert_refused(medley_explain(f->w, "u1", "none", &json, &error), MEDLEY_ERR_NOT_FOUND, "there is no item 'none'");
+  assert_refused(medley_explain(f->w, "nobody", "i1", &json, &error), MEDLEY_ERR_NOT_FOUND,
+                 "there is no user 'nobody'");
 }
 
 static void test_engine_profile(void **state) {
