@@ -13,6 +13,8 @@
 
 #include "base/memory.h"
 #include "encode/mobilenet_plan.h"
+#include "encode/picture_tuning.h"
+#include "encode/separable_tuning.h"
 #include "encode/vision_encode.h"
 #include "media/image.h"
 
@@ -140,6 +142,35 @@ medley_status mobilenet_v2_classify(const encoder *e, const float *embedding, si
   return separable_classify(net_of(e), embedding, count, logits, err);
 }
 
+/* ---- learning on ---- */
+
+static tensor *learner_vectors(tape *t, const void *network, const float *pixels, size_t count) {
+  const separable_learner *n = network;
+  return separable_learner_forward(t, n, conv_input(t, pixels, count, 3, n->plan->height, n->plan->width));
+}
+
+static medley_status mobilenet_tune(const char *path, const encoder_tuning *how, const encoder_input *inputs,
+                                    size_t count, progress_stage *progress, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  checkpoint c = {0};
+  weights_tuning tuning = {0};
+  mobilenet_plan plan;
+  separable_learner learner;
+  weights w = {.from = &c, .tuning = &tuning};
+  TRY(weights_tuning_init(&tuning, how->choice, err));
+  TRY(conv_tuning_check(&tuning, path, err));
+  TRY(checkpoint_open(&c, path, err));
+  TRY(mobilenet_plan_make(&c, false, &plan, err));
+  separable_learner_init(&learner, &w, &plan.network);
+  picture_tuner tuner = {plan.preparation, learner_vectors, &learner};
+  TRY(picture_tune(&tuner, &w, how, inputs, count, progress, err));
+done:
+  weights_deinit(&w);
+  weights_tuning_deinit(&tuning);
+  checkpoint_close(&c);
+  return status;
+}
+
 /* ---- the check ---- */
 
 typedef struct golden_run {
@@ -208,6 +239,7 @@ const encoder_kind encoder_mobilenet_v2 = {
     .dim = mobilenet_dim,
     .encode = mobilenet_encode,
     .check = mobilenet_check,
+    .tune = mobilenet_tune,
     .free = mobilenet_free,
 };
 
@@ -224,5 +256,6 @@ const encoder_kind encoder_mobilenet_v2_int8 = {
     .dim = mobilenet_dim,
     .encode = mobilenet_encode,
     .check = mobilenet_check,
+    .tune = mobilenet_tune,
     .free = mobilenet_free,
 };

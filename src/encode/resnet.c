@@ -5,26 +5,31 @@
  * place beside each other), and batch norm is in its weights and bias already; so bf16 and int8 are those of linear
  * layers. A convolution of 1 × 1 takes the map as it is. Threads take whole pictures.
  */
+#include "encode/resnet.h"
+
 #include <stdio.h>
 #include <string.h>
 
 #include "base/memory.h"
 #include "encode/batches.h"
+#include "encode/conv_weights.h"
+#include "encode/picture_tuning.h"
 #include "encode/vision_encode.h"
-#include "nn/op.h"
 
 enum { STAGES_MAX = 4, LAYERS_MAX = 128, SIDE = 224, RESIZE = 256, BATCH = 1 };
 #define EPSILON 1e-5 /* of PyTorch's batch norm, which no file says */
 
 typedef struct convolution {
-  layer_linear product; /* [outs, kernel² ins] */
+  layer_linear product; /* [outs, kernel² ins], of one that answers */
+  layer_conv learns;    /* of one that learns instead */
   size_t kernel, stride;
 } convolution;
 
 typedef struct resnet_block {
   convolution parts[3];
   size_t count;
-  convolution shortcut; /* product.weight NULL: the input itself */
+  convolution shortcut;
+  bool direct; /* no shortcut: the input itself */
 } resnet_block;
 
 typedef struct resnet {
@@ -76,6 +81,8 @@ static size_t convolution_take(weights *w, convolution *c, const char *stem, con
   snprintf(conv, sizeof conv, "%s%s", stem, names[0]);
   snprintf(norm, sizeof norm, "%s%s", stem, names[1]);
   c->stride = stride;
+  if (w->tuning != NULL)
+    return conv_take(w, &c->learns, conv, norm, &(conv_sizes){.ins = ins, .stride = stride, .epsilon = EPSILON});
   c->product.weight = weights_convolution(w, conv, norm, ins, EPSILON, &c->kernel, &c->product.bias);
   return c->product.weight != NULL ? c->product.weight->shape[0] : 0;
 }
@@ -89,10 +96,9 @@ static size_t block_take_all(weights *w, resnet_block *b, const resnet_names *n,
     bool moves = b->count == 2 || narrow_first ? i == 0 : i == 1;
     outs = convolution_take(w, &b->parts[i], stem, n->parts[i], outs, moves ? stride : 1);
   }
-  size_t beside = ins;
-  if (weights_has(w, "%s%s.weight", stem, n->shortcut[0]))
-    beside = convolution_take(w, &b->shortcut, stem, n->shortcut, ins, stride);
-  bool fits = beside == outs && (stride == 1 || b->shortcut.product.weight != NULL);
+  b->direct = !weights_has(w, "%s%s.weight", stem, n->shortcut[0]);
+  size_t beside = b->direct ? ins : convolution_take(w, &b->shortcut, stem, n->shortcut, ins, stride);
+  bool fits = beside == outs && (stride == 1 || !b->direct);
   if (w->status == MEDLEY_OK && !fits)
     w->status = error_set(&w->error, MEDLEY_ERR_INPUT, "%s: block '%s' makes %zu channels, and %zu beside them",
                           w->from->path, stem, outs, beside);
@@ -109,22 +115,30 @@ static medley_status config_check(const resnet *e, bool *narrow_first, size_t *f
                    e->file.path, activation);
 }
 
+static bool block_is_there(const resnet *e, const resnet_names *n, size_t stage, size_t layer, char stem[96]) {
+  snprintf(stem, 96, n->block, stage + n->first_stage, layer);
+  return weights_has(&e->weights, "%s%s.weight", stem, n->parts[0][0]);
+}
+
 static medley_status network_take(resnet *e, const resnet_names *n, medley_error *err) {
   medley_status status = MEDLEY_OK;
   weights *w = &e->weights;
   char stem[96];
   bool narrow_first;
-  size_t first_stride;
+  size_t first_stride, stages = 0;
+  while (stages < STAGES_MAX && block_is_there(e, n, stages, 0, stem)) stages++;
+  weights_before_layers(w);
   TRY(config_check(e, &narrow_first, &first_stride, err));
   e->dim = convolution_take(w, &e->stem, "", n->stem, 3, 2);
   e->blocks = weights_memory(w, LAYERS_MAX, sizeof *e->blocks);
-  for (size_t stage = 0; stage < STAGES_MAX && w->status == MEDLEY_OK; stage++)
+  for (size_t stage = 0; stage < stages && w->status == MEDLEY_OK; stage++) {
+    weights_at_layer(w, stage, stages);
     for (size_t layer = 0; e->count < LAYERS_MAX && w->status == MEDLEY_OK; layer++) {
-      snprintf(stem, sizeof stem, n->block, stage + n->first_stage, layer);
-      if (!weights_has(w, "%s%s.weight", stem, n->parts[0][0])) break;
+      if (!block_is_there(e, n, stage, layer, stem)) break;
       size_t stride = layer > 0 ? 1 : stage == 0 ? first_stride : 2;
       e->dim = block_take_all(w, &e->blocks[e->count++], n, stem, e->dim, stride, narrow_first);
     }
+  }
   TRY(weights_status(w, err));
   if (e->count == 0 || e->count == LAYERS_MAX)
     FAIL(err, MEDLEY_ERR_INPUT, "%s: %zu blocks are no ResNet", e->file.path, e->count);
@@ -133,7 +147,7 @@ done:
 }
 
 static medley_status resnet_open_as(const char *path, const encoder_kind *kind, weight_precision precision,
-                                    encoder **out, medley_error *err) {
+                                    weights_tuning *tuning, encoder **out, medley_error *err) {
   medley_status status = MEDLEY_OK;
   model_architecture a;
   resnet *e = NULL;
@@ -145,7 +159,8 @@ static medley_status resnet_open_as(const char *path, const encoder_kind *kind, 
   if (strcmp(a.kind->name, "resnet") != 0)
     FAIL(err, MEDLEY_ERR_INPUT, "%s: holds a network of the family '%s', not resnet", path, a.kind->name);
   if (a.layout == NULL) FAIL(err, MEDLEY_ERR_INPUT, "%s: holds no weights of a ResNet", path);
-  e->weights = (weights){.from = &e->file, .precision = precision};
+  TRY(conv_tuning_check(tuning, path, err));
+  e->weights = (weights){.from = &e->file, .precision = precision, .tuning = tuning};
   memcpy(e->weights.prefix, a.prefix, sizeof a.prefix);
   TRY(network_take(e, strcmp(a.layout, "transformers") == 0 ? &names_transformers : &names_torchvision, err));
   e->preparation = (image_preparation){
@@ -216,7 +231,7 @@ static map block_forward(tape *t, const resnet_block *b, map x) {
     y = convolve(t, y, &b->parts[i]);
     if (i + 1 < b->count) y.at = op_relu(t, y.at);
   }
-  map beside = b->shortcut.product.weight != NULL ? convolve(t, x, &b->shortcut) : x;
+  map beside = b->direct ? x : convolve(t, x, &b->shortcut);
   return (map){op_relu(t, op_add(t, y.at, beside.at)), y.side};
 }
 
@@ -314,9 +329,54 @@ static void resnet_wish(const encoder *e, media_request *request) {
   vision_wish(&((const resnet *)e)->preparation, request);
 }
 
+/* ---- learning on ---- */
+
+medley_status resnet_learner_open(const char *path, weights_tuning *tuning, encoder **out, medley_error *err) {
+  return resnet_open_as(path, &encoder_resnet, WEIGHT_F32, tuning, out, err);
+}
+
+weights *resnet_learner_weights(encoder *e) { return &((resnet *)e)->weights; }
+
+static tensor *block_learn(tape *t, const resnet_block *b, tensor *x) {
+  tensor *y = x;
+  for (size_t i = 0; i < b->count; i++) {
+    y = layer_conv_forward(t, &b->parts[i].learns, y);
+    if (i + 1 < b->count) y = op_relu(t, y);
+  }
+  return op_relu(t, op_add(t, y, b->direct ? x : layer_conv_forward(t, &b->shortcut.learns, x)));
+}
+
+tensor *resnet_vectors(tape *t, const void *network, const float *pixels, size_t count) {
+  const resnet *e = network;
+  size_t side = e->preparation.side, mark = tape_mark(t);
+  tensor *x = layer_conv_forward(t, &e->stem.learns, conv_input(t, pixels, count, 3, side, side));
+  x = op_max_pool2d(t, op_relu(t, x), &(pool_options){.kernel = {3, 3}, .stride = {2, 2}, .pad = {1, 1}});
+  for (size_t i = 0; i < e->count; i++) {
+    x = block_learn(t, &e->blocks[i], x);
+    tape_release(t, mark, x); /* of stages that stay as they are */
+  }
+  return op_global_average_pool(t, x);
+}
+
+static medley_status resnet_tune(const char *path, const encoder_tuning *how, const encoder_input *inputs, size_t count,
+                                 progress_stage *progress, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  weights_tuning tuning = {0};
+  encoder *encoder = NULL;
+  TRY(weights_tuning_init(&tuning, how->choice, err));
+  TRY(resnet_learner_open(path, &tuning, &encoder, err));
+  resnet *e = (resnet *)encoder;
+  picture_tuner tuner = {e->preparation, resnet_vectors, e};
+  TRY(picture_tune(&tuner, &e->weights, how, inputs, count, progress, err));
+done:
+  resnet_free(encoder);
+  weights_tuning_deinit(&tuning);
+  return status;
+}
+
 #define RESNET_KIND(id, title, text, precision)                                        \
   static medley_status id##_open(const char *path, encoder **out, medley_error *err) { \
-    return resnet_open_as(path, &encoder_##id, precision, out, err);                   \
+    return resnet_open_as(path, &encoder_##id, precision, NULL, out, err);             \
   }                                                                                    \
   const encoder_kind encoder_##id = {.name = title,                                    \
                                      .summary = text,                                  \
@@ -328,6 +388,7 @@ static void resnet_wish(const encoder *e, media_request *request) {
                                      .dim = resnet_dim,                                \
                                      .encode = resnet_encode,                          \
                                      .check = resnet_check,                            \
+                                     .tune = resnet_tune,                              \
                                      .free = resnet_free};
 
 RESNET_KIND(resnet, "resnet", "a published ResNet, 18 to 152 layers: the means of its last map", WEIGHT_F32)

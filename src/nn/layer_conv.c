@@ -41,12 +41,14 @@ void layer_conv_init(layer_conv *l, parameters *p, const char *prefix, const lay
 static tensor *norm_forward(tape *t, const layer_conv *l, tensor *x) {
   if (l->norm == LAYER_CONV_GROUP) return op_group_norm(t, x, l->norm_groups, l->norm_weight, l->norm_bias, 1e-5);
   if (l->norm == LAYER_CONV_NO_NORM) return x;
-  return op_batch_norm(t, x,
-                       &(batch_norm_options){.weight = l->norm_weight,
-                                             .bias = l->norm_bias,
-                                             .running_mean = l->norm_running_mean,
-                                             .running_variance = l->norm_running_variance,
-                                             .frozen = l->norm_weight != NULL && !l->norm_weight->needs_gradient});
+  return op_batch_norm(
+      t, x,
+      &(batch_norm_options){.weight = l->norm_weight,
+                            .bias = l->norm_bias,
+                            .running_mean = l->norm_running_mean,
+                            .running_variance = l->norm_running_variance,
+                            .epsilon = l->norm_epsilon,
+                            .frozen = l->norm_fixed || (l->norm_weight != NULL && !l->norm_weight->needs_gradient)});
 }
 
 tensor *layer_conv_forward(tape *t, const layer_conv *l, tensor *x) {

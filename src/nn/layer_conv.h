@@ -37,6 +37,8 @@ typedef struct layer_conv {
   conv_options conv;
   layer_conv_norm norm;
   size_t norm_groups;
+  double norm_epsilon; /* 0: 1e-5 */
+  bool norm_fixed;     /* batch norm by its running figures in training, too: its weight and bias learn */
   tensor *(*activation)(tape *t, tensor *x);
 } layer_conv;
 

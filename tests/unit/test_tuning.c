@@ -11,6 +11,9 @@
 #include "encode/bert.h"
 #include "encode/encoder.h"
 #include "encode/kept_model.h"
+#include "encode/mobilenet_plan.h"
+#include "encode/resnet.h"
+#include "encode/separable_tuning.h"
 #include "math/vector.h"
 
 enum { ITEMS = 12 };
@@ -117,24 +120,96 @@ static void test_same_forward(void **state) {
   if (real != NULL) forward_agrees(real, &s);
 }
 
+/* What a network of convolutions says as it learns, beside the reference. */
+static void picture_learner_agrees(const char *folder, const void *network,
+                                   tensor *(*vectors)(tape *t, const void *network, const float *pixels,
+                                                      size_t count)) {
+  medley_error error = {0};
+  safetensors golden;
+  golden_report report = {0};
+  char file[600];
+  float *pixels = NULL;
+  uint64_t shape[4];
+  snprintf(file, sizeof file, "%s/golden.safetensors", folder);
+  assert_ok(safetensors_open(&golden, file, &error));
+  assert_ok(golden_read(&golden, "pixel_values", 4, (uint64_t[]){0, 3, 0, 0}, &pixels, shape, &error));
+  tape *t = tape_create(1);
+  const tensor *x = vectors(t, network, pixels, shape[0]);
+  assert_ok(tape_status(t, &error));
+  assert_true(x->needs_gradient);
+  assert_ok(golden_compare(&report, &golden, "pooler_output", (const float *)x->data, x->count, &error));
+  assert_true(report.outputs[0].difference < 1e-4);
+  tape_free(t);
+  mem_free(pixels);
+  safetensors_close(&golden);
+}
+
+static tensor *separable_vectors(tape *t, const void *network, const float *pixels, size_t count) {
+  const separable_learner *n = network;
+  return separable_learner_forward(t, n, conv_input(t, pixels, count, 3, n->plan->height, n->plan->width));
+}
+
+static void test_same_convolutions(void **state) {
+  (void)state;
+  medley_error error = {0};
+  static const char *const resnets[] = {"resnet", "resnet_bottleneck", "resnet_torchvision"}, *const mobilenets[] = {
+                                                                                                  "mobilenet_v2",
+                                                                                                  "mobilenet_v2_timm"};
+  static const tuning_choice choices[] = {{TUNING_ALL, 0}, {TUNING_LAST, 1}};
+  char path[512];
+  for (int c = 0; c < 2; c++) {
+    for (int i = 0; i < 3; i++) {
+      weights_tuning tuning;
+      encoder *e = NULL;
+      assert_ok(weights_tuning_init(&tuning, choices[c], &error));
+      assert_ok(resnet_learner_open(golden_folder(path, resnets[i]), &tuning, &e, &error));
+      assert_ok(weights_tuning_seal(resnet_learner_weights(e), 3, &error));
+      picture_learner_agrees(path, e, resnet_vectors);
+      e->kind->free(e);
+      weights_tuning_deinit(&tuning);
+    }
+    for (int i = 0; i < 2; i++) {
+      weights_tuning tuning;
+      checkpoint file;
+      mobilenet_plan plan;
+      separable_learner learner;
+      assert_ok(weights_tuning_init(&tuning, choices[c], &error));
+      assert_ok(checkpoint_open(&file, golden_folder(path, mobilenets[i]), &error));
+      assert_ok(mobilenet_plan_make(&file, false, &plan, &error));
+      weights w = {.from = &file, .tuning = &tuning};
+      separable_learner_init(&learner, &w, &plan.network);
+      assert_ok(weights_status(&w, &error));
+      assert_ok(weights_tuning_seal(&w, 3, &error));
+      picture_learner_agrees(path, &learner, separable_vectors);
+      weights_deinit(&w);
+      checkpoint_close(&file);
+      weights_tuning_deinit(&tuning);
+    }
+  }
+}
+
 /* ---- learning ---- */
 
 typedef struct tuned_row {
   const char *folder, *kind;
   modality modality;
   double rate, bars[3];
+  size_t passes, items;
 } tuned_row;
 
-/* The bars of all, last=2, lora=4; a bar of 0: not tried. By chance: 2.48; never 0, since cuts of a word or two fit
- * several texts, the more so in CLIP's small model, which reads ten letters. */
+/* The bars of all, last=2, lora=4; a bar of 0: not tried. By chance: 2.48 of twelve, 1.61 of five; never 0, since cuts
+ * of a word or two fit several texts, the more so in CLIP's small model, which reads ten letters. */
 static const tuned_row tuned_rows[] = {
-    {"bert", "bert", MODALITY_TEXT, 5e-3, {1.5, 1.6, 1.9}},
-    {"vit", "vit", MODALITY_IMAGE, 2e-3, {1.2, 1.6, 1.9}},
-    {"vit_timm", "vit", MODALITY_IMAGE, 2e-3, {1.2, 0, 0}},
-    {"clip", "clip", MODALITY_IMAGE, 5e-3, {1.7, 1.8, 1.9}},
-    {"openclip", "clip", MODALITY_IMAGE, 5e-3, {1.7, 0, 0}},
-    {"chinese_clip", "clip", MODALITY_IMAGE, 5e-3, {1.8, 0, 0}},
-    {"siglip", "clip", MODALITY_IMAGE, 5e-3, {2.0, 0, 0}},
+    {"bert", "bert", MODALITY_TEXT, 5e-3, {1.5, 1.6, 1.9}, 400, ITEMS},
+    {"vit", "vit", MODALITY_IMAGE, 2e-3, {1.2, 1.6, 1.9}, 300, ITEMS},
+    {"vit_timm", "vit", MODALITY_IMAGE, 2e-3, {2.0, 0, 0}, 150, ITEMS},
+    {"clip", "clip", MODALITY_IMAGE, 5e-3, {1.9, 2.0, 2.1}, 300, ITEMS},
+    {"openclip", "clip", MODALITY_IMAGE, 5e-3, {2.2, 0, 0}, 150, ITEMS},
+    {"chinese_clip", "clip", MODALITY_IMAGE, 5e-3, {2.2, 0, 0}, 150, ITEMS},
+    {"siglip", "clip", MODALITY_IMAGE, 5e-3, {2.2, 0, 0}, 150, ITEMS},
+    {"resnet", "resnet", MODALITY_IMAGE, 2e-3, {0.5, 1.2, 0}, 150, 5},
+    {"resnet_bottleneck", "resnet", MODALITY_IMAGE, 2e-3, {0.5, 0, 0}, 150, 5},
+    {"mobilenet_v2_timm", "mobilenet_v2", MODALITY_IMAGE, 5e-3, {1.3, 1.5, 0}, 150, 5},
 };
 
 static const tuning_choice choices_of_test[] = {{TUNING_ALL, 0}, {TUNING_LAST, 2}, {TUNING_LORA, 4}};
@@ -147,7 +222,7 @@ static double tune(const tuned_row *row, const char *path, const encoder_tuning 
   progress_stage stage;
   double loss = NAN;
   progress_begin(&stage, NULL, "tune", 0);
-  assert_ok(kind_of(row)->tune(path, how, set->inputs, ITEMS, &stage, &error));
+  assert_ok(kind_of(row)->tune(path, how, set->inputs, row->items, &stage, &error));
   assert_int_equal(sscanf(stage.detail, "loss %lf", &loss), 1);
   return loss;
 }
@@ -175,14 +250,14 @@ static size_t unchanged_tensors(const char *before, const char *after, size_t *c
 static void kept_agrees(const tuned_row *row, const char *folder, const small_set *set) {
   medley_error error = {0};
   char workspace[256], id[KEPT_MODEL_ID_BYTES];
-  float vectors[2][ITEMS * 32];
+  float vectors[2][ITEMS * 128];
   encoder *e = NULL;
   test_folder(workspace);
   assert_ok(kept_model_add(workspace, folder, true, "tuned", NULL, id, &error));
   for (int k = 0; k < 2; k++) {
     assert_ok(k == 0 ? kind_of(row)->open(folder, &e, &error)
                      : kept_model_open(workspace, id, kind_of(row), &e, &error));
-    assert_true(e->kind->dim(e) <= 32);
+    assert_true(e->kind->dim(e) <= 128);
     assert_ok(e->kind->encode(e, set->inputs, ITEMS, vectors[k], &error));
     if (k == 1) assert_memory_equal(vectors[0], vectors[1], ITEMS * e->kind->dim(e) * sizeof(float));
     e->kind->free(e);
@@ -236,20 +311,24 @@ static void test_learns(void **state) {
       snprintf(before, sizeof before, "%s/model.safetensors", golden_folder(path, tuned_rows[r].folder));
       snprintf(after, sizeof after, "%s/model.safetensors", folder);
       assert_ok(kept_model_companions(path, folder, &error));
-      encoder_tuning how = {.choice = choices_of_test[c], .passes = 400, .rate = tuned_rows[r].rate, .out = after};
+      encoder_tuning how = {
+          .choice = choices_of_test[c], .passes = tuned_rows[r].passes, .rate = tuned_rows[r].rate, .out = after};
       double loss = tune(&tuned_rows[r], path, &how, &set);
       char text[TUNING_TEXT_MAX];
       if (!(loss < bars[c]))
         fail_msg("%s, %s: loss %.3g", tuned_rows[r].folder, tuning_choice_text(how.choice, text), loss);
       printf("%s %s: loss %.3g\n", tuned_rows[r].folder, tuning_choice_text(how.choice, text), loss);
-      if (encoder_kind_for(MODALITY_TEXT, tuned_rows[r].kind) != NULL)
+      if (bars[2] > 0 && encoder_kind_for(MODALITY_TEXT, tuned_rows[r].kind) != NULL)
         assert_true(found_by_title(&tuned_rows[r], folder, &set) > found_by_title(&tuned_rows[r], path, &set) + 0.1);
       same[c] = unchanged_tensors(before, after, &count);
       kept_agrees(&tuned_rows[r], folder, &set);
       folder_drop(folder);
     }
     /* Keys' biases have no say. Of the last: not the embeddings. With a LoRA: norms and biases. */
-    assert_true(same[0] <= 2 * 2);
+    if (bars[2] > 0 || bars[1] == 0)
+      assert_true(same[0] <= 2 * 2 || strncmp(tuned_rows[r].kind, "res", 3) == 0);
+    else
+      assert_true(same[1] > same[0] + 4); /* of convolutions; figures that ran along, classifiers never learn */
     if (bars[2] > 0) assert_true(same[1] >= 4 && same[2] >= count / 2 && same[1] < count / 2);
     set_deinit(&set);
   }
@@ -279,7 +358,7 @@ static void resumes(const tuned_row *row) {
     medley_progress receiver = {.report = stop_soon, .context = &least};
     progress_stage stage;
     progress_begin(&stage, &receiver, "tune", 0);
-    status = kind_of(row)->tune(path, &how, set.inputs, ITEMS, &stage, &error);
+    status = kind_of(row)->tune(path, &how, set.inputs, row->items, &stage, &error);
     assert_true(status == MEDLEY_OK || status == MEDLEY_ERR_CANCELLED);
     stops += status != MEDLEY_OK;
   }
@@ -287,10 +366,11 @@ static void resumes(const tuned_row *row) {
   assert_int_equal(same, count);
   printf("%s: stopped %zu times\n", row->folder, stops);
   /* A run of something else is no beginning of this one. */
+  bool blocks = row->bars[2] > 0;
   how.choice = (tuning_choice){TUNING_LORA, 1};
   progress_stage stage;
   progress_begin(&stage, NULL, "tune", 0);
-  if (stops > 0)
+  if (stops > 0 && blocks)
     assert_refused(kind_of(row)->tune(path, &how, set.inputs, ITEMS, &stage, &error), MEDLEY_ERR_CORRUPT,
                    "run.safetensors");
   set_deinit(&set);
@@ -324,7 +404,8 @@ static void test_choices(void **state) {
     assert_refused(tuning_choice_read(bad[i], &choice, &error), MEDLEY_ERR_USAGE, "all, last=LAYERS or lora=RANK");
 }
 
-static void refused(const char *folder, tuning_choice choice, size_t count, medley_status expected, const char *words) {
+static void refused_by(const encoder_kind *kind, const char *folder, tuning_choice choice, size_t count,
+                       medley_status expected, const char *words) {
   medley_error error = {0};
   static small_set set;
   char path[512];
@@ -333,9 +414,12 @@ static void refused(const char *folder, tuning_choice choice, size_t count, medl
   set_fill(&set, MODALITY_TEXT);
   set.inputs[0].text = "  ";
   progress_begin(&stage, NULL, "tune", 0);
-  assert_refused(encoder_bert.tune(golden_folder(path, folder), &how, set.inputs, count, &stage, &error), expected,
-                 words);
+  assert_refused(kind->tune(golden_folder(path, folder), &how, set.inputs, count, &stage, &error), expected, words);
   set_deinit(&set);
+}
+
+static void refused(const char *folder, tuning_choice choice, size_t count, medley_status expected, const char *words) {
+  refused_by(&encoder_bert, folder, choice, count, expected, words);
 }
 
 static void test_refusals(void **state) {
@@ -343,6 +427,14 @@ static void test_refusals(void **state) {
   refused("bert", (tuning_choice){TUNING_LAST, 3}, ITEMS, MEDLEY_ERR_USAGE, "last=3: the network has 2 layers");
   refused("bert", (tuning_choice){TUNING_LORA, 17}, ITEMS, MEDLEY_ERR_USAGE, "lora=17: the matrices have 16");
   refused("bert", (tuning_choice){TUNING_ALL, 0}, 2, MEDLEY_ERR_INPUT, "1 texts with words are too few");
+  refused_by(&encoder_resnet, "resnet", (tuning_choice){TUNING_LORA, 4}, ITEMS, MEDLEY_ERR_USAGE,
+             "lora goes beside the matrices of transformers");
+  refused_by(&encoder_mobilenet_v2, "mobilenet_v2", (tuning_choice){TUNING_LORA, 4}, ITEMS, MEDLEY_ERR_USAGE,
+             "lora goes beside the matrices of transformers");
+  refused_by(&encoder_resnet, "resnet", (tuning_choice){TUNING_LAST, 5}, ITEMS, MEDLEY_ERR_USAGE,
+             "last=5: the network has 4 layers");
+  refused_by(&encoder_mobilenet_v2, "mobilenet_v2", (tuning_choice){TUNING_LAST, 8}, ITEMS, MEDLEY_ERR_USAGE,
+             "last=8: the network has 7 layers");
   refused("bert_gguf/model.gguf", (tuning_choice){TUNING_ALL, 0}, ITEMS, MEDLEY_ERR_UNSUPPORTED,
           "GGUF is made for answering");
   refused("vit", (tuning_choice){TUNING_ALL, 0}, ITEMS, MEDLEY_ERR_INPUT, "of the family 'vit', not bert");
@@ -387,8 +479,9 @@ static void test_nth_allocation(void **state) {
 int main(void) {
   omp_set_num_threads(1); /* the networks are tiny */
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_same_forward), cmocka_unit_test(test_learns),   cmocka_unit_test(test_resumes),
-      cmocka_unit_test(test_choices),      cmocka_unit_test(test_refusals), cmocka_unit_test(test_nth_allocation),
+      cmocka_unit_test(test_same_forward),   cmocka_unit_test(test_same_convolutions), cmocka_unit_test(test_learns),
+      cmocka_unit_test(test_resumes),        cmocka_unit_test(test_choices),           cmocka_unit_test(test_refusals),
+      cmocka_unit_test(test_nth_allocation),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
