@@ -3,11 +3,12 @@
  *     bench_index                                         a quick look: a mixture of our own drawing, one table
  *     bench_index --vectors BASE.npy QUERY.npy [ROWS]     the same with your vectors
  *     bench_index --bytes BASE.npy QUERY.npy [ROWS]       int8 rows with full vectors in the file, by links: what they
- * take and what they find, beside f32
- *     bench_index --open INDEX QUERY.npy [ROUNDS]         the first answers of a file that is in memory, and of one
- * that is not bench_index --mix BASE.npy QUERY.npy [ROWS [SECONDS]]   nine searches to one insert or delete, two
- * threads: latency beside reading only, recall beside a fresh build bench_index --worker ours|ours-i8 asked over a pipe
- * by index_peers.py (index_worker.py has the protocol): side by side with other libraries
+ *                                                         take and what they find, beside f32
+ *     bench_index --open INDEX QUERY.npy [ROUNDS]         the first answers of a file in memory, and of one on the disk
+ *     bench_index --mix BASE.npy QUERY.npy [ROWS [SECONDS]]   nine searches to one insert or delete, two threads:
+ *                                                         latency beside reading only, recall beside a fresh build
+ *     bench_index --worker ours|ours-i8|ours-ivfpq        asked over a pipe by index_peers.py, side by side with other
+ *                                                         libraries (index_worker.py has the protocol)
  */
 #include <jansson.h>
 #include <malloc.h>
@@ -37,6 +38,7 @@ typedef struct bench {
   matrix base, query;
   const char *metric;
   bool bytes;                  /* int8 rows, ranked again with full vectors */
+  bool lists;                  /* of product codes instead of a graph */
   medley_index *index, *exact; /* exact: made when it is first asked for */
   size_t masks;                /* attributes named so far: "m1", "m2" … */
   json_t *mask_names;          /* path → filter */
@@ -95,21 +97,18 @@ static double anonymous_bytes(void) {
   return status_bytes("RssAnon");
 }
 
-static medley_status index_build(const bench *b, const char *kind, size_t links, size_t breadth, medley_index **out,
-                                 medley_error *err) {
+/* `wanted` has the kind and its sizes. */
+static medley_status index_build(const bench *b, medley_index_options wanted, medley_index **out, medley_error *err) {
   medley_status status = MEDLEY_OK;
   size_t rows = b->base.rows;
   uint64_t *ids = must(mem_alloc(rows, sizeof *ids));
   for (size_t i = 0; i < rows; i++) ids[i] = i;
-  medley_index_options o = {.dim = b->base.dim,
-                            .kind = kind,
-                            .distance = strcmp(b->metric, "l2") == 0 ? "l2" : "cosine",
-                            .storage = b->bytes ? "int8" : "f32",
-                            .rerank = b->bytes ? "f32" : NULL,
-                            .links = links,
-                            .build_breadth = breadth,
-                            .seed = 1};
-  TRY(medley_index_create(NULL, &o, out, err));
+  wanted.dim = b->base.dim;
+  wanted.distance = strcmp(b->metric, "l2") == 0 ? "l2" : "cosine";
+  wanted.storage = b->bytes ? "int8" : "f32";
+  wanted.rerank = b->bytes ? "f32" : NULL;
+  wanted.seed = 1;
+  TRY(medley_index_create(NULL, &wanted, out, err));
   TRY(medley_index_add(*out, ids, b->base.values, rows, NULL, err));
 done:
   mem_free(ids);
@@ -146,7 +145,13 @@ static json_t *do_build(bench *b, const json_t *ask, medley_error *err) {
   medley_index_close(b->index);
   b->index = NULL;
   double memory = anonymous_bytes(), start = clock_now_s(), cpu = cpu_s();
-  TRY(index_build(b, "hnsw", number_of(ask, "m", 16), number_of(ask, "efc", 200), &b->index, err));
+  TRY(index_build(
+      b,
+      b->lists ? (medley_index_options){.kind = "ivfpq",
+                                        .lists = number_of(ask, "lists", 0),
+                                        .code_bytes = number_of(ask, "code_bytes", 0)}
+               : (medley_index_options){.links = number_of(ask, "m", 16), .build_breadth = number_of(ask, "efc", 200)},
+      &b->index, err));
   double seconds = clock_now_s() - start, cpu_seconds = cpu_s() - cpu, file_bytes = 0;
   memory = anonymous_bytes() - memory;
   if (save != NULL) {
@@ -255,8 +260,8 @@ static json_t *do_search(bench *b, const json_t *ask, bool exact, medley_error *
   p.hits = must(mem_alloc(p.count * k, sizeof *p.hits));
   p.found = must(mem_alloc(p.count, sizeof *p.found));
   omp_set_num_threads((int)threads);
-  if (exact && b->exact == NULL) TRY(index_build(b, "exact", 0, 0, &b->exact, err));
-  p.batch = exact ? number_of(ask, "batch", 1) : threads > 1 ? p.count : 1;
+  if (exact && b->exact == NULL) TRY(index_build(b, (medley_index_options){.kind = "exact"}, &b->exact, err));
+  p.batch = number_of(ask, "batch", !exact && threads > 1 ? p.count : 1);
   if (text_of(ask, "mask") != NULL) {
     TRY(mask_name(b, text_of(ask, "mask"), filter, err));
     p.query.filter = filter;
@@ -286,7 +291,10 @@ static json_t *answer(bench *b, const json_t *ask, medley_error *err) {
 }
 
 static int worker(const char *name) {
-  bench b = {.metric = "cos", .bytes = strcmp(name, "ours-i8") == 0, .mask_names = json_object()};
+  bench b = {.metric = "cos",
+             .bytes = strcmp(name, "ours-i8") == 0,
+             .lists = strcmp(name, "ours-ivfpq") == 0,
+             .mask_names = json_object()};
   char *line = NULL;
   size_t capacity = 0;
   while (getline(&line, &capacity, stdin) > 0) {
@@ -332,7 +340,7 @@ static medley_status look(bench *b, medley_error *err) {
   static const size_t breadths[] = {16, 32, 64, 128, 256};
   size_t queries = b->query.rows < 500 ? b->query.rows : 500;
   double start = clock_now_s();
-  TRY(index_build(b, "hnsw", 0, 0, &b->index, err));
+  TRY(index_build(b, (medley_index_options){0}, &b->index, err));
   double built = clock_now_s() - start;
   medley_index_info info;
   medley_index_get_info(b->index, &info);
@@ -417,7 +425,7 @@ static medley_status bytes_bench(bench *b, medley_error *err) {
   medley_index_hit *hits = must(mem_alloc(b->query.rows * K, sizeof *hits));
   size_t *found = must(mem_alloc(b->query.rows, sizeof *found));
   snprintf(path, sizeof path, "/tmp/bench_index-%d.index", (int)getpid());
-  TRY(index_build(b, "exact", 0, 0, &b->exact, err));
+  TRY(index_build(b, (medley_index_options){.kind = "exact"}, &b->exact, err));
   TRY(medley_index_search_batch(b->exact, &(medley_index_query){.k = K}, b->query.values, b->query.rows, truth, found,
                                 NULL, err));
   medley_index_close(b->exact);
@@ -537,7 +545,7 @@ static medley_status mix_bench(bench *b, double seconds, medley_error *err) {
   uint64_t *ids = must(mem_alloc(b->base.rows, sizeof *ids));
   float *left = must(mem_alloc(b->base.rows * b->base.dim, sizeof *left));
   mix_gone = must(mem_zalloc(b->base.rows, 1));
-  TRY(index_build(b, "hnsw", 0, 0, &b->index, err));
+  TRY(index_build(b, (medley_index_options){0}, &b->index, err));
   TRY(medley_index_measure(b->index, b->query.values, queries, K, 0, NULL, &before, err));
   omp_set_num_threads(1);
   printf("| | searches/s | changes/s | p50 ms | p99 ms | p99.9 ms | worst ms |\n|---|---|---|---|---|---|---|\n");

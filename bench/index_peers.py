@@ -17,6 +17,9 @@ What is measured (--measures, all of them when nothing is said):
           target are timed, and queries/s read off between them (log q/s over log of what is missing to 1)
   filter  recall and queries/s where 10 %, 1 %, 0.1 % and 0.01 % of the rows may be answered, drawn at random and as the
           rows nearest to one row ("near": the queries are elsewhere, so what passes lies off every path)
+  ivfpq   inverted lists of product codes, ours and FAISS's of as many lists (the root of the rows) and bytes a code (an eighth of
+          the dimensions), the best compared again in full: build seconds, and queries/s of the fastest setting that
+          reaches a recall@10 of 0.90, 0.95 and 0.99, one query at a time and all in one call
   exact   queries/s looking at everything, one query and 256 at a time; `roof` is what
           memory gives (one query: the rows are read, no more) and BLAS (256: the bare matrix product)
 
@@ -43,11 +46,14 @@ FILTER_BREADTHS = (32, 128, 512)
 SELECTIVITIES = (0.1, 0.01, 0.001, 0.0001)
 PASS_SECONDS = 0.3   # a timed pass shorter than this is repeated until it is as long
 PROBE_QUERIES, FILTER_SECONDS = 10, 1.0
-OURS = ('ours', 'ours-i8')
-MEASURES = ('build', 'hnsw', 'filter', 'exact')
+LIST_TARGETS = (0.90, 0.95, 0.99)
+LISTS_LOOKED_AT, LIST_REFINES = (2, 4, 8, 16, 32, 64, 128), (4, 8, 12, 16, 32, 64)
+OURS = ('ours', 'ours-i8', 'ours-ivfpq')
+MEASURES = ('build', 'hnsw', 'filter', 'ivfpq', 'exact')
 GRAPHS = ['ours', 'ours-i8', 'hnswlib', 'faiss', 'usearch', 'usearch-i8', 'faiss-sq8', 'hnswlib-debian', 'faiss-debian']
 TAKES_PART = {'build': GRAPHS, 'hnsw': GRAPHS,
               'filter': ['ours', 'hnswlib', 'faiss', 'faiss-flat'],
+              'ivfpq': ['ours-ivfpq', 'faiss-ivfpq'],
               'exact': ['ours', 'faiss', 'faiss-debian', 'roof']}   # usearch has exact search too, ten times slower than FAISS
 BYTES = {'ours-i8', 'usearch-i8', 'faiss-sq8'}   # one byte a number instead of four
 NOT_RANKED = BYTES | {'ours', 'roof'}            # shown, but never "the best peer"
@@ -444,6 +450,58 @@ def filter_round(set_, peers, kind, selectivity, count, ids, options, record):
                    queries=counts[name, ef], recall=recalls[name, ef], **spread(rates_))
 
 
+def list_settings(name):
+    """Ours compares so many in full as the lists looked at suggest; FAISS leaves it to the user."""
+    refines = [None] if name in OURS else LIST_REFINES
+    return [dict(ef=ef, **({'refine': refine} if refine else {})) for ef in LISTS_LOOKED_AT for refine in refines]
+
+
+def measure_ivfpq(set_, options, record):
+    names = taking_part('ivfpq', options)
+    ensure_memory(names, set_, times=2.4)   # the base, and the vectors once more in the index
+    lists, code_bytes = round(math.sqrt(set_.rows)), max(1, set_.dim // 8)
+    for threads in options.threads:
+        with Peers(names, options, threads) as peers, tempfile.NamedTemporaryFile() as ids:
+            for peer in peers:
+                peer.ask(**set_.data())
+                cost = peer.ask(do='build', lists=lists, code_bytes=code_bytes, threads=threads, save=None)
+                record.say('lists', set_, peer=label_of(peer), threads=threads, lists=lists, code_bytes=code_bytes, **cost,
+                           memory_beside=cost['memory_bytes'] / set_.rows - 4 * set_.dim)
+            for batch in (1, set_.count) if threads == 1 else (set_.count,):
+                lists_round(set_, peers, threads, batch, ids.name, options, record)
+
+
+def label_of(peer):
+    return peer.name.removesuffix('-ivfpq')
+
+
+def lists_round(set_, peers, threads, batch, ids, options, record):
+    found = {}   # peer → [(setting, recall, q/s)]
+    for peer in peers:
+        points = found[label_of(peer)] = []
+        for setting in list_settings(peer.name):
+            ids_, reply = searched(peer, ids, threads=threads, count=set_.count, batch=batch, **setting)
+            points.append((setting, set_.recall(ids_, set_.truth()), set_.count / reply['seconds']))
+    for target in LIST_TARGETS:
+        chosen, rounds = {}, collections.defaultdict(list)
+        for name, points in found.items():
+            enough = [point for point in points if point[1] >= target]
+            if enough:
+                chosen[name] = max(enough, key=lambda point: point[2])
+            else:
+                record.say('ivfpq', set_, peer=name, threads=threads, batch=batch, target=target, recall_most=max(p[1] for p in points))
+        for turn in range(options.reps):
+            for peer in turned([peer for peer in peers if label_of(peer) in chosen], turn):
+                setting, _, rate = chosen[label_of(peer)]
+                reply = peer.ask(do='search', k=K, threads=threads, count=set_.count, batch=batch,
+                                 repeat=max(1, round(PASS_SECONDS * rate / set_.count)), **setting)
+                rounds[label_of(peer)].append(set_.count / reply['seconds'])
+        ratio = ratios(rounds) if len(rounds) > 1 else {}
+        for name, rates_ in rounds.items():
+            record.say('ivfpq', set_, peer=name, threads=threads, batch=batch, target=target, setting=chosen[name][0],
+                       recall=chosen[name][1], **spread(rates_), ratio=ratio if name == 'ours' else {})
+
+
 def measure_exact(set_, options, record):
     names = taking_part('exact', options)
     ensure_memory(names, set_, times=2.2)   # FAISS copies what it is given
@@ -513,6 +571,12 @@ def print_tables(lines):
     rows_of(lines, 'filter', 'Filtered: queries/s, recall@10 behind it',
             lambda line: f'{line["kind"]} {line["selectivity"]:.2%} ({line["passing"]}), ef {line["ef"]}',
             lambda line: f'{line["median"]:,.0f} @ {line["recall"]:.3f}')
+    rows_of(lines, 'lists', 'Lists of product codes: build seconds, of processor time; bytes a row beside the vector in memory',
+            lambda line: f'{line["lists"]} lists, {line["code_bytes"]} bytes, threads {line["threads"]}',
+            lambda line: f'{line["seconds"]:.1f} s, {line["cpu_seconds"]:.1f}; {line["memory_beside"]:.0f}')
+    rows_of(lines, 'ivfpq', 'Lists of product codes: queries/s of the fastest setting with a recall@10, and its recall',
+            lambda line: f'recall {line["target"]}, threads {line["threads"]}, {"one by one" if line["batch"] == 1 else "in one call"}',
+            lambda line: figure(line) + (f' @ {line["recall"]:.3f}' if 'recall' in line else ''))
     rows_of(lines, 'exact', 'Exact: queries/s, share of the roof',
             lambda line: f'batch {line["batch"]}, threads {line["threads"]}',
             lambda line: figure(line) + (f', {line["of_roof"]:.2f}' if line['of_roof'] else ''))
@@ -528,7 +592,8 @@ def parse():
     parser.add_argument('--ours', type=pathlib.Path, help='bench_index; without it only the peers are measured')
     parser.add_argument('--sets', type=words, default=['patches128'])
     parser.add_argument('--measures', type=words, default=list(MEASURES))
-    parser.add_argument('--peers', type=words, default=['ours', 'hnswlib', 'faiss', 'usearch', 'usearch-i8', 'faiss-flat', 'roof'])
+    parser.add_argument('--peers', type=words, 
+                        default=['ours', 'hnswlib', 'faiss', 'usearch', 'usearch-i8', 'faiss-flat', 'ours-ivfpq', 'faiss-ivfpq', 'roof'])
     parser.add_argument('--python', default=sys.executable, help='has hnswlib, faiss-cpu, usearch')
     parser.add_argument('--hnswlib-include', default='', help='its headers: filtered search is compiled, not called back')
     parser.add_argument('--debian', help='PYTHON[:FOLDER] of the distribution\'s packages')
@@ -565,7 +630,8 @@ def main():
     if options.table:
         return print_tables([json.loads(line) for line in options.table.read_text().splitlines()])
     record, start = Record(options), time.time()
-    measures = {'build': measure_build, 'hnsw': measure_hnsw, 'filter': measure_filter, 'exact': measure_exact}
+    measures = {'build': measure_build, 'hnsw': measure_hnsw, 'filter': measure_filter, 'ivfpq': measure_ivfpq,
+                'exact': measure_exact}
     for name in options.sets:
         for measure in options.measures:
             measures[measure](Set(name, options.rows, options), options, record)

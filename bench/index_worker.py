@@ -3,16 +3,18 @@
     PYTHON bench/index_worker.py PEER      PYTHON must be able to import the library; the peers are in PEERS below
 
 One JSON object a line on stdin, one answer a line on stdout: the fields named here, or {"error": "a sentence"}.
-`bench_index --worker ours` speaks the same (`ours-i8`: with rows of bytes and re-ranking), so that the comparison knows no
+`bench_index --worker ours` speaks the same (`ours-i8`: with rows of bytes and re-ranking; `ours-ivfpq`), so that the comparison knows no
 difference between ours and theirs.
 
     {"do": "hello"}                                        version
     {"do": "data", "base", "query": .npy f32 [n, dim],     rows, dim
      "rows": 0 or the first so many, "metric": "cos"|"l2"}     cos: every row and query is scaled to unit length
-    {"do": "build", "m", "efc", "threads", "save": path}   seconds, cpu_seconds, memory_bytes, file_bytes; save may be null
+    {"do": "build", "m", "efc", "threads", "save": path,   seconds, cpu_seconds, memory_bytes, file_bytes; save may be null
+     "lists", "code_bytes"}                                 of inverted lists instead of m, efc
     {"do": "open", "path"}                                 seconds, memory_bytes
     {"do": "search", "k", "ef", "threads", "count",        seconds, cpu_seconds, of one pass
-     "repeat", "ids": path, "mask": path}
+     "repeat", "ids": path, "mask": path, "batch",             batch: as many at a time
+     "refine"}                                                 refine: k times so many are compared in full (faiss-ivfpq)
     {"do": "exact", "k", "batch", "threads", "count",      seconds, cpu_seconds, of one pass
      "repeat", "ids": path}
 
@@ -223,6 +225,24 @@ class FaissFlat(Faiss):
         return self.index.search(queries, k, params=self.library.SearchParameters(sel=selector))[1]
 
 
+class FaissLists(Faiss):
+    """Product codes in inverted lists, the best compared again in full. As L2 of unit vectors for the cosine: as inner products a
+    decoded row is too short, and recall is far worse."""
+
+    def build_lists(self, base, lists, code_bytes, threads):
+        self.library.omp_set_num_threads(threads)
+        self.centres = self.library.IndexFlatL2(self.dim)   # stays alive as long as the lists
+        self.lists = self.library.IndexIVFPQ(self.centres, self.dim, lists, code_bytes, 8)
+        self.index = self.library.IndexRefineFlat(self.lists)
+        self.index.train(base)
+        self.index.add(base)
+
+    def search(self, queries, k, ef, threads, mask, refine):
+        self.library.omp_set_num_threads(threads)
+        self.lists.nprobe, self.index.k_factor = ef, refine
+        return self.index.search(queries, k)[1]
+
+
 class Usearch:
     element = 'f32'
 
@@ -290,8 +310,8 @@ class Roof:
         return np.full((len(queries), k), int(end == np.inf), np.int64)
 
 
-PEERS = {'hnswlib': Hnswlib, 'faiss': Faiss, 'faiss-sq8': FaissByte, 'faiss-flat': FaissFlat, 'usearch': Usearch,
-         'usearch-i8': UsearchByte, 'roof': Roof}
+PEERS = {'hnswlib': Hnswlib, 'faiss': Faiss, 'faiss-sq8': FaissByte, 'faiss-flat': FaissFlat, 'faiss-ivfpq': FaissLists,
+         'usearch': Usearch, 'usearch-i8': UsearchByte, 'roof': Roof}
 
 
 # ---- the commands ----
@@ -324,7 +344,11 @@ class Worker:
     def build(self, ask):
         base = self.base()
         before = anonymous_bytes()
-        _, seconds, cpu = timed(lambda: self.library.build(base, ask['m'], ask['efc'], ask['threads']))
+        if 'lists' in ask:
+            work = lambda: self.library.build_lists(base, ask['lists'], ask['code_bytes'], ask['threads'])
+        else:
+            work = lambda: self.library.build(base, ask['m'], ask['efc'], ask['threads'])
+        _, seconds, cpu = timed(work)
         grown = anonymous_bytes() - before
         if ask['save']:
             self.library.save(ask['save'])
@@ -346,7 +370,11 @@ class Worker:
 
     def search(self, ask):
         queries, mask = self.queries[:ask['count']], self.mask(ask.get('mask'))
-        return self.answer(ask, lambda: self.library.search(queries, ask['k'], ask['ef'], ask['threads'], mask))
+        batch, more = ask.get('batch', len(queries)), {'refine': ask['refine']} if 'refine' in ask else {}
+        search = lambda part: self.library.search(part, ask['k'], ask['ef'], ask['threads'], mask, **more)
+        if batch >= len(queries):
+            return self.answer(ask, lambda: search(queries))
+        return self.answer(ask, lambda: np.concatenate([search(queries[i:i + batch]) for i in range(0, len(queries), batch)]))
 
     def exact(self, ask):
         base, queries, batch = self.base(), self.queries[:ask['count']], ask['batch']
