@@ -96,7 +96,9 @@ const command cmd_import = {
         "A file that was imported completely is not taken a second time unless it has changed since, or with --again. "
         "Either way its events do not count twice: one that is there already, with the same user, item, type, value, "
         "time, split and context, is left out, and only what is new is added. What no longer stands in the file stays "
-        "in the workspace. A file that was moved is a new file: say --again.",
+        "in the workspace. A file that was moved is a new file: say --again.\n\n"
+        "A file or folder in which there are no rows is an error with status 1, so that a script notices that nothing "
+        "came.",
     .arguments = (const argument_spec[]){{"workspace", VALUE_FOLDER, "the workspace"},
                                          {"kind", VALUE_CHOICE, "items, users, events, links or vectors", kinds, true},
                                          {"file", VALUE_FILE, "a file, or a folder of a known layout"},
@@ -138,6 +140,7 @@ const command cmd_import = {
             {"medley import films events interactions.tsv.gz --map user=user_id,item=movie_id,split=split --type watch",
              "Events that carry their own split"},
             {"medley import shop ml-100k/", "A known layout needs no KIND"},
+            {"medley import shop catalogue/", "Items, users, events and links of a folder that medley sample wrote"},
             {"medley import shop events clicks.csv --dry-run --errors rejects.jsonl", "Look first"},
             {0}},
     .ends = ENDS_REJECTED | ENDS_NOT_FOUND | ENDS_CANCELLED,

@@ -29,6 +29,7 @@ static const importer_kind *const formats[] = {
     &importer_jsonl,
     &importer_tsv,
     &importer_csv,
+    &importer_catalogue,
     &importer_folder,
 };
 #define FORMAT_COUNT (sizeof formats / sizeof *formats)
@@ -172,7 +173,7 @@ bool probe_begins(const import_probe *p, const char *words) {
 }
 
 static bool name_is_rows(const char *name) {
-  const char *const endings[] = {".json", ".jsonl", ".csv"};
+  const char *const endings[] = {".json", ".jsonl", ".csv", ".tsv"};
   size_t length = strlen(name);
   if (string_ends(name, ".gz"))
     length -= 3;
@@ -438,7 +439,7 @@ static medley_status batch_end(part_run *p, bool finished, medley_error *err) {
     job->kind->rollback(job->s);
     goto done;
   }
-  p->state.finished = finished;
+  p->state.finished = finished && p->report.read > 0; /* of a file without rows there is nothing to remember */
   TRY(import_state_save(&p->report, job->rejects_bytes, &p->state, err));
   TRY(job->kind->import_put(job->s, &p->state, err));
   TRY(job->kind->commit(job->s, err));
@@ -581,6 +582,14 @@ static medley_status rejected_verdict(const import_job *job, medley_error *err) 
   return status;
 }
 
+/* Nothing to read is told by the status too: who exports every night wants to know when nothing came. */
+static medley_status no_rows(const import_job *job, const import_plan *plan, medley_error *err) {
+  if (plan->parts[0].reading == READ_FOLDER)
+    return error_set(err, MEDLEY_ERR_INPUT, "there are no pictures, sounds or clips in '%s'", job->options->path);
+  return error_set(err, MEDLEY_ERR_INPUT, "'%s' has no rows%s", job->options->path,
+                   plan->parts[0].dialect.header ? " below its header" : "");
+}
+
 static medley_status plan_run(import_job *job, const import_plan *plan, medley_error *err) {
   medley_status status = MEDLEY_OK;
   TRY(draft_init(&job->draft, err));
@@ -592,6 +601,7 @@ static medley_status plan_run(import_job *job, const import_plan *plan, medley_e
         "'%s' was imported already and has not changed since: --dry-run --errors FILE lists what was rejected, --again "
         "takes it once more (events that are there already stay as they are)",
         job->options->path);
+  if (job->report->read == 0) TRY(no_rows(job, plan, err));
   TRY(rejected_verdict(job, err));
 done:
   rejects_close(&job->rejects);

@@ -105,9 +105,9 @@ typedef struct import_report {
 } import_report;
 
 /* Errors: NOT_FOUND (path), USAGE (format, map, pattern), INPUT (format not recognised, header without the needed
- * column), EXISTS (a finished import of the same file), REJECTED (more than allow_rejects; report is complete),
- * CANCELLED (what was accepted is kept), and those of the store. The report is filled in every case. The store must not
- * be inside a transaction. */
+ * column, a file or folder without rows), EXISTS (a finished import of the same file), REJECTED (more than
+ * allow_rejects; report is complete), CANCELLED (what was accepted is kept), and those of the store. The report is
+ * filled in every case. The store must not be inside a transaction. */
 medley_status import_run(const store_kind *kind, store *s, const import_options *options,
                          const medley_progress *progress, import_report *report, medley_error *err) MEDLEY_CHECK;
 

@@ -257,3 +257,80 @@ medley_status mapping_bind_columns(import_mapping *m, char *const *columns, size
 done:
   return status;
 }
+
+/* ---- what rows must have ---- */
+
+static void append_columns(strbuf *names, const char *const *columns, size_t count) {
+  for (size_t i = 0; i < count && !names->failed; i++) strbuf_printf(names, "%s%s", i ? ", " : "", columns[i]);
+}
+
+static bool fields_have(const import_field *fields, size_t count, import_field field) {
+  size_t i = 0;
+  while (i < count && fields[i] != field) i++;
+  return i < count;
+}
+
+/* Two ends, each a user or an item. */
+static medley_status links_check(const import_field *fields, size_t count, const char *names, medley_error *err) {
+  bool from = fields_have(fields, count, FIELD_USER) || fields_have(fields, count, FIELD_ITEM);
+  bool to = fields_have(fields, count, FIELD_TO_USER) || fields_have(fields, count, FIELD_TO_ITEM);
+  if (from && to) return MEDLEY_OK;
+  return error_set(
+      err, MEDLEY_ERR_INPUT,
+      "none of the columns is known as where links %s: say --map %s=COLUMN or --map %s=COLUMN; the columns "
+      "are %s",
+      from ? "lead to" : "start", from ? "to_user" : "user", from ? "to_item" : "item", names);
+}
+
+static medley_status needed_check(import_kind kind, const import_field *fields, size_t count, const char *names,
+                                  medley_error *err) {
+  static const import_field needed[IMPORT_KIND_COUNT][2] = {
+      [IMPORT_ITEMS] = {FIELD_ITEM},
+      [IMPORT_USERS] = {FIELD_USER},
+      [IMPORT_EVENTS] = {FIELD_USER, FIELD_ITEM},
+      [IMPORT_VECTORS] = {FIELD_ITEM, FIELD_VECTOR},
+  };
+  if (kind == IMPORT_LINKS) return links_check(fields, count, names, err);
+  for (size_t n = 0; n < 2; n++) {
+    import_field field = needed[kind][n];
+    if (field == FIELD_NONE || fields_have(fields, count, field)) continue;
+    return error_set(err, MEDLEY_ERR_INPUT,
+                     "none of the columns is known as the %s: say --map %s=COLUMN; the columns are %s",
+                     field_names[field], field_names[field], names);
+  }
+  return MEDLEY_OK;
+}
+
+/* The column that names users in events and that the user did not map, among columns none of which tells anything of an
+ * item but its key and a time; NULL: these are items. */
+static const char *events_column(const import_mapping *m, const char *const *columns, size_t count) {
+  const import_mapping events = {.kind = IMPORT_EVENTS};
+  const char *user = NULL;
+  for (import_field f = FIELD_ITEM; f < FIELD_COUNT; f++)
+    if (m->mapped[f] && f != FIELD_ITEM && f != FIELD_TIME) return NULL;
+  for (size_t i = 0; i < count; i++) {
+    int rank;
+    import_field field = mapping_rank(m, columns[i], &rank);
+    if (field != FIELD_NONE && field != FIELD_ITEM && field != FIELD_TIME) return NULL;
+    if (field == FIELD_NONE && mapping_rank(&events, columns[i], &rank) == FIELD_USER) user = columns[i];
+  }
+  return user;
+}
+
+medley_status mapping_check_columns(const import_mapping *m, const char *const *columns, const import_field *fields,
+                                    size_t count, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  strbuf names = {.limit = 600};
+  append_columns(&names, columns, count);
+  const char *listed = names.text ? names.text : "";
+  if (fields != NULL) TRY(needed_check(m->kind, fields, count, listed, err));
+  const char *user = m->kind == IMPORT_ITEMS ? events_column(m, columns, count) : NULL;
+  if (user != NULL)
+    status = error_set(err, MEDLEY_ERR_INPUT,
+                       "the rows look like events, with users in '%s': import them as events, or say --map skip=%s "
+                       "when they are items; the columns are %s",
+                       user, user, listed);
+done:
+  strbuf_deinit(&names);
+  return status;
+}

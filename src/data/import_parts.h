@@ -80,8 +80,8 @@ bool probe_has_file(const import_probe *p, const char *name);
 const json_t *probe_member(const import_probe *p, const char *name);
 /* Whether the first line begins with the words. */
 bool probe_begins(const import_probe *p, const char *words);
-/* Plans each file of a folder whose name ends in .json, .jsonl or .csv (perhaps compressed) as if it had been named
- * alone. */
+/* Plans each file of a folder whose name ends in .json, .jsonl, .csv or .tsv (perhaps compressed) as if it had been
+ * named alone. */
 medley_status plan_each_file(const import_probe *folder, import_plan *plan,
                              medley_status (*plan_file)(const import_probe *, import_plan *, medley_error *),
                              medley_error *err) MEDLEY_CHECK;
@@ -94,7 +94,7 @@ typedef struct importer_kind {
 
 extern const importer_kind importer_csv, importer_tsv, importer_jsonl, importer_gorse, importer_recbole, importer_mmrec,
     importer_movielens_100k, importer_movielens_1m, importer_movielens_latest, importer_amazon_2014,
-    importer_amazon_2018, importer_amazon_2023, importer_npy, importer_folder;
+    importer_amazon_2018, importer_amazon_2023, importer_npy, importer_catalogue, importer_folder;
 
 /* ---- fields ---- */
 
@@ -155,6 +155,11 @@ medley_status mapping_bind_columns(import_mapping *m, char *const *columns, size
  */
 import_field mapping_rank(const import_mapping *m, const char *name, int *rank);
 bool mapping_has(const import_mapping *m, import_field field);
+/* What rows of the kind must have is among the columns of these names; otherwise a sentence says what is missing, or,
+ * of items that are events by their columns, what they are. fields [count]: of a table; NULL: of a JSON row, in which
+ * only the latter is looked for. */
+medley_status mapping_check_columns(const import_mapping *m, const char *const *columns, const import_field *fields,
+                                    size_t count, medley_error *err) MEDLEY_CHECK;
 
 /* ---- drafts ---- */
 
@@ -241,6 +246,7 @@ struct import_reader {
   line_reader lines;
   strbuf converted; /* of loose JSON */
   json_t *object;
+  bool checked; /* the first object was looked at */
   /* .npy */
   npy_reader npy;
   stream *keys_stream;

@@ -197,6 +197,20 @@ static medley_status line_parse(import_reader *r, import_draft *d, char *line, s
   return MEDLEY_OK;
 }
 
+/* The first row tells what the others are like. */
+static medley_status object_check(const import_reader *r, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  const char **names = NULL, *name;
+  json_t *value;
+  size_t count = 0;
+  TRY_NEW(names, json_object_size(r->object) + 1, "the members of a row");
+  json_object_foreach(r->object, name, value) names[count++] = name;
+  TRY(mapping_check_columns(&r->mapping, names, NULL, count, err));
+done:
+  mem_free(names);
+  return status;
+}
+
 static medley_status rows_json_next(import_reader *r, import_draft *d, bool *more, medley_error *err) {
   medley_status status = MEDLEY_OK;
   char *line;
@@ -209,7 +223,10 @@ static medley_status rows_json_next(import_reader *r, import_draft *d, bool *mor
   if (line == NULL) goto done;
   draft_reset(d, r->lines.number);
   TRY(line_parse(r, d, line, length, err));
-  if (r->object != NULL) TRY(object_take(r, d, err));
+  if (r->object == NULL) goto done;
+  if (!r->checked) TRY(object_check(r, err));
+  r->checked = true;
+  TRY(object_take(r, d, err));
 done:
   return status;
 }
@@ -222,9 +239,15 @@ static void rows_json_close(import_reader *r) {
 
 #define DESCRIBED_BYTES 2048 /* of a line */
 
+/* The object itself, or, when the line is none or very long, its text as far as it goes. */
 static void rows_json_describe(const import_reader *r, const import_draft *d, strbuf *out) {
   strbuf repaired = {0};
-  (void)r;
+  char *object = r->object && strnlen(d->raw, DESCRIBED_BYTES + 1) <= DESCRIBED_BYTES ? json_to_text(r->object) : NULL;
+  if (object != NULL) {
+    strbuf_append(out, object);
+    mem_free(object);
+    return;
+  }
   if (d->raw != NULL) strbuf_append_utf8_repaired(&repaired, d->raw, strnlen(d->raw, DESCRIBED_BYTES));
   strbuf_append_json(out, repaired.text ? repaired.text : "");
   out->failed |= repaired.failed;

@@ -15,31 +15,6 @@ static medley_status rows_table_guess(import_reader *r, medley_error *err) {
   return mapping_init(&r->mapping, part->kind, pair, 1, NULL, err);
 }
 
-/* The column that every row of the kind must have. */
-static medley_status rows_table_check(const import_reader *r, medley_error *err) {
-  static const import_field needed[IMPORT_KIND_COUNT][2] = {
-      [IMPORT_ITEMS] = {FIELD_ITEM},
-      [IMPORT_USERS] = {FIELD_USER},
-      [IMPORT_EVENTS] = {FIELD_USER, FIELD_ITEM},
-      [IMPORT_VECTORS] = {FIELD_ITEM, FIELD_VECTOR},
-  };
-  for (size_t n = 0; n < 2; n++) {
-    import_field field = needed[r->part->kind][n];
-    bool there = field == FIELD_NONE;
-    for (size_t i = 0; i < r->table.column_count && !there; i++) there = r->fields[i] == field;
-    if (there) continue;
-    strbuf names = {.limit = 600};
-    for (size_t i = 0; i < r->table.column_count && !names.failed; i++)
-      strbuf_printf(&names, "%s%s", i ? ", " : "", r->table.columns[i]);
-    medley_status status = error_set(err, MEDLEY_ERR_INPUT,
-                                     "none of the columns is known as the %s: say --map %s=COLUMN; the columns are %s",
-                                     import_field_name(field), import_field_name(field), names.text ? names.text : "");
-    strbuf_deinit(&names);
-    return status;
-  }
-  return MEDLEY_OK;
-}
-
 /* RecBole's "genre:token_seq": spaces separate; the type is no part of the name. Types of features that are vectors
  * ("float_seq") stay attributes. */
 static void columns_untype(import_reader *r) {
@@ -114,7 +89,7 @@ static medley_status rows_table_open(import_reader *r, medley_error *err) {
   if (r->table.column_count == 0) goto done;
   TRY(rows_table_guess(r, err));
   TRY(mapping_bind_columns(&r->mapping, r->table.columns, r->table.column_count, r->fields, err));
-  TRY(rows_table_check(r, err));
+  TRY(mapping_check_columns(&r->mapping, (const char *const *)r->table.columns, r->fields, r->table.column_count, err));
   for (size_t i = 0; i < r->table.column_count; i++)
     if (r->fields[i] == FIELD_NONE && r->mapping.drop_rest) r->fields[i] = FIELD_SKIP;
 done:

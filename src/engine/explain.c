@@ -61,10 +61,10 @@ static medley_status explainer_score(explainer *e, const char *user, const char 
   medley_status status = MEDLEY_OK;
   uint64_t events;
   int64_t id;
-  if (user != NULL) TRY(workspace_user_id(e->w, user, &id, err));
   TRY(workspace_generation(e->w, &e->g, err));
   if (e->g == NULL)
     FAIL(err, MEDLEY_ERR_NOT_FOUND, "nothing has been trained yet: run 'medley train %s' first", e->w->path);
+  if (user != NULL) TRY(workspace_user_id(e->w, user, &id, err));
   TRY(item_find(e, item, err));
   TRY(answer_buffers_reserve(e->w, e->g, e->g->blend->count + 1, &e->b, err));
   TRY(history_of_user(e->w, e->g, user, HISTORY_ALL, e->b, &e->h, &events, NULL, &e->known, err));

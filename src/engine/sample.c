@@ -286,10 +286,7 @@ static medley_status readme_write(const sample_world *w, const medley_sample_rep
       "rhythm) and words (theme). Words tell only some of a thing's looks and sounds, so the pictures and sounds\n"
       "are worth looking at; the newest things have no events at all.\n\n"
       "    medley init shop\n"
-      "    medley import shop items THIS/items.jsonl\n"
-      "    medley import shop users THIS/users.csv --map user=id\n"
-      "    medley import shop events THIS/events.csv\n"
-      "    medley import shop links THIS/links.csv\n"
+      "    medley import shop THIS\n"
       "    medley train shop\n"
       "    medley recommend shop --user u42 --why\n"
       "    medley search shop --image THIS/queries/blue-dotted-vase.jpg\n");

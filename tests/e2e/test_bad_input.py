@@ -66,6 +66,9 @@ def files_that_cannot_be_read():
     rows = [
         (['items', 'missing.csv'], (4,), 'missing.csv'),
         (['items', write('empty.csv', '')], (1,), "empty.csv' is empty"),
+        (['items', write('head.csv', 'item,title\n')], (1,), "head.csv' has no rows below its header"),
+        (['items', write('clicks.csv', 'user,item,time\nu,i,5\n')], (1,), 'import them as events'),
+        (['links', write('links.csv', 'a,b\nu,v\n')], (1,), 'the columns are a, b'),
         (['items', write('cut.csv.gz', gzip.compress(b'item,title\n' + b'a,b\n' * 9999)[:60])], (1,), 'cut.csv.gz'),
         (['items', write('other.csv', 'foo,bar\n1,2\n')], (1, 2), 'other.csv'),
         (['items', write('x.csv', 'item,title\n1,2\n'), '--map', 'item=nothing'], (1, 2, 4), 'nothing'),
@@ -119,7 +122,9 @@ def rejected_lines_of_json():
     write('items.jsonl', b'\n'.join(rows) + b'\n')
     report = medley('import', 'shop', 'items', 'items.jsonl', '--errors', 'rejects.jsonl', '--json', status=3).json()
     check(report['accepted'] >= 2 and report['rejected'] >= 4, str(report))
-    lines = [json.loads(line)['line'] for line in pathlib.Path('rejects.jsonl').read_text().splitlines()]
+    rejects = [json.loads(line) for line in pathlib.Path('rejects.jsonl').read_text().splitlines()]
+    lines = [r['line'] for r in rejects]
+    equal([r['row'] for r in rejects if r['line'] in (2, 4)], ['{"id": "b", "title":', {'title': 'no key'}], 'rejected rows')
     check({2, 3, 4, 6} <= set(lines) and not {1, 7} & set(lines), f'rejected lines {lines}')
 
 

@@ -151,7 +151,7 @@ static void test_format_names(void **state) {
   const char *summary;
   size_t count = 0;
   for (; import_format_name(count, &summary) != NULL; count++) assert_true(strlen(summary) > 10);
-  assert_int_equal(count, 14);
+  assert_int_equal(count, 15);
   for (import_kind k = IMPORT_AUTO; k < IMPORT_KIND_COUNT; k++)
     assert_int_equal(import_kind_from_name(import_kind_name(k)), k);
   assert_int_equal(import_kind_from_name("things"), IMPORT_KIND_COUNT);
@@ -178,6 +178,49 @@ static void test_folder_of_media(void **state) {
   assert_dump(f->s, "folder",
               "item a text=first\nsecond category=images image=a.jpg audio=a.wav" NL
               "item b category=images image=b.png" NL);
+}
+
+/* What medley sample writes is not taken for pictures with captions; items beside pictures alone are. */
+static void test_folder_of_catalogue(void **state) {
+  import_fixture *f = *state;
+  medley_error error;
+  import_report report;
+  char path[512], folder[300];
+  const char items[] = "{\"id\":\"i1\",\"title\":\"A\",\"image\":\"images/a.jpg\"}\n";
+  import_file(f, "all/images/a.jpg", "\xFF\xD8\xFF", 3, path);
+  import_file(f, "all/items.jsonl", items, strlen(items), path);
+  import_file_gzip(f, "all/events.tsv.gz", "user\titem\nu1\ti1\n", path);
+  import_file(f, "all/users.csv", "id,age\nu1,7\n", 12, path);
+  import_file(f, "all/links.csv", "user,to_user\nu1,u2\n", 19, path);
+  snprintf(folder, sizeof folder, "%s/all", f->folder);
+  import_options options = {.path = folder};
+  assert_ok(import_run(&store_sqlite, f->s, &options, NULL, &report, &error));
+  assert_string_equal(report.format, "catalogue");
+  assert_int_equal(report.files, 4);
+  assert_dump(f->s, "folder",
+              "item i1 title=A image=a.jpg" NL "user u1 attributes={\"age\":\"7\"}" NL "user u2" NL
+              "event u1 i1 interaction 1" NL "link u1 related u2 1" NL);
+  import_file(f, "pictures/a.jpg", "\xFF\xD8\xFF", 3, path);
+  import_file(f, "pictures/items.csv", "image,text\na.jpg,words\n", 23, path);
+  snprintf(folder, sizeof folder, "%s/pictures", f->folder);
+  assert_ok(import_run(&store_sqlite, f->s, &options, NULL, &report, &error));
+  assert_string_equal(report.format, "folder");
+}
+
+/* Columns of events do not make events of rows that tell more, or when the user says so. */
+static void test_items_with_users(void **state) {
+  import_fixture *f = *state;
+  medley_error error;
+  import_report report;
+  char path[512];
+  import_file(f, "a.csv", "item,user,title\n1,seller,lamp\n", 30, path);
+  import_options options = {.kind = IMPORT_ITEMS, .path = path};
+  assert_ok(import_run(&store_sqlite, f->s, &options, NULL, &report, &error));
+  import_file(f, "b.csv", "item,user\n2,seller\n", 19, path);
+  options.maps = (const char *const[]){"skip=user"};
+  options.map_count = 1;
+  assert_ok(import_run(&store_sqlite, f->s, &options, NULL, &report, &error));
+  assert_dump(f->s, "items", "item 1 title=lamp attributes={\"user\":\"seller\"}" NL "item 2" NL);
 }
 
 static void test_folder_of_movielens(void **state) {
@@ -522,6 +565,38 @@ static const struct {
      MEDLEY_ERR_UNSUPPORTED,
      "knowledge graph"},
     {"empty.csv", "", {.kind = IMPORT_ITEMS}, NULL, MEDLEY_ERR_INPUT, "is empty"},
+    {"head.csv",
+     "id,title\n",
+     {.kind = IMPORT_ITEMS},
+     NULL,
+     MEDLEY_ERR_INPUT,
+     "head.csv' has no rows below its header"},
+    {"head.csv", "id,title\n\n\n", {.kind = IMPORT_ITEMS, .dry_run = true}, NULL, MEDLEY_ERR_INPUT, "has no rows"},
+    {"empty/notes.txt", "x", {.path = "empty"}, NULL, MEDLEY_ERR_INPUT, "there are no pictures, sounds or clips in"},
+    {"l.csv",
+     "a,b\nx,y\n",
+     {.kind = IMPORT_LINKS},
+     NULL,
+     MEDLEY_ERR_INPUT,
+     "as where links start: say --map user=COLUMN or --map item=COLUMN; the columns are a, b"},
+    {"l.csv",
+     "user,b\nx,y\n",
+     {.kind = IMPORT_LINKS},
+     NULL,
+     MEDLEY_ERR_INPUT,
+     "as where links lead to: say --map to_user=COLUMN or --map to_item=COLUMN; the columns are user, b"},
+    {"e.csv",
+     "user,item,value\nu,i,1\n",
+     {.kind = IMPORT_ITEMS},
+     NULL,
+     MEDLEY_ERR_INPUT,
+     "look like events, with users in 'user': import them as events, or say --map skip=user when they are items; the"},
+    {"e.jsonl",
+     "{\"user_id\":1,\"item_id\":2,\"timestamp\":5}\n",
+     {.kind = IMPORT_ITEMS},
+     NULL,
+     MEDLEY_ERR_INPUT,
+     "look like events, with users in 'user_id': import them as events"},
     {"a.csv",
      "id\n1\n",
      {.kind = IMPORT_ITEMS, .errors = "/nonexistent/r.jsonl"},
@@ -539,7 +614,9 @@ static void test_refusals(void **state) {
     char path[512];
     import_setup((void **)&f);
     import_options options = refusals[i].options;
-    options.path = import_file(f, refusals[i].name, refusals[i].text, strlen(refusals[i].text), path);
+    import_file(f, refusals[i].name, refusals[i].text, strlen(refusals[i].text), path);
+    if (options.path != NULL) *strrchr(path, '/') = '\0'; /* the folder */
+    options.path = path;
     options.maps = &refusals[i].map;
     options.map_count = refusals[i].map != NULL;
     assert_refused(import_run(&store_sqlite, f->s, &options, NULL, &report, &error), refusals[i].status,
@@ -634,6 +711,8 @@ int main(void) {
       cmocka_unit_test(test_formats),
       cmocka_unit_test(test_format_names),
       TEST(test_folder_of_media),
+      TEST(test_folder_of_catalogue),
+      TEST(test_items_with_users),
       TEST(test_folder_of_movielens),
       TEST(test_media),
       TEST(test_append_and_repeat),
