@@ -9,6 +9,7 @@
 
 #include "base/strbuf.h"
 #include "cli/suggest.h"
+#include "cli/table.h"
 
 #define VALUES_MAX 100000 /* of one option */
 
@@ -48,6 +49,23 @@ static size_t letter_slot(const arguments *a, char letter) {
 
 /* ---- checking values ---- */
 
+/* 1000, 0.5, 9,007,199,254,740,992. */
+static void bound_append(strbuf *b, double bound) {
+  if (bound >= 1e4 && bound < 1e18 && floor(bound) == bound)
+    strbuf_append_count(b, (uint64_t)bound);
+  else
+    strbuf_printf(b, "%.15g", bound);
+}
+
+static void bounds_append(strbuf *b, const option_spec *row) {
+  if (row->min == row->max) return;
+  strbuf_append(b, isfinite(row->max) ? " from " : " of at least ");
+  bound_append(b, row->min);
+  if (!isfinite(row->max)) return;
+  strbuf_append(b, " to ");
+  bound_append(b, row->max);
+}
+
 static medley_status number_check(const char *what, const option_spec *row, const char *text, medley_error *err) {
   long long whole;
   double value;
@@ -56,13 +74,12 @@ static medley_status number_check(const char *what, const option_spec *row, cons
   if (good && is_whole) value = (double)whole;
   bool bounded = row->min != row->max;
   if (good && (!bounded || (value >= row->min && value <= row->max))) return MEDLEY_OK;
-  char bounds[64] = "";
-  if (bounded && isfinite(row->max))
-    snprintf(bounds, sizeof bounds, " from %.15g to %.15g", row->min, row->max);
-  else if (bounded)
-    snprintf(bounds, sizeof bounds, " of at least %.15g", row->min);
-  return error_set(err, MEDLEY_ERR_USAGE, "%s wants a %s%s, not '%.100s'", what, is_whole ? "whole number" : "number",
-                   bounds, text);
+  strbuf bounds = {0};
+  bounds_append(&bounds, row);
+  medley_status status = error_set(err, MEDLEY_ERR_USAGE, "%s wants a %s%s, not '%.100s'", what,
+                                   is_whole ? "whole number" : "number", bounds.text ? bounds.text : "", text);
+  strbuf_deinit(&bounds);
+  return status;
 }
 
 static medley_status choice_check(const char *what, const char *const *choices, const char *text, medley_error *err) {

@@ -7,11 +7,15 @@
 static const char *const shells[] = {"bash", "zsh", NULL};
 
 static medley_status run(const arguments *a, console *c, medley_error *err) {
+  strbuf script = {0};
   (void)err;
+  strbuf *out = c->json ? &script : &c->text;
   if (strcmp(arguments_text(a, "shell"), "bash") == 0)
-    completion_bash(&c->text);
+    completion_bash(out);
   else
-    completion_zsh(&c->text);
+    completion_zsh(out);
+  if (c->json) schema_text("script", &script, &c->text);
+  strbuf_deinit(&script);
   return MEDLEY_OK;
 }
 

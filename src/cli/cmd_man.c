@@ -43,21 +43,34 @@ done:
   return status;
 }
 
-static medley_status run(const arguments *a, console *c, medley_error *err) {
-  const char *name = arguments_text(a, "command"), *folder = arguments_text(a, "write");
-  if (folder != NULL) return pages_write(folder, err);
-  if (arguments_has(a, "markdown")) {
-    markdown_reference(&c->text);
-    return MEDLEY_OK;
-  }
-  if (name == NULL) {
-    manual_overview(&c->text, medley_version());
-    return MEDLEY_OK;
-  }
-  const command *about = command_find(name);
-  if (about == NULL) return error_set(err, MEDLEY_ERR_USAGE, "there is no command '%.60s'", name);
-  manual_command(about, &c->text, medley_version());
+static medley_status page_print(const arguments *a, strbuf *out, medley_error *err) {
+  const char *name = arguments_text(a, "command");
+  const command *about = name ? command_find(name) : NULL;
+  if (name != NULL && about == NULL) return error_set(err, MEDLEY_ERR_USAGE, "there is no command '%.60s'", name);
+  if (arguments_has(a, "markdown"))
+    markdown_reference(out);
+  else if (about != NULL)
+    manual_command(about, out, medley_version());
+  else
+    manual_overview(out, medley_version());
   return MEDLEY_OK;
+}
+
+static medley_status run(const arguments *a, console *c, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  strbuf page = {0};
+  const char *folder = arguments_text(a, "write");
+  if (folder == NULL) {
+    TRY(page_print(a, c->json ? &page : &c->text, err));
+    if (c->json) schema_text("page", &page, &c->text);
+  } else {
+    TRY(pages_write(folder, err));
+    strbuf_append(&page, folder);
+    if (c->json) schema_text("written", &page, &c->text);
+  }
+done:
+  strbuf_deinit(&page);
+  return status;
 }
 
 const command cmd_man = {

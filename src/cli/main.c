@@ -35,7 +35,10 @@ static medley_status command_run(const command *chosen, int argc, char **argv, c
   medley_status status = MEDLEY_OK;
   arguments a = {0};
   if (word_is_given(argc, argv, "--help") || word_is_given(argc, argv, "-h")) {
-    help_command(chosen, &c->text, c->out_columns, c->out_colour);
+    if (c->json)
+      schema_command(chosen, &c->text);
+    else
+      help_command(chosen, &c->text, c->out_columns, c->out_colour);
     return MEDLEY_OK;
   }
   TRY(arguments_parse(chosen, argc - 1, argv + 1, &a, err));

@@ -25,6 +25,15 @@ void completion_bash(strbuf *b);
 /* For a folder of zsh's fpath, as _medley. */
 void completion_zsh(strbuf *b);
 
+/* ---- JSON: with --json ---- */
+
+/* {"name","group","summary","about","usage","arguments":[…],"options":[…],"examples":[…],"exits":[…]} */
+void schema_command(const command *c, strbuf *b);
+/* {"commands":[…],"common_options":[…]} */
+void schema_overview(strbuf *b);
+/* A page or script as the only member of an object. */
+void schema_text(const char *name, const strbuf *page, strbuf *b);
+
 /* ---- Markdown ---- */
 
 /* docs/cli.md */

@@ -11,8 +11,11 @@
 static medley_status rule_parse(const char *option, char *text, medley_rule *out, medley_error *err) {
   char *equals = strrchr(text, '=');
   *out = (medley_rule){.amount = 1};
-  /* A sign of equality that no number follows belongs to the key. */
-  if (equals != NULL && string_to_double(equals + 1, &out->amount)) *equals = '\0';
+  if (equals != NULL && !string_to_double(equals + 1, &out->amount))
+    return error_set(err, MEDLEY_ERR_USAGE,
+                     "--%s %.100s: the amount '%.60s' is no number (where '%.100s' is a key, say %.100s=1)", option,
+                     text, equals + 1, text, text);
+  if (equals != NULL) *equals = '\0';
   bool category = string_starts(text, CATEGORY);
   if (*text == '\0' || (category && text[strlen(CATEGORY)] == '\0'))
     return error_set(err, MEDLEY_ERR_USAGE, "--%s wants ITEM[=AMOUNT] or category:NAME[=AMOUNT]", option);

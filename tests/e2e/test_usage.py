@@ -28,6 +28,19 @@ def every_help_has_usage_examples_and_statuses():
         check(not shown.startswith(' ') and '\x1b' not in shown, f'{name}: colours without a terminal')
 
 
+def everything_comes_as_json_too():
+    table = medley('help', '--json').json()
+    equal(sorted(c['name'] for c in table['commands']), command_names(), 'the names of the commands')
+    check(any(o['name'] == 'json' for o in table['common_options']), 'options of every command')
+    for c in table['commands']:
+        check(c['usage'].startswith('medley ' + c['name']) and c['examples'] and c['exits'], str(c))
+        equal(medley('help', c['name'], '--json').json(), c, f'medley help {c["name"]} --json')
+        equal(medley(c['name'], '--help', '--json').json(), c, f'medley {c["name"]} --help --json')
+    equal(medley('completions', 'bash', '--json').json()['script'], medley('completions', 'bash').out, 'completions')
+    equal(medley('man', 'train', '--json').json()['page'], medley('man', 'train').out, 'a page')
+    equal(medley('man', '--write', 'pages', '--json').json(), {'written': 'pages'}, 'pages')
+
+
 def examples_in_help_parse():
     """Each example gets past the parser: its mistake, if any, is not one of usage. None of them touches anything here."""
     for name in command_names():
@@ -169,6 +182,6 @@ def doctor_without_a_workspace():
 
 
 if __name__ == '__main__':
-    sys.exit(run_tests([overview_names_every_command, every_help_has_usage_examples_and_statuses, examples_in_help_parse, mistakes, version,
+    sys.exit(run_tests([overview_names_every_command, every_help_has_usage_examples_and_statuses, everything_comes_as_json_too, examples_in_help_parse, mistakes, version,
                         full_disk_is_noticed, colours_on_terminals_only, manual_pages, man_shows_them, completions_parse, bash_completes,
                         document_is_current, list_names_what_can_be_chosen, doctor_without_a_workspace]))

@@ -7,6 +7,7 @@
 #include "cli/console.h"
 #include "cli/moment.h"
 #include "cli/pages.h"
+#include "base/json.h"
 #include "cli/rules.h"
 #include "cli/suggest.h"
 #include "cli/table.h"
@@ -30,6 +31,7 @@ static const command cmd_paint = {
                                      {"map", 'm', VALUE_TEXT, "A=B", "it's a map", .many = true, .commas = true},
                                      {"like", 0, VALUE_TEXT, "ITEM", "items", .many = true},
                                      {"why", 'w', VALUE_FLAG, NULL, "with reasons"},
+                                     {"large", 0, VALUE_INTEGER, "N", "up to 2^53", 0, 9007199254740992.0},
                                      {0}},
     .examples = (const command_example[]){{"medley paint shop x --why", "Paint x"}, {0}},
     .ends = ENDS_NOT_FOUND,
@@ -120,6 +122,7 @@ static void test_parser_refuses(void **state) {
       {"shop f --count 1001", "--count wants a whole number from 1 to 1000, not '1001'"},
       {"shop f --count 99999999999999999999", "not '99999999999999999999'"},
       {"shop f --count 1.5", "not '1.5'"},
+      {"shop f --large -1", "--large wants a whole number from 0 to 9,007,199,254,740,992, not '-1'"},
       {"shop f --share nan", "--share wants a number from 0 to 1, not 'nan'"},
       {"shop f --share 1e999", "not '1e999'"},
       {"shop f --colour gren", "--colour wants red, green or blue, not 'gren': did you mean green?"},
@@ -338,8 +341,8 @@ static void test_moments(void **state) {
 }
 
 static void test_rules(void **state) {
-  static const char *const texts[] = {"i7", "i8=2.5", "category:lamps=-1", "a=b", "a=1=3", NULL};
-  static const char *const empty[] = {"category:=2", NULL};
+  static const char *const texts[] = {"i7", "i8=2.5", "category:lamps=-1", "a=b=1", "a=1=3", NULL};
+  static const char *const empty[] = {"category:=2", NULL}, *const words[] = {"i7=abc", NULL};
   (void)state;
   medley_error error = {0};
   medley_rule *rules;
@@ -356,6 +359,8 @@ static void test_rules(void **state) {
   assert_string_equal(rules[4].item, "a=1");
   assert_true(rules[5].item == NULL && rules[5].category == NULL);
   assert_refused(rules_parse("bury", empty, memory, &rules, &error), MEDLEY_ERR_USAGE, "--bury wants ITEM[=AMOUNT]");
+  assert_refused(rules_parse("boost", words, memory, &rules, &error), MEDLEY_ERR_USAGE,
+                 "--boost i7=abc: the amount 'abc' is no number (where 'i7=abc' is a key, say i7=abc=1)");
   assert_ok(rules_parse("boost", NULL, memory, &rules, &error));
   assert_null(rules);
   arena_free(memory);
@@ -393,6 +398,38 @@ static void test_help(void **state) {
   assert_says(&b, overview);
   assert_null(strstr(b.text, "secret"));
   strbuf_deinit(&b);
+}
+
+/* The same rows, read back. */
+static void test_schema(void **state) {
+  (void)state;
+  medley_error error;
+  json_t *all = NULL;
+  strbuf b = {0}, script = {0};
+  schema_overview(&b);
+  assert_ok(json_parse(b.text, b.length, "the table", &all, &error));
+  const json_t *list = json_object_get(all, "commands"), *paint = json_array_get(list, 0);
+  assert_int_equal(json_array_size(list), 2); /* without the hidden one */
+  assert_true(json_array_size(json_object_get(all, "common_options")) > 3);
+  assert_string_equal(json_member_string(paint, "usage", ""), "medley paint WORKSPACE [KIND] FILE [OPTION...]");
+  const json_t *kind = json_array_get(json_object_get(paint, "arguments"), 1);
+  assert_true(json_is_true(json_object_get(kind, "optional")));
+  assert_true(json_array_size(json_object_get(kind, "choices")) > 0);
+  const json_t *options = json_object_get(paint, "options"), *count = json_array_get(options, 0);
+  assert_int_equal(json_array_size(options), 7);
+  assert_string_equal(json_member_string(count, "letter", ""), "n");
+  assert_string_equal(json_member_string(count, "type", ""), "integer");
+  assert_near(json_member_number(count, "max", 0), 1000, 0);
+  assert_true(json_is_true(json_object_get(json_array_get(options, 3), "commas")));
+  assert_int_equal(json_array_size(json_object_get(paint, "examples")), 1);
+  assert_int_equal(json_array_size(json_object_get(paint, "exits")), 4);
+  json_decref(all);
+  strbuf_reset(&b);
+  strbuf_append(&script, "a \"quoted\"\nline");
+  schema_text("script", &script, &b);
+  assert_string_equal(b.text, "{\"script\":\"a \\\"quoted\\\"\\nline\"}\n");
+  strbuf_deinit(&b);
+  strbuf_deinit(&script);
 }
 
 static void test_manual(void **state) {
@@ -454,7 +491,8 @@ int main(void) {
       cmocka_unit_test(test_bars),          cmocka_unit_test(test_table),
       cmocka_unit_test(test_moments),       cmocka_unit_test(test_rules),
       cmocka_unit_test(test_help),          cmocka_unit_test(test_manual),
-      cmocka_unit_test(test_completions),   cmocka_unit_test(test_exit_statuses),
+      cmocka_unit_test(test_schema),        cmocka_unit_test(test_completions),
+      cmocka_unit_test(test_exit_statuses),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
