@@ -23,6 +23,7 @@ typedef struct medley_encoder_options { /* zero-initialise */
   uint32_t tune_passes; /* over the items; 0: 1 */
   double tune_rate;     /* of learning, at its highest; 0: what suits `tune` */
   uint64_t tune_seed;   /* 0: as medley.conf's train.seed says */
+  const char *curves;   /* file for the loss of tuning, .svg or .png; NULL: none */
   /* The rest is for services ("external"). */
   const char *model;        /* what the service calls its model */
   const char *key_variable; /* environment variable that holds the key; read for each request, never stored */

@@ -12,7 +12,9 @@ typedef struct medley_train_options { /* zero-initialise */
   uint64_t seed;                      /* 0: 1 */
   int threads;                        /* 0: all processors */
   const char *const *models;          /* recommenders that may take part, NULL-terminated; NULL: chosen by the data */
-  int fresh; /* encode all media again instead of using vectors whose content has not changed */
+  int fresh;          /* encode all media again instead of using vectors whose content has not changed */
+  const char *curves; /* file for the losses of the networks that were trained, .svg or .png; with several of them the
+                         stage's name is added before the dot. NULL: none */
 } medley_train_options;
 
 /* Encodes what is new, fits encoders, alignment and recommenders on everything, tunes the blend on a validation part,

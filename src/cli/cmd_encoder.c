@@ -9,10 +9,10 @@ static const char *const actions[] = {"add", "list", "remove", NULL};
 static const char *const modalities[] = {"text", "image", "audio", "video", NULL};
 
 /* Only add takes them. */
-static const char *const add_options[] = {"tune",       "tune-passes", "tune-rate", "model",   "key-variable",
-                                          "dimensions", "batch",       "timeout",   "attempts"};
+static const char *const add_options[] = {"tune",         "curves",     "tune-passes", "tune-rate", "model",
+                                          "key-variable", "dimensions", "batch",       "timeout",   "attempts"};
 
-static const char *const tune_options[] = {"tune-passes", "tune-rate"};
+static const char *const tune_options[] = {"tune-passes", "tune-rate", "curves"};
 
 /* ---- list ---- */
 
@@ -64,6 +64,7 @@ static medley_status add_run(const arguments *a, medley_workspace *w, console *c
   medley_encoder_options options = {.tune = arguments_text(a, "tune"),
                                     .tune_passes = (uint32_t)arguments_integer(a, "tune-passes", 0),
                                     .tune_rate = arguments_number(a, "tune-rate", 0),
+                                    .curves = arguments_text(a, "curves"),
                                     .model = arguments_text(a, "model"),
                                     .key_variable = arguments_text(a, "key-variable"),
                                     .dimensions = (uint32_t)arguments_integer(a, "dimensions", 0),
@@ -141,6 +142,7 @@ const command cmd_encoder = {
             {"tune", 0, VALUE_TEXT, "PART", "learn from the content first: all, last=LAYERS or lora=RANK"},
             {"tune-passes", 0, VALUE_INTEGER, "N", "with --tune: over all items (1)", 1, 1000},
             {"tune-rate", 0, VALUE_NUMBER, "RATE", "with --tune: of learning (2e-5, 5e-5 or 5e-4)", 1e-9, 1},
+            {"curves", 0, VALUE_FILE, "FILE", "with --tune: draw the loss, as .svg or .png"},
             {"model", 0, VALUE_TEXT, "NAME", "external: what the service calls its model"},
             {"key-variable", 0, VALUE_TEXT, "NAME", "external: environment variable that holds the key"},
             {"dimensions", 0, VALUE_INTEGER, "N", "external: ask for vectors of this length", 1, 65536},

@@ -11,7 +11,8 @@ static medley_status run(const arguments *a, console *c, medley_error *err) {
   const medley_train_options options = {.seed = (uint64_t)arguments_integer(a, "seed", 0),
                                         .threads = (int)arguments_integer(a, "threads", 0),
                                         .models = arguments_list(a, "models"),
-                                        .fresh = arguments_has(a, "fresh")};
+                                        .fresh = arguments_has(a, "fresh"),
+                                        .curves = arguments_text(a, "curves")};
   TRY(workspace_of(a, &w, err));
   TRY(medley_train(w, &options, &progress, &report, err));
   TRY(show_report(c, report, show_training, err));
@@ -36,6 +37,9 @@ const command cmd_train = {
                                "names them",
                                .many = true, .commas = true},
                               {"fresh", 0, VALUE_FLAG, NULL, "encode all media again, also what has not changed"},
+                              {"curves", 0, VALUE_FILE, "FILE",
+                               "draw the losses of the networks that are trained: .svg or .png; of several, the "
+                               "stage's name is put before the dot"},
                               {"seed", 0, VALUE_INTEGER, "N", "of everything random (1)", 0, 9007199254740992.0},
                               {"threads", 0, VALUE_INTEGER, "N", "how many threads compute (all processors)", 1, 1024},
                               {0}},

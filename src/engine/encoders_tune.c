@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "engine/dataset.h"
 #include "engine/encoders.h"
+#include "engine/training_curves.h"
 #include "nn/checkpoint.h"
 
 #define FOLDER "tuning"
@@ -167,13 +168,17 @@ medley_status encoders_tune(medley_workspace *w, const encoder_kind *kind, const
   tuning_job job = {.kind = kind, .source = source};
   if (kind->tunes_pairs) job.kind = encoder_kind_for(MODALITY_IMAGE, kind->name); /* whichever row was named */
   dataset data = {0};
+  training_curves curves = {0};
   char *all = workspace_path(w, FOLDER);
+  TRY(training_curves_begin(&curves, o->curves, progress, err));
+  progress = training_curves_progress(&curves);
   TRY(options_read(w, kind, o, &job.how, err));
   TRY(dataset_load(w, progress, &data, err));
   TRY(job_place(&job, w, &data.items, err));
   TRY(job_learn(&job, w, &data.items, progress, err));
   TRY(job_keep(&job, w, progress, id, err));
 done:
+  training_curves_end(&curves);
   job_clear(&job, all, status == MEDLEY_OK);
   if (status == MEDLEY_ERR_CANCELLED) progress_note(progress, "asked for again, this tuning goes on where it stopped");
   dataset_deinit(&data);

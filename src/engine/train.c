@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "engine/dataset.h"
 #include "engine/settings.h"
+#include "engine/training_curves.h"
 #include "engine/workspace.h"
 
 /* The words of every item into the full-text index, so that BM25 stands beside the vectors. Only items whose text
@@ -159,7 +160,10 @@ medley_status medley_train(medley_workspace *workspace, const medley_train_optio
   double started = clock_now_s();
   const medley_train_options *o = options ? options : &usual;
   int before = omp_get_max_threads();
+  training_curves curves = {0};
   if (report_json != NULL) *report_json = NULL;
+  TRY(training_curves_begin(&curves, o->curves, progress, err));
+  progress = training_curves_progress(&curves);
   medley_train_options settled = *o;
   TRY(dataset_settings(workspace, &settled.seed, &settled.threads, err));
   if (settled.threads > 0) omp_set_num_threads(settled.threads);
@@ -177,6 +181,7 @@ medley_status medley_train(medley_workspace *workspace, const medley_train_optio
     text = NULL;
   }
 done:
+  training_curves_end(&curves);
   omp_set_num_threads(before);
   json_decref(report);
   mem_free(text);

@@ -314,7 +314,10 @@ def tuned_network():
     other.unlink()
     other.parent.rmdir()
     add('--tune', 'last=1', '--tune-passes', '2', '--tune-rate', '1e-4')
-    add('--tune', 'all')
+    add('--tune', 'all', '--curves', 'curves.svg')
+    check('<svg' in pathlib.Path('curves.svg').read_text(), 'no curves')
+    add('--tune', 'all', '--curves', 'curves.txt', status=2, says='curves.txt')
+    add('--curves', 'curves.svg', status=2, says='--curves goes with --tune')
     before = model()
     add('--tune', 'some', status=2, says=["'some'", 'all, last=LAYERS or lora=RANK'])
     add('--tune', 'last=9', status=2, says='last=9: the network has 2 layers')
@@ -352,6 +355,18 @@ def tuned_towers():
     pathlib.Path('items.jsonl').write_text('{"id": "a", "title": "one"}\n{"id": "b", "title": "two"}\n')
     medley('import', 'bare', 'items', 'items.jsonl')
     medley('encoder', 'add', 'bare', 'text', 'clip', golden, '--tune', 'all', status=1, says='0 pictures with words beside them are too few')
+
+
+def training_curves():
+    """What a training's networks lost on the way, drawn; a training without a network says that there is nothing to draw."""
+    catalogue(60)
+    got = medley('train', 'shop', '--curves', 'none.svg')
+    check('no curves to draw' in got.err and not pathlib.Path('none.svg').exists(), got.err)
+    medley('train', 'shop', '--curves', 'none.jpg', status=2, says='none.jpg')
+    with open('shop/medley.conf', 'a') as conf:
+        conf.write('\n[encode]\ntext = text.cnn\n')
+    medley('train', 'shop', '--models', 'popular', '--curves', 'curves.png')
+    equal(pathlib.Path('curves.png').read_bytes()[:4], b'\x89PNG', 'curves')
 
 
 def published_network():
@@ -411,4 +426,4 @@ def usage():
 if __name__ == '__main__':
     sys.exit(run_tests([service_from_catalogue_to_answer, interrupted_encoding_goes_on, service_that_recovers, service_that_lies,
                         key_from_the_environment, settings_from_a_file, vectors_from_a_file,
-                        broken_files_are_refused, tuned_network, tuned_towers, published_network, usage]))
+                        broken_files_are_refused, tuned_network, tuned_towers, training_curves, published_network, usage]))
