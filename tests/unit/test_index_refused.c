@@ -1,6 +1,7 @@
 /* What is refused leaves nothing behind, neither in memory nor on disk: vectors that cannot be held, disks that are
  * full, memory that ran out; and files that are saved over others, by any name. */
 #include <medley/index.h>
+#include <omp.h>
 #include <signal.h>
 #include <sys/resource.h>
 
@@ -410,5 +411,6 @@ int main(void) {
       cmocka_unit_test(test_memory_in_memory),
 #endif
   };
+  omp_set_num_threads(1); /* some hundred small indices: waiting for each other took most of the time */
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
