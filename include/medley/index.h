@@ -72,7 +72,9 @@ typedef enum medley_index_open_flags {
 } medley_index_open_flags;
 
 /* Maps the file and replays its journal. Reads only what it needs: a million vectors answer within milliseconds
- * (attributes are read when a filter first asks for them, and refused then if they are damaged).
+ * (attributes are read when a filter first asks for them, and refused then if they are damaged). Of a file that is not
+ * in memory the first answers read what they need from the disk, and behind each of them some more of the file is read
+ * (not of one larger than half of the machine's memory); no thread is started for it.
  * Damaged and foreign files are refused with a sentence; a file damaged behind its header is found by VERIFY or
  * medley_index_check and can at worst give wrong answers, never a crash. MEDLEY_ERR_BUSY: another process has it open
  * for changes. */
