@@ -24,6 +24,7 @@ typedef struct compressor {
   bool variational, fitted;
   uint64_t seed;
   size_t width, dim; /* of the descriptor, of the code */
+  const char *state; /* where a fit keeps its run; NULL: nowhere */
   parameters *parameters;
   layer_autoencoder layers;
   tensor *mean, *scale; /* [width] of each column; scale is 1 / deviation, 0 where nothing varies */
@@ -106,6 +107,8 @@ static tensor *compressor_loss(tape *t, void *context, const uint32_t *items, si
   return op_affine(t, layer_autoencoder_loss(t, &c->of->layers, seen, x, DIVERGENCE_WEIGHT), 1 / (double)width, 0);
 }
 
+void compressor_keep(encoder *e, const char *path) { ((compressor *)e)->state = path; }
+
 medley_status compressor_fit(encoder *e, const encoder_input *inputs, size_t count, progress_stage *progress,
                              medley_error *err) {
   medley_status status = MEDLEY_OK;
@@ -118,7 +121,8 @@ medley_status compressor_fit(encoder *e, const encoder_input *inputs, size_t cou
   columns_measure(c, rows, count);
   columns_standardise(c, rows, count);
   compressor_training training = {c, rows, batch};
-  trained_plan plan = {.batch = BATCH, .passes = PASSES, .rate = 1e-3, .loss = compressor_loss, .context = &training};
+  trained_plan plan = {
+      .batch = BATCH, .passes = PASSES, .rate = 1e-3, .loss = compressor_loss, .context = &training, .state = c->state};
   TRY(trained_fit(c->parameters, c->seed, &plan, count, progress, err));
   c->fitted = true;
 done:

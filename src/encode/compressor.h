@@ -15,6 +15,7 @@ medley_status compressor_load(const encoder_kind *kind, bool variational, const 
                               encoder **out, medley_error *err) MEDLEY_CHECK;
 medley_status compressor_fit(encoder *e, const encoder_input *inputs, size_t count, progress_stage *progress,
                              medley_error *err);
+void compressor_keep(encoder *e, const char *path);
 medley_status compressor_encode(const encoder *e, const encoder_input *inputs, size_t count, float *out,
                                 medley_error *err);
 medley_status compressor_save(const encoder *e, safetensors_writer *w, const char *prefix, medley_error *err);
@@ -37,6 +38,7 @@ void compressor_free(encoder *e);
                                                          .needs_fit = true,                                  \
                                                          .create = modality_word##_create,                   \
                                                          .fit = compressor_fit,                              \
+                                                         .keep = compressor_keep,                            \
                                                          .dim = compressor_dim,                              \
                                                          .encode = compressor_encode,                        \
                                                          .save = compressor_save,                            \

@@ -64,6 +64,10 @@ typedef struct encoder_kind {
   /* NULL unless needs_fit. inputs [count]: the training split's items that have the modality. */
   medley_status (*fit)(encoder *e, const encoder_input *inputs, size_t count, progress_stage *progress,
                        medley_error *err);
+  /* NULL: every fit begins anew. Where the next fit keeps its run every half minute and when it is stopped, and goes on
+   * from to the same bits when the file is there: one for this encoder, seed and inputs alone. Borrowed until fit is
+   * through. */
+  void (*keep)(encoder *e, const char *path);
   size_t (*dim)(const encoder *e); /* after fit */
   /* out [count, dim]. Thread-safe for several calls on one encoder after fit. A text without any known word gives a
    * zero vector: the caller takes that for missing. */

@@ -20,6 +20,7 @@ typedef struct media_network {
   const media_network_kind *kind;
   uint64_t seed;
   size_t dim;
+  const char *state; /* where a fit keeps its run; NULL: nowhere */
   parameters *parameters;
   media_layers layers;
   layer_linear head; /* [dim, dim] */
@@ -111,15 +112,14 @@ static size_t windows_of(const media_network_kind *kind, const uint8_t *item) {
 typedef struct media_training {
   const media_network *network;
   const uint8_t *items;
-  rng draw;
   float *views; /* [2 BATCH, numbers] */
 } media_training;
 
 /* First views, then second ones. Each has random numbers of its own, so that threads can make them. */
-static void views_draw(media_training *c, const uint32_t *items, size_t count) {
+static void views_draw(media_training *c, rng *r, const uint32_t *items, size_t count) {
   const media_network_kind *kind = c->network->kind;
   uint64_t seeds[2 * BATCH];
-  for (size_t i = 0; i < 2 * count; i++) seeds[i] = rng_next(&c->draw);
+  for (size_t i = 0; i < 2 * count; i++) seeds[i] = rng_next(r);
 #pragma omp parallel for schedule(static)
   for (size_t i = 0; i < 2 * count; i++) {
     rng own;
@@ -132,12 +132,16 @@ static void views_draw(media_training *c, const uint32_t *items, size_t count) {
 static tensor *media_loss(tape *t, void *context, const uint32_t *items, size_t count) {
   media_training *c = context;
   const media_network *n = c->network;
-  views_draw(c, items, count);
+  rng r;
+  trained_draw_seed(&r, n->seed + 1, t);
+  views_draw(c, &r, items, count);
   tensor *y = n->kind->forward(t, &n->layers, c->views, 2 * count);
   y = op_unit(t, layer_linear_forward(t, &n->head, op_relu(t, y)));
   if (y == NULL) return NULL;
   return op_infonce(t, op_slice(t, y, 0, 0, count), op_slice(t, y, 0, count, count), TEMPERATURE, true);
 }
+
+void media_network_keep(encoder *e, const char *path) { ((media_network *)e)->state = path; }
 
 medley_status media_network_fit(encoder *e, const encoder_input *inputs, size_t count, progress_stage *progress,
                                 medley_error *err) {
@@ -149,9 +153,12 @@ medley_status media_network_fit(encoder *e, const encoder_input *inputs, size_t 
   TRY(items_prepare(&rows, count, err));
   TRY_NEW(training.views, 2 * BATCH * n->kind->numbers, "what an encoder learns from");
   training.items = rows.items;
-  rng_seed(&training.draw, n->seed + 1);
-  trained_plan plan = {
-      .batch = BATCH, .passes = n->kind->passes, .rate = RATE, .loss = media_loss, .context = &training};
+  trained_plan plan = {.batch = BATCH,
+                       .passes = n->kind->passes,
+                       .rate = RATE,
+                       .loss = media_loss,
+                       .context = &training,
+                       .state = n->state};
   TRY(trained_fit(n->parameters, n->seed, &plan, count, progress, err));
   n->fitted = true;
 done:

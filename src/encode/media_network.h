@@ -49,6 +49,7 @@ medley_status media_network_load(const media_network_kind *kind, const safetenso
                                  encoder **out, medley_error *err) MEDLEY_CHECK;
 medley_status media_network_fit(encoder *e, const encoder_input *inputs, size_t count, progress_stage *progress,
                                 medley_error *err);
+void media_network_keep(encoder *e, const char *path);
 medley_status media_network_encode(const encoder *e, const encoder_input *inputs, size_t count, float *out,
                                    medley_error *err);
 medley_status media_network_save(const encoder *e, safetensors_writer *w, const char *prefix, medley_error *err);
@@ -77,6 +78,7 @@ tensor *media_blocks_forward(tape *t, const media_layers *l, tensor *x, const at
                                      .wish = wish_function,                                                    \
                                      .create = id##_create,                                                    \
                                      .fit = media_network_fit,                                                 \
+                                     .keep = media_network_keep,                                               \
                                      .dim = media_network_dim,                                                 \
                                      .encode = media_network_encode,                                           \
                                      .save = media_network_save,                                               \

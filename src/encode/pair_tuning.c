@@ -19,7 +19,7 @@ typedef struct pair_tuning {
 static tensor *pair_loss(tape *t, void *context, const uint32_t *items, size_t count) {
   pair_tuning *c = context;
   rng r;
-  tuning_draw_seed(&r, c->how, t);
+  trained_draw_seed(&r, c->how->seed, t);
   bool titles = rng_uniform(&r) < 0.5;
   packed_texts_clear(&c->text_views.packed);
   for (size_t i = 0; i < count; i++) {

@@ -120,7 +120,7 @@ typedef struct picture_tuning {
 static tensor *picture_loss(tape *t, void *context, const uint32_t *items, size_t count) {
   picture_tuning *c = context;
   rng r;
-  tuning_draw_seed(&r, c->how, t);
+  trained_draw_seed(&r, c->how->seed, t);
   const float *pixels = picture_views_draw(&c->views, t, &r, items, count, 2);
   return pixels != NULL ? tuning_loss(t, c->tuner->vectors(t, c->tuner->network, pixels, 2 * count), count) : NULL;
 }

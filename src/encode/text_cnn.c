@@ -31,6 +31,7 @@ const encoder_kind encoder_text_cnn = {
     .needs_fit = true,
     .create = cnn_create,
     .fit = text_network_fit,
+    .keep = text_network_keep,
     .dim = text_network_dim,
     .encode = text_network_encode,
     .prepare = text_network_prepare,

@@ -34,6 +34,7 @@ const encoder_kind encoder_text_gru = {
     .needs_fit = true,
     .create = gru_create,
     .fit = text_network_fit,
+    .keep = text_network_keep,
     .dim = text_network_dim,
     .encode = text_network_encode,
     .prepare = text_network_prepare,

@@ -19,6 +19,7 @@ typedef struct text_network {
   const text_network_kind *kind;
   uint64_t seed;
   size_t dim;
+  const char *state; /* where a fit keeps its run; NULL: nowhere */
   parameters *parameters;
   text_layers layers;
   preparer_pool *pool;
@@ -167,6 +168,8 @@ static tensor *view_forward(tape *t, text_training *c, int k, const uint32_t *it
 }
 
 static tensor *text_loss(tape *t, void *context, const uint32_t *items, size_t count) {
+  text_training *c = context;
+  trained_draw_seed(&c->draw, c->network->seed + 1, t);
   tensor *first = view_forward(t, context, 0, items, count), *second = view_forward(t, context, 1, items, count);
   return op_infonce(t, first, second, TEMPERATURE, true);
 }
@@ -179,6 +182,8 @@ static size_t usable_rows(const word_rows *words, size_t count, uint32_t *usable
   }
   return found;
 }
+
+void text_network_keep(encoder *e, const char *path) { ((text_network *)e)->state = path; }
 
 medley_status text_network_fit(encoder *e, const encoder_input *inputs, size_t count, progress_stage *progress,
                                medley_error *err) {
@@ -194,8 +199,8 @@ medley_status text_network_fit(encoder *e, const encoder_input *inputs, size_t c
   if (found < 2)
     FAIL(err, MEDLEY_ERR_INPUT, "%s: %zu texts with words are too few to learn from", e->kind->name, found);
   training->network = n, training->words = &words, training->usable = usable;
-  rng_seed(&training->draw, n->seed + 1);
-  trained_plan plan = {.batch = BATCH, .passes = PASSES, .rate = 2e-3, .loss = text_loss, .context = training};
+  trained_plan plan = {
+      .batch = BATCH, .passes = PASSES, .rate = 2e-3, .loss = text_loss, .context = training, .state = n->state};
   TRY(trained_fit(n->parameters, n->seed, &plan, found, progress, err));
   n->fitted = true;
 done:

@@ -43,6 +43,7 @@ medley_status text_network_load(const text_network_kind *kind, const safetensors
                                 medley_error *err) MEDLEY_CHECK;
 medley_status text_network_fit(encoder *e, const encoder_input *inputs, size_t count, progress_stage *progress,
                                medley_error *err);
+void text_network_keep(encoder *e, const char *path);
 medley_status text_network_encode(const encoder *e, const encoder_input *inputs, size_t count, float *out,
                                   medley_error *err);
 medley_status text_network_save(const encoder *e, safetensors_writer *w, const char *prefix, medley_error *err);

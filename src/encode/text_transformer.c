@@ -62,6 +62,7 @@ const encoder_kind encoder_text_transformer = {
     .needs_fit = true,
     .create = transformer_create,
     .fit = text_network_fit,
+    .keep = text_network_keep,
     .dim = text_network_dim,
     .encode = text_network_encode,
     .save = text_network_save,

@@ -106,7 +106,7 @@ typedef struct text_tuning {
 static tensor *text_loss(tape *t, void *context, const uint32_t *items, size_t count) {
   text_tuning *c = context;
   rng r;
-  tuning_draw_seed(&r, c->how, t);
+  trained_draw_seed(&r, c->how->seed, t);
   bool titles = rng_uniform(&r) < 0.5;
   packed_texts_clear(&c->views.packed);
   for (int view = 0; view < 2; view++)

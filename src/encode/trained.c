@@ -36,6 +36,8 @@ static void training_deinit(training *r) {
   training_log_deinit(&r->log);
 }
 
+void trained_draw_seed(rng *r, uint64_t seed, const tape *t) { rng_seed(r, seed * 0x9e3779b97f4a7c15u + tape_step(t)); }
+
 static size_t steps_of(const trained_plan *plan, size_t items) {
   size_t each = (items + plan->batch - 1) / plan->batch, steps = each * plan->passes;
   return steps < TRAINED_STEPS_MIN ? TRAINED_STEPS_MIN : steps > TRAINED_STEPS_MAX ? TRAINED_STEPS_MAX : steps;

@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/progress.h"
+#include "base/rng.h"
 #include "nn/op.h"
 #include "nn/parameters.h"
 #include "nn/safetensors.h"
@@ -31,6 +32,9 @@ typedef struct trained_plan {
 
 #define TRAINED_STEPS_MIN 150
 #define TRAINED_STEPS_MAX 4000
+
+/* For what a loss draws at random in a step: the same again when the run is gone on with. */
+void trained_draw_seed(rng *r, uint64_t seed, const tape *t);
 
 /* The same seed, items and number of threads give the same bits. stage (may be NULL) is told steps and loss. */
 medley_status trained_fit(parameters *p, uint64_t seed, const trained_plan *plan, size_t items, progress_stage *stage,

@@ -29,7 +29,3 @@ tensor *tuning_loss(tape *t, tensor *rows, size_t count) {
   if (rows == NULL) return NULL;
   return op_infonce(t, op_slice(t, rows, 0, 0, count), op_slice(t, rows, 0, count, count), TUNING_TEMPERATURE, true);
 }
-
-void tuning_draw_seed(rng *r, const encoder_tuning *how, const tape *t) {
-  rng_seed(r, how->seed * 0x9e3779b97f4a7c15u + tape_step(t));
-}

@@ -31,7 +31,5 @@ medley_status tuning_run(weights *w, const encoder_tuning *how, trained_plan pla
                          progress_stage *stage, medley_error *err) MEDLEY_CHECK;
 /* The loss of rows [2 count, dim]: first each item's first view, then each one's second. */
 tensor *tuning_loss(tape *t, tensor *rows, size_t count);
-/* For what a step draws at random: the same again when the run is gone on with. */
-void tuning_draw_seed(rng *r, const encoder_tuning *how, const tape *t);
 
 #endif

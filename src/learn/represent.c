@@ -41,18 +41,6 @@ done:
   return status;
 }
 
-medley_status represent_fit(void *context, const encoder_input *inputs, size_t count, const medley_progress *progress,
-                            medley_error *err) {
-  medley_status status = MEDLEY_OK;
-  encoder *e = context;
-  progress_stage stage;
-  progress_begin(&stage, progress, e->kind->modality == MODALITY_TEXT ? "learn from text" : "fit encoder", count);
-  TRY(e->kind->fit(e, inputs, count, &stage, err));
-  progress_end(&stage, count);
-done:
-  return status;
-}
-
 medley_status represent_inputs(const catalogue *items, const encoder *e, const represent_options *options,
                                const medley_progress *progress, represent_use *use, void *context, medley_error *err) {
   medley_status status = MEDLEY_OK;

@@ -302,7 +302,8 @@ done:
 static medley_status job_prepare(media_job *job, medley_error *err) {
   medley_status status = MEDLEY_OK;
   uint32_t count = job->run->items->count;
-  if (job->part->kind->needs_fit) TRY(job_use(job, represent_fit, job->part->encoder, err));
+  if (job->part->kind->needs_fit)
+    TRY(job_use(job, represent_fit, &(represent_fitting){job->run, job->part->encoder}, err));
   TRY(kept_vectors_init(&job->kept, job->run, job->part, err));
   TRY_NEW(job->file_count, count, "counts");
   TRY_NEW(job->files_left, count, "counts");

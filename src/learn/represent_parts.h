@@ -25,7 +25,12 @@ medley_status represent_use_texts(represent_run *run, represent_use *use, void *
                                   medley_error *err) MEDLEY_CHECK;
 medley_status represent_use_media(represent_run *run, representation_part *part, represent_use *use, void *context,
                                   medley_error *err) MEDLEY_CHECK;
-/* A represent_use: context is the encoder, which is fitted. */
+/* A represent_use: context is a represent_fitting, whose encoder is fitted. A fit that was stopped is gone on with when
+ * the same encoder is to learn from the same inputs again: its run is kept in fitting/ below the workspace. */
+typedef struct represent_fitting {
+  const represent_run *run;
+  encoder *encoder;
+} represent_fitting;
 medley_status represent_fit(void *context, const encoder_input *inputs, size_t count, const medley_progress *progress,
                             medley_error *err) MEDLEY_CHECK;
 

@@ -162,7 +162,7 @@ medley_status represent_texts(represent_run *run, representation_part *part, med
   if (texts.count == 0) goto done;
   if (part->kind->needs_fit) {
     if (!texts_to_fit(&texts, run->options->fit_items)) goto done;
-    TRY(texts_use(run, &texts, represent_fit, part->encoder, err));
+    TRY(texts_use(run, &texts, represent_fit, &(represent_fitting){run, part->encoder}, err));
   }
   TRY(kept_vectors_init(&kept, run, part, err));
   TRY(texts_encode(&kept, &texts, part, err));

@@ -367,6 +367,7 @@ def training_curves():
         conf.write('\n[encode]\ntext = text.cnn\n')
     medley('train', 'shop', '--models', 'popular', '--curves', 'curves.png')
     equal(pathlib.Path('curves.png').read_bytes()[:4], b'\x89PNG', 'curves')
+    check(not pathlib.Path('shop/fitting').exists(), 'what fitting kept is still there')
 
 
 def published_network():

@@ -226,10 +226,40 @@ static void refuses_lies(const encoder_kind *kind, const encoder *e) {
   refuses_lie(kind, e, lie_missing, "part.");
 }
 
+#ifdef MEDLEY_FAULTS
+/* Every allocation of loading fails once; what was half loaded is gone. */
+static void loads_without_memory(const encoder_kind *kind, const encoder *e) {
+  medley_error error = {0};
+  char folder[256], path[300];
+  safetensors_writer w = {0};
+  safetensors s = {0};
+  test_folder(folder);
+  snprintf(path, sizeof path, "%s/encoder.safetensors", folder);
+  assert_ok(kind->save(e, &w, "part", &error));
+  assert_ok(safetensors_save(&w, path, &error));
+  safetensors_writer_deinit(&w);
+  assert_ok(safetensors_open(&s, path, &error));
+  bool struck = true;
+  for (long n = 1; struck; n++) {
+    encoder *again = NULL;
+    memory_fault_after(n);
+    medley_status status = kind->load(&s, "part", &again, &error);
+    struck = memory_fault_struck();
+    memory_fault_after(0);
+    assert_int_equal(status, struck ? MEDLEY_ERR_MEMORY : MEDLEY_OK);
+    assert_true((again == NULL) == struck);
+    if (again != NULL) kind->free(again);
+  }
+  safetensors_close(&s);
+  unlink(path), rmdir(folder);
+}
+#endif
+
 /* Allocations of encoding, creating and fitting fail, the first ones each: texts make thousands. */
 static void fails_without_memory(const encoder_kind *kind, const encoder *e, const catalogue *c) {
 #ifdef MEDLEY_FAULTS
   enum { FEW = 2 };
+  loads_without_memory(kind, e);
   medley_error error = {0};
   size_t dim = kind->dim(e);
   float *vectors = mem_alloc(FEW * dim, sizeof *vectors);
@@ -391,6 +421,54 @@ static void test_resumes(void **state) {
   unlink(path), rmdir(folder);
 }
 
+/* Stopped, every encoder's fit goes on to the bits of one that was not. */
+static void fit_goes_on(const trained_row *row) {
+  medley_error error = {0};
+  static catalogue c;
+  char folder[256], path[300];
+  const encoder_kind *kind = encoder_kind_for(row->modality, row->name);
+  float *vectors[2];
+  size_t stops = 0;
+  catalogue_fill(&c, row->modality);
+  test_folder(folder);
+  snprintf(path, sizeof path, "%s/run.safetensors", folder);
+  for (int parts = 0; parts < 2; parts++) {
+    encoder *e = NULL;
+    medley_status status = MEDLEY_ERR_CANCELLED;
+    for (uint64_t stop = 60; status != MEDLEY_OK; stop = UINT64_MAX) {
+      medley_progress receiver = {.report = stop_at_step, .context = &stop};
+      progress_stage stage;
+      if (e != NULL) kind->free(e);
+      assert_ok(kind->create(7, 8, &e, &error));
+      if (parts) kind->keep(e, path);
+      progress_begin(&stage, parts ? &receiver : NULL, "fit", 0);
+      status = kind->fit(e, c.inputs, ITEMS, &stage, &error);
+      assert_true(status == MEDLEY_OK || (parts && status == MEDLEY_ERR_CANCELLED));
+      stops += status != MEDLEY_OK;
+    }
+    vectors[parts] = mem_alloc(ITEMS * 8, sizeof *vectors[parts]);
+    assert_ok(kind->encode(e, c.inputs, ITEMS, vectors[parts], &error));
+    kind->free(e);
+  }
+  assert_memory_equal(vectors[0], vectors[1], ITEMS * 8 * sizeof **vectors);
+  printf("%s: stopped %zu times\n", row->name, stops);
+  mem_free(vectors[0]), mem_free(vectors[1]);
+  catalogue_deinit(&c);
+  unlink(path), rmdir(folder);
+}
+
+static void test_fits_go_on(void **state) {
+  (void)state;
+  for (size_t k = 0; k < sizeof trained_rows_of / sizeof *trained_rows_of; k++) {
+    const trained_row *row = &trained_rows_of[k];
+    /* of those that share a training, the quickest */
+    static const char *const slow[] = {"image.vit", "text.transformer", "video.attention"};
+    bool quick = true;
+    for (size_t i = 0; i < sizeof slow / sizeof *slow; i++) quick &= strcmp(row->name, slow[i]) != 0;
+    if (quick && (only == NULL || strcmp(only, modality_name(row->modality)) == 0)) fit_goes_on(row);
+  }
+}
+
 /* Pictures of one pixel, silence, hardly a sound, samples that are no number, a clip of one frame: each is content, and
  * says the same alone as beside others. */
 static void test_odd_media(void **state) {
@@ -439,7 +517,7 @@ static void test_odd_media(void **state) {
 int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_resumes),  cmocka_unit_test(test_all),       cmocka_unit_test(test_same_again),
-      cmocka_unit_test(test_refusals), cmocka_unit_test(test_odd_media),
+      cmocka_unit_test(test_refusals), cmocka_unit_test(test_odd_media), cmocka_unit_test(test_fits_go_on),
   };
   only = argc > 1 ? argv[1] : NULL;
   return cmocka_run_group_tests(tests, NULL, NULL);
