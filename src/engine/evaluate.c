@@ -17,6 +17,7 @@
 #include "learn/measure_pairs.h"
 
 #define COLD_FILE_MAX ((size_t)256 << 20)
+#define ROC_POINTS 101 /* corners of a curve, at most */
 #define BOOTSTRAP_ROUNDS 1000
 #define TEST_ROUNDS 2000
 #define CONFIDENCE 0.95
@@ -263,8 +264,22 @@ done:
   return status;
 }
 
-/* What people said of single items, where they said something. */
-static medley_status pairs_to_json(const evaluation *e, const scorer *what, json_t *out, medley_error *err) {
+/* The curve with its area, for plots; NULL when nobody said both yes and no. */
+static json_t *roc_to_json(const judgements *judged, const float *probability) {
+  double across[ROC_POINTS], up[ROC_POINTS], area;
+  size_t count = judgements_roc(judged, probability, ROC_POINTS, across, up, &area);
+  if (count == 0 || !isfinite(area)) return NULL;
+  json_t *x = json_array(), *y = json_array();
+  for (size_t i = 0; i < count; i++) {
+    json_array_append_new(x, json_real(across[i]));
+    json_array_append_new(y, json_real(up[i]));
+  }
+  return json_pack("{s:f, s:o, s:o}", "area", area, "false_positive_rate", x, "true_positive_rate", y);
+}
+
+/* What people said of single items, where they said something. *roc: see above. */
+static medley_status pairs_to_json(const evaluation *e, const scorer *what, json_t *out, json_t **roc,
+                                   medley_error *err) {
   medley_status status = MEDLEY_OK;
   float *rating = NULL, *probability = NULL;
   bool rate = judgements_rate(&e->judged), part = judgements_part(&e->judged), asked = false;
@@ -276,6 +291,7 @@ static medley_status pairs_to_json(const evaluation *e, const scorer *what, json
     if (kind->over_pairs != NULL && (kind->of_ratings ? rate : part))
       figure_add(out, e->metrics[i].name, judgements_measure(&e->judged, kind, rating, probability));
   }
+  if (part) *roc = roc_to_json(&e->judged, probability);
 done:
   mem_free(rating);
   mem_free(probability);
@@ -320,7 +336,7 @@ done:
 static medley_status model_measure(evaluation *e, size_t slot, const scorer *what, double fit_s, uint64_t fit_peak,
                                    json_t **out, medley_error *err) {
   medley_status status = MEDLEY_OK;
-  json_t *metrics = NULL, *slices = NULL;
+  json_t *metrics = NULL, *slices = NULL, *roc = NULL;
   progress_stage stage;
   measurement *m = &e->measured[slot];
   char title[64];
@@ -332,7 +348,7 @@ static medley_status model_measure(evaluation *e, size_t slot, const scorer *wha
   uint64_t peak = memory_peak_bytes();
   progress_end(&stage, e->task.user_count);
   TRY(metrics_to_json(e, m, &metrics, err));
-  TRY(pairs_to_json(e, what, metrics, err));
+  TRY(pairs_to_json(e, what, metrics, &roc, err));
   TRY(slices_to_json(e, what, &slices, err));
   *out =
       json_pack("{s:s, s:s, s:I, s:O, s:O, s:{s:f, s:f, s:f}, s:I}", "split", split_kind_name(e->split), "model",
@@ -340,9 +356,11 @@ static medley_status model_measure(evaluation *e, size_t slot, const scorer *wha
                 fit_s, "score", m->seconds, "per_user", m->seconds / (double)(m->user_count ? m->user_count : 1),
                 "peak_memory_bytes", (json_int_t)(peak > fit_peak ? peak : fit_peak));
   if (*out == NULL) status = error_memory(err, "a report");
+  if (*out != NULL && roc != NULL) json_object_set(*out, "roc", roc);
 done:
   json_decref(metrics);
   json_decref(slices);
+  json_decref(roc);
   return status;
 }
 

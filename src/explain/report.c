@@ -374,6 +374,73 @@ static void cost_write(const page *p) {
                 "</section>\n");
 }
 
+/* ---- likes and dislikes ---- */
+
+#define ROC_MODELS (PLOT_SERIES - 1) /* the best ones; series 0 is chance */
+#define ROC_CORNERS_MAX 256          /* more than medley_evaluate tells */
+
+typedef struct roc_curve {
+  double x[ROC_CORNERS_MAX], y[ROC_CORNERS_MAX];
+  size_t count;
+} roc_curve;
+
+static bool roc_read(const json_t *roc, roc_curve *out) {
+  const json_t *x = json_object_get(roc, "false_positive_rate"), *y = json_object_get(roc, "true_positive_rate");
+  out->count = json_array_size(x);
+  if (out->count == 0 || out->count > ROC_CORNERS_MAX || json_array_size(y) != out->count) return false;
+  for (size_t i = 0; i < out->count; i++) {
+    out->x[i] = json_number_value(json_array_get(x, i));
+    out->y[i] = json_number_value(json_array_get(y, i));
+  }
+  return true;
+}
+
+/* All curves end in the same corner: their names stand below the plot. */
+static void roc_keys(const page *p, const json_t *const models[], size_t count) {
+  strbuf_append(p->out, "<figcaption>");
+  for (size_t i = 0; i < count; i++) {
+    strbuf_printf(p->out, "<span class=\"key k%zu\"></span>", i + 1);
+    strbuf_append_escaped(p->out, model_name(models[i]));
+    strbuf_append(p->out, " ");
+    plot_append_value(p->out, json_member_number(json_object_get(models[i], "roc"), "area", NAN));
+  }
+  strbuf_append(p->out, "<span class=\"key k0\"></span>chance 0.5</figcaption>");
+}
+
+static void roc_write(const page *p) {
+  static const double diagonal[] = {0, 1};
+  plot_line lines[PLOT_SERIES] = {{.name = "", .x = diagonal, .y = diagonal, .count = 2}};
+  const json_t *models[ROC_MODELS];
+  roc_curve curves[ROC_MODELS];
+  size_t count = 0;
+  for (size_t i = 0; i < p->model_count && count < ROC_MODELS; i++) {
+    roc_curve *c = &curves[count];
+    if (!roc_read(json_object_get(p->models[i], "roc"), c)) continue;
+    models[count++] = p->models[i];
+    lines[count] = (plot_line){.name = "", .x = c->x, .y = c->y, .count = c->count, .series = (int)count};
+  }
+  if (count == 0) return;
+  section(p->out, "roc", "Likes from dislikes");
+  strbuf_append(p->out,
+                "<p>Of what people judged in the test part: the share of dislikes (across) and of likes "
+                "(upwards) that a model puts above a threshold, for every threshold; and the area under it, "
+                "1 when all likes stand above all dislikes.</p>\n");
+  plot_options options = {.id = "rocplot",
+                          .title = "ROC curves",
+                          .description =
+                              "One line a model, from the lower left to the upper right; the higher it "
+                              "bends above the diagonal, the better it tells likes from dislikes.",
+                          .x_label = "share of dislikes taken for likes",
+                          .y_label = "share of likes found",
+                          .width = 480,
+                          .height = 420,
+                          .quiet = true};
+  strbuf_append(p->out, "<figure class=\"wide\">");
+  plot_lines(p->out, &options, lines, count + 1);
+  roc_keys(p, models, count);
+  strbuf_append(p->out, "</figure></section>\n");
+}
+
 /* ---- warm and cold items ---- */
 
 static const json_t *slice_of(const json_t *model, const char *slice) {
@@ -595,6 +662,7 @@ medley_status report_html(const json_t *report, strbuf *out, medley_error *err) 
   models_write(p);
   metrics_write(p);
   cost_write(p);
+  roc_write(p);
   slices_write(p);
   blend_write(p);
   importance_write(p);

@@ -39,6 +39,7 @@
   ".l5{stroke:var(--s5)}polyline{stroke-width:2}"                                                                      \
   ".key{display:inline-block;width:.8em;height:.8em;border-radius:2px;margin:0 .3em 0 .8em}"                           \
   ".k1{background:var(--s1)}.k2{background:var(--s2)}.k0{background:var(--s0)}"                                        \
+  ".k3{background:var(--s3)}.k4{background:var(--s4)}.k5{background:var(--s5)}"                                        \
   "dl{max-width:62rem}dt{font-weight:600;margin-top:.5rem}dd{margin:0;color:var(--soft)}"                              \
   "@media print{body{max-width:none}figure,.scroll{break-inside:avoid}}"
 

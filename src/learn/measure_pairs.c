@@ -160,23 +160,60 @@ done:
   return status;
 }
 
-double judgements_measure(const judgements *j, const metric_kind *kind, const float *rating, const float *probability) {
-  double value = NAN;
-  size_t count = 0;
-  float *predicted = mem_alloc(j->count + 1, sizeof *predicted), *truth = mem_alloc(j->count + 1, sizeof *truth);
-  uint32_t *group = mem_alloc(j->count + 1, sizeof *group);
-  if (predicted == NULL || truth == NULL || group == NULL) goto done;
+/* Predictions beside what was said, as the metrics want them. */
+typedef struct said_pairs {
+  float *predicted, *truth;
+  uint32_t *group;
+  size_t count;
+} said_pairs;
+
+static bool said_collect(const judgements *j, bool of_ratings, const float *rating, const float *probability,
+                         said_pairs *out) {
+  *out = (said_pairs){.predicted = mem_alloc(j->count + 1, sizeof *out->predicted),
+                      .truth = mem_alloc(j->count + 1, sizeof *out->truth),
+                      .group = mem_alloc(j->count + 1, sizeof *out->group)};
+  if (out->predicted == NULL || out->truth == NULL || out->group == NULL) return false;
   for (size_t i = 0; i < j->count; i++) {
     const judgement *e = &j->list[i];
-    if (kind->of_ratings && isnan(e->value)) continue;
-    predicted[count] = kind->of_ratings ? rating[i] : probability[i];
-    truth[count] = kind->of_ratings ? e->value : (float)e->liked;
-    group[count++] = e->user;
+    if (of_ratings && isnan(e->value)) continue;
+    out->predicted[out->count] = of_ratings ? rating[i] : probability[i];
+    out->truth[out->count] = of_ratings ? e->value : (float)e->liked;
+    out->group[out->count++] = e->user;
   }
-  value = kind->over_pairs(&(metric_pairs){predicted, truth, group, count});
-done:
-  mem_free(predicted);
-  mem_free(truth);
-  mem_free(group);
+  return true;
+}
+
+static metric_pairs said_view(const said_pairs *s) {
+  return (metric_pairs){s->predicted, s->truth, s->group, s->count};
+}
+
+static void said_deinit(said_pairs *s) {
+  mem_free(s->predicted);
+  mem_free(s->truth);
+  mem_free(s->group);
+}
+
+double judgements_measure(const judgements *j, const metric_kind *kind, const float *rating, const float *probability) {
+  said_pairs said;
+  double value = NAN;
+  if (said_collect(j, kind->of_ratings, rating, probability, &said)) {
+    metric_pairs pairs = said_view(&said);
+    value = kind->over_pairs(&pairs);
+  }
+  said_deinit(&said);
   return value;
+}
+
+size_t judgements_roc(const judgements *j, const float *probability, size_t points, double *false_positive_rate,
+                      double *true_positive_rate, double *area) {
+  said_pairs said;
+  size_t corners = 0;
+  *area = NAN;
+  if (said_collect(j, false, NULL, probability, &said)) {
+    metric_pairs pairs = said_view(&said);
+    *area = metric_auc(&pairs);
+    corners = metric_roc(&pairs, points, false_positive_rate, true_positive_rate);
+  }
+  said_deinit(&said);
+  return corners;
 }

@@ -38,4 +38,9 @@ medley_status judgements_predict(const judgements *j, const interactions *known,
 /* One metric over pairs of these predictions. */
 double judgements_measure(const judgements *j, const metric_kind *kind, const float *rating, const float *probability);
 
+/* ROC curve of the likes among likes and dislikes: at most `points` corners into the two arrays [points], and the area
+ * under the whole curve; 0 corners when there is nothing to part, or no memory. */
+size_t judgements_roc(const judgements *j, const float *probability, size_t points, double *false_positive_rate,
+                      double *true_positive_rate, double *area);
+
 #endif

@@ -671,6 +671,11 @@ static void test_judgements_by_hand(void **state) {
     assert_near(judgements_measure(&j, metric_find(rows[i].metric), rating, probability), rows[i].value, 1e-5);
   double loss = judgements_measure(&j, metric_find("log-loss"), rating, probability);
   assert_true(loss > 0 && loss < 0.2); /* both halves part the classes */
+  double across[8], up[8], area;
+  assert_true(judgements_roc(&j, probability, 8, across, up, &area) >= 3); /* up the left side, then to the right */
+  assert_near(area, 1, 1e-12);
+  assert_near(across[0] + up[0], 0, 0);
+  for (int i = 0; up[i] < 1; i++) assert_near(across[i], 0, 0);
   mem_free(rating);
   mem_free(probability);
   judgements_deinit(&j);

@@ -18,6 +18,7 @@ static const char report_text[] =
     "\"users\":1183},\"arp@20\":{\"mean\":318.2,\"lo\":300.0,\"hi\":330.0},\"coverage@20\":{\"mean\":0.31}},"
     "\"slices\":{\"warm\":{\"users\":1180,\"metrics\":{\"ndcg@20\":{\"mean\":0.28,\"lo\":0.27,\"hi\":0.29}}},"
     "\"cold\":{\"users\":400,\"metrics\":{\"ndcg@20\":{\"mean\":0.06,\"lo\":0.05,\"hi\":0.07}}}},"
+    "\"roc\":{\"area\":0.8125,\"false_positive_rate\":[0,0.25,1],\"true_positive_rate\":[0,0.875,1]},"
     "\"seconds\":{\"fit\":12.5,\"score\":2.1,\"per_user\":0.00177},\"peak_memory_bytes\":1340000000},"
     "{\"model\":\"ease\",\"users\":1183,\"metrics\":{\"ndcg@20\":{\"mean\":0.2604,\"lo\":0.25,\"hi\":0.27},"
     "\"arp@20\":{\"mean\":350.0,\"lo\":340.0,\"hi\":360.0}},\"slices\":{},\"seconds\":{\"fit\":4.2,\"score\":1.0,"
@@ -89,6 +90,9 @@ static void test_report(void **state) {
       "prefers-color-scheme:dark",
       "Seed 7, 2 threads; everything took 93 s",
       "<title id=\"costplot-t\">",
+      "<title id=\"rocplot-t\">",
+      "</span>blend 0.812",
+      "</span>chance 0.5",
   };
   for (size_t i = 0; i < sizeof said / sizeof *said; i++)
     if (strstr(html.text, said[i]) == NULL) fail_msg("the report does not say '%s'", said[i]);
