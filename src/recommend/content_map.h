@@ -27,6 +27,7 @@ typedef struct content_map_fit {
   float *history_factors; /* [active, rank], the caller's */
   float *projection;      /* [dim, rank], the caller's */
   size_t rank;
+  double quality; /* what the search for weights reached on held-out items */
 } content_map_fit;
 
 typedef struct content_map_settings {

@@ -32,6 +32,7 @@
 #define PART_DIM_MAX 1024 /* a part with more dimensions is cut … */
 #define PART_DIM_CUT 128  /* … to its leading directions: the solves cost the cube of all dimensions together */
 #define ENERGY 0.9995     /* of the scores that the low rank keeps */
+#define CONSTANT_WEIGHT 0.1f
 
 /* The collaborative matrix, whole or as L Lᵀ. */
 typedef struct base_matrix {
@@ -212,6 +213,23 @@ static void system_make(const float *gram, const float *scale, float lambda, siz
   }
 }
 
+/* The stretches of φ that have a weight. A trial solves for these alone: the cost is the cube of their length, and a
+ * modality by itself is tried for a fraction of what all cost together. */
+typedef struct stretch {
+  size_t from, length;
+} stretch;
+
+static size_t stretches_find(const content_parts *c, const float *weight, stretch *out, size_t *length) {
+  size_t count = 0;
+  *length = 0;
+  for (size_t p = 0; p <= c->count; p++) {
+    if (weight[p] <= 0) continue;
+    out[count] = p < c->count ? (stretch){c->offset[p], c->part[p].dim} : (stretch){c->dim - 1, 1};
+    *length += out[count++].length;
+  }
+  return count;
+}
+
 /* ---- the inner trial ---- */
 
 typedef struct trial {
@@ -224,7 +242,6 @@ typedef struct trial {
   uint32_t *relevant_count; /* [users] */
   /* room */
   float *a, *right, *scale, *scores;
-  uint32_t tried;
 } trial;
 
 static void trial_deinit(trial *t) {
@@ -252,31 +269,53 @@ static double user_quality(const trial *t, size_t user) {
   return ideal > 0 ? (gain / ideal + (double)hits / t->relevant_count[user]) / 2 : 0;
 }
 
-/* right [dim, count] = S (a)⁻¹ S from [dim, count], where a is overwritten; false when the system cannot be solved. */
-static bool trial_solve(trial *t, const float *from, size_t count) {
-#pragma omp parallel for schedule(static)
-  for (size_t d = 0; d < t->dim; d++)
-    for (size_t c = 0; c < count; c++) t->right[d * count + c] = t->scale[d] * from[d * count + c];
-  if (matrix_solve_spd(t->a, t->dim, t->right, count, NULL) != MEDLEY_OK) return false;
-  for (size_t d = 0; d < t->dim; d++) vector_scale(t->right + d * count, t->scale[d], count);
-  return true;
+/* a [k, k] = S gram S + λ I, and right [k, count] = S from, of the k rows and columns that have a weight. */
+static size_t trial_system(trial *t, const float *weight, float lambda, const float *from, size_t count) {
+  stretch list[FEATURES_MAX + 1];
+  size_t k, stretches = stretches_find(t->parts, weight, list, &k), row = 0;
+  column_scale(t->parts, weight, t->scale);
+  for (size_t s = 0; s < stretches; s++)
+    for (size_t d = list[s].from; d < list[s].from + list[s].length; d++, row++) {
+      float *a = t->a + row * k;
+      for (size_t o = 0; o < stretches; o++)
+        for (size_t e = list[o].from; e < list[o].from + list[o].length; e++)
+          *a++ = t->scale[d] * t->scale[e] * t->gram[d * t->dim + e];
+      t->a[row * k + row] += lambda;
+      for (size_t c = 0; c < count; c++) t->right[row * count + c] = t->scale[d] * from[d * count + c];
+    }
+  return k;
+}
+
+/* scores [users, held] = (S other)ᵀ right, where right has only the rows that have a weight. */
+static void trial_scores(trial *t, const float *weight, bool by_item) {
+  stretch list[FEATURES_MAX + 1];
+  size_t k, stretches = stretches_find(t->parts, weight, list, &k), row = 0;
+  size_t width = by_item ? t->held : t->users;
+  for (size_t s = 0; s < stretches; s++) {
+    size_t from = list[s].from, length = list[s].length;
+    float *right = t->right + row * width, beta = s > 0;
+    for (size_t d = 0; d < length; d++) vector_scale(right + d * width, t->scale[from + d], width);
+    if (by_item)
+      matrix_multiply(true, false, t->users, t->held, length, 1, t->history + from * t->users, right, beta, t->scores);
+    else
+      matrix_multiply(true, false, t->users, t->held, length, 1, right, t->held_columns + from * t->held, beta,
+                      t->scores);
+    row += length;
+  }
 }
 
 /* (Recall@20 + NDCG@20) / 2 over the held-out items with these weights; 0 when the system cannot be solved. The matrix
  * in the middle is symmetric, so it is solved for whichever are fewer, users or held-out items. */
 static double trial_run(trial *t, const float *weight, float lambda) {
-  size_t dim = t->dim, users = t->users, held = t->held;
-  column_scale(t->parts, weight, t->scale);
-  system_make(t->gram, t->scale, lambda, dim, t->a);
-  t->tried++;
-  bool by_item = held < users;
-  if (!trial_solve(t, by_item ? t->held_columns : t->history, by_item ? held : users)) return 0;
-  matrix_multiply(true, false, users, held, dim, 1, by_item ? t->history : t->right,
-                  by_item ? t->right : t->held_columns, 0, t->scores);
+  bool by_item = t->held < t->users;
+  size_t width = by_item ? t->held : t->users;
+  size_t k = trial_system(t, weight, lambda, by_item ? t->held_columns : t->history, width);
+  if (k == 0 || matrix_solve_spd(t->a, k, t->right, width, NULL) != MEDLEY_OK) return 0;
+  trial_scores(t, weight, by_item);
   double sum = 0;
 #pragma omp parallel for schedule(static) reduction(+ : sum)
-  for (size_t u = 0; u < users; u++) sum += user_quality(t, u);
-  return users ? sum / (double)users : 0;
+  for (size_t u = 0; u < t->users; u++) sum += user_quality(t, u);
+  return t->users ? sum / (double)t->users : 0;
 }
 
 /* Items held out (flag by position among the active), and users who have both held-out and other items. */
@@ -421,30 +460,53 @@ static void search_lambda(map_search *s, const float *factors, size_t count) {
   s->lambda = kept;
 }
 
-/* Forward: the best modality alone, then each other one only where it helps; then two rounds of finer steps. */
-static void search_run(map_search *s, size_t count) {
-  static const float entries[] = {0.03f, 0.1f, 0.3f, 1}, coarse[] = {0, 0.4f, 2.5f}, fine[] = {0.7f, 1.4f},
-                     lambdas[] = {0.3f, 3};
-  size_t first = 0;
-  s->lambda = 1;
-  s->weight[count] = 0.1f; /* the constant */
+static const float entries[] = {0.03f, 0.1f, 0.3f, 1}, coarse[] = {0, 0.4f, 2.5f}, fine[] = {0.7f, 1.4f},
+                   lambdas[] = {0.3f, 3};
+
+/* Steps up or down from the weights there are; one that is 0 stays so. */
+static void search_round(map_search *s, size_t count, bool finer) {
+  for (size_t p = 0; p <= count; p++)
+    if (s->weight[p] > 0) search_weight(s, p, finer ? fine : coarse, finer ? 2 : 3, true);
+  search_lambda(s, finer ? fine : lambdas, 2);
+}
+
+/* The best modality by itself, each with its own λ. */
+static void search_alone(map_search *s, size_t count) {
+  map_search best = {.t = s->t, .lambda = 1, .best = -1};
   for (size_t p = 0; p < count; p++) {
-    s->weight[p] = 1;
-    double alone = trial_run(s->t, s->weight, s->lambda);
-    s->weight[p] = 0;
-    if (alone <= s->best) continue;
-    s->best = alone;
-    first = p;
+    map_search mine = {.t = s->t, .lambda = 1};
+    mine.weight[p] = 1;
+    mine.weight[count] = CONSTANT_WEIGHT;
+    mine.best = trial_run(s->t, mine.weight, mine.lambda);
+    search_lambda(&mine, lambdas, 2);
+    search_round(&mine, count, false);
+    search_round(&mine, count, true);
+    if (mine.best > best.best) best = mine;
   }
-  s->weight[first] = 1;
-  search_lambda(s, lambdas, 2);
+  *s = best;
+}
+
+/* Without one modality, and the others moved as far as that asks for. */
+static void search_without(map_search *s, size_t p, size_t count) {
+  map_search mine = *s;
+  mine.weight[p] = 0;
+  mine.best = trial_run(s->t, mine.weight, mine.lambda);
+  search_round(&mine, count, false);
+  search_round(&mine, count, true);
+  if (mine.best > s->best) *s = mine;
+}
+
+/* Forward from the best modality alone, each other one only where it helps; then rounds of finer steps; then, where
+ * more than one is in, without each. No step is taken that lowers what is reached, so that all together are never worse
+ * than the best by itself. */
+static void search_run(map_search *s, size_t count) {
+  search_alone(s, count);
   for (size_t p = 0; p < count; p++)
-    if (p != first) search_weight(s, p, entries, 4, false);
-  for (int round = 0; round < 2; round++) {
-    for (size_t p = 0; p <= count; p++)
-      if (s->weight[p] > 0) search_weight(s, p, round ? fine : coarse, round ? 2 : 3, true);
-    search_lambda(s, round ? fine : lambdas, 2);
-  }
+    if (s->weight[p] <= 0) search_weight(s, p, entries, 4, false);
+  search_round(s, count, false);
+  search_round(s, count, true);
+  for (size_t p = 0; p < count; p++)
+    if (s->weight[p] > 0) search_without(s, p, count);
 }
 
 /* ---- the last solve ---- */
@@ -559,6 +621,7 @@ medley_status content_map_solve(const interactions *train, const active_items *a
   search_run(&search, parts->count);
   memcpy(out->weight, search.weight, sizeof out->weight);
   out->lambda = search.lambda;
+  out->quality = search.best;
   TRY(base_make(train, active, settings, &base, err));
   TRY(map_finish(&base, &reduced.small, phi, active->count, out, err));
   TRY(projection_expand(parts, &reduced, out->rank, &out->projection, err));

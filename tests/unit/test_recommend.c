@@ -3,7 +3,10 @@
  * out. A kind without a row in `rows` fails the first test. */
 #include "base/file.h"
 #include "base/memory.h"
+#include "base/rng.h"
+#include "math/vector.h"
 #include "recommend/blend.h"
+#include "recommend/content_map.h"
 #include "recommend_twins.h"
 #include "test.h"
 
@@ -99,6 +102,48 @@ static void test_slow_twins(void **state) {
                    (double)scores[k], expected[k]);
     }
     model->kind->free(model);
+  }
+  world_free(w);
+}
+
+static double map_quality(const world *w, const features *list, size_t count, float *last_weight) {
+  medley_error error;
+  active_items active;
+  content_parts parts;
+  content_map_fit found;
+  content_parts_init(&parts, list, count);
+  assert_ok(active_items_find(&w->train, &active, &error));
+  assert_ok(
+      content_map_solve(&w->train, &active, &parts, &(content_map_settings){.ridge = 10, .seed = 3}, &found, &error));
+  if (last_weight != NULL) *last_weight = found.weight[count - 1];
+  mem_free(found.history_factors);
+  mem_free(found.projection);
+  active_items_deinit(&active);
+  return found.quality;
+}
+
+/* Modalities together are, on the validation part, no worse than each alone; one of noise gets no say, or does no harm.
+ */
+static void test_modalities_never_lower_the_fit(void **state) {
+  (void)state;
+  world *w = world_create(USERS, ITEMS, ITEMS);
+  float noise[ITEMS * TEXT_DIM];
+  uint8_t present[ITEMS];
+  features list[3] = {w->features[0], w->features[1], {"image", ITEMS, TEXT_DIM, noise, present}};
+  for (uint64_t seed = 1; seed <= 8; seed++) {
+    rng r;
+    rng_seed(&r, seed);
+    memset(present, 1, sizeof present);
+    for (size_t i = 0; i < ITEMS * TEXT_DIM; i++) noise[i] = (float)rng_normal(&r);
+    for (size_t i = 0; i < ITEMS; i++) vector_normalise(noise + i * TEXT_DIM, TEXT_DIM);
+    float weight;
+    double both = map_quality(w, list, 2, NULL), all = map_quality(w, list, 3, &weight);
+    assert_true(both > 0);
+    for (size_t p = 0; p < 3; p++) {
+      double alone = map_quality(w, &list[p], 1, NULL);
+      if (alone > all) fail_msg("seed %d: %s alone reaches %g, all together %g", (int)seed, list[p].name, alone, all);
+    }
+    if (all < both) fail_msg("seed %d: noise of weight %g lowers %g to %g", (int)seed, (double)weight, both, all);
   }
   world_free(w);
 }
@@ -660,6 +705,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_every_kind_has_a_row),
       cmocka_unit_test(test_slow_twins),
+      cmocka_unit_test(test_modalities_never_lower_the_fit),
       cmocka_unit_test(test_traces_sum_to_the_score),
       cmocka_unit_test(test_splits_sum_to_the_score),
       cmocka_unit_test(test_saved_and_loaded),
