@@ -470,20 +470,28 @@ static void search_round(map_search *s, size_t count, bool finer) {
   search_lambda(s, finer ? fine : lambdas, 2);
 }
 
-/* The best modality by itself, each with its own λ. */
-static void search_alone(map_search *s, size_t count) {
-  map_search best = {.t = s->t, .lambda = 1, .best = -1};
+/* The best modality by itself: as it is with a λ of its own, and settled by rounds of steps. */
+static void search_alone(map_search *s, size_t count, map_search *plain, map_search *settled) {
+  *plain = *settled = (map_search){.t = s->t, .lambda = 1, .best = -1};
   for (size_t p = 0; p < count; p++) {
     map_search mine = {.t = s->t, .lambda = 1};
     mine.weight[p] = 1;
     mine.weight[count] = CONSTANT_WEIGHT;
     mine.best = trial_run(s->t, mine.weight, mine.lambda);
     search_lambda(&mine, lambdas, 2);
+    if (mine.best > plain->best) *plain = mine;
     search_round(&mine, count, false);
     search_round(&mine, count, true);
-    if (mine.best > best.best) best = mine;
+    if (mine.best > settled->best) *settled = mine;
   }
-  *s = best;
+}
+
+/* Each other modality comes in only where it helps; then all are settled. */
+static void search_grow(map_search *s, size_t count) {
+  for (size_t p = 0; p < count; p++)
+    if (s->weight[p] <= 0) search_weight(s, p, entries, 4, false);
+  search_round(s, count, false);
+  search_round(s, count, true);
 }
 
 /* Without one modality, and the others moved as far as that asks for. */
@@ -496,15 +504,15 @@ static void search_without(map_search *s, size_t p, size_t count) {
   if (mine.best > s->best) *s = mine;
 }
 
-/* Forward from the best modality alone, each other one only where it helps; then rounds of finer steps; then, where
- * more than one is in, without each. No step is taken that lowers what is reached, so that all together are never worse
- * than the best by itself. */
+/* Forward from the best modality alone, from where it stands and from where it settles by itself, which lead to
+ * different ends; then, where more than one is in, without each. No step is taken that lowers what is reached, so that
+ * all together are never worse than the best by itself. */
 static void search_run(map_search *s, size_t count) {
-  search_alone(s, count);
-  for (size_t p = 0; p < count; p++)
-    if (s->weight[p] <= 0) search_weight(s, p, entries, 4, false);
-  search_round(s, count, false);
-  search_round(s, count, true);
+  map_search plain, settled;
+  search_alone(s, count, &plain, &settled);
+  search_grow(&plain, count);
+  search_grow(&settled, count);
+  *s = plain.best > settled.best ? plain : settled;
   for (size_t p = 0; p < count; p++)
     if (s->weight[p] > 0) search_without(s, p, count);
 }
