@@ -144,7 +144,7 @@ medley_status index_file_open(const char *path, index_file **out, medley_error *
     goto done;
   }
   f->bytes = bytes;
-  TRY(pages_open(bytes, f->length, &f->pages, err));
+  TRY(pages_open(f->fd, bytes, f->length, &f->pages, err));
   heads_want(f);
   memcpy(f->mark.journal, f->page.header.journal, sizeof f->mark.journal);
   f->mark.sequence = f->page.header.sequence;

@@ -8,6 +8,7 @@
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "index/pages.h"
 
 #define READER_TRIES 4
 
@@ -169,6 +170,7 @@ static medley_status open_once(const char *path, unsigned flags, medley_index **
   medley_index *set = NULL;
   journal *j = NULL;
   index_file *file = NULL;
+  journal_replay_result replayed = {0};
   TRY(journal_open(path, mode, &j, err));
   TRY(index_file_open(path, &file, err));
   if (flags & MEDLEY_INDEX_VERIFY) TRY(index_file_verify(file, NULL, NULL, NULL, err));
@@ -182,9 +184,10 @@ static medley_status open_once(const char *path, unsigned flags, medley_index **
   set->path = mem_strdup(path);
   if (set->path == NULL) FAIL(err, MEDLEY_ERR_MEMORY, "out of memory for the index");
   TRY(journal_replay(set->journal, index_file_id(set->file), index_file_mark(set->file), set_apply, set, NULL,
-                     &(journal_replay_result){0}, err));
+                     &replayed, err));
   TRY(set_replay_flush(set, err));
   set_replay_free(set);
+  if (read_only && replayed.applied == 0) pages_unwritten(index_file_pages(set->file));
   set->read_only = read_only;
   *index = set;
   set = NULL;

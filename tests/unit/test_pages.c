@@ -15,6 +15,7 @@
 #define ROWS 9000 /* more than a chunk */
 
 static char folder[256], path[300];
+static int file; /* that is mapped */
 
 /* The system is asked to forget the file; a file system that lives in memory does not. */
 static void file_drop(void) {
@@ -25,9 +26,8 @@ static void file_drop(void) {
 }
 
 static unsigned char *file_mapped(void) {
-  int fd = open(path, O_RDONLY);
-  unsigned char *bytes = mmap(NULL, FILE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
-  close(fd);
+  file = open(path, O_RDONLY);
+  unsigned char *bytes = mmap(NULL, FILE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE, file, 0);
   assert_ptr_not_equal(bytes, MAP_FAILED);
   return bytes;
 }
@@ -48,7 +48,7 @@ static size_t pages_there(const unsigned char *bytes, size_t step, size_t count,
 static pages *opened_cold(unsigned char *bytes) {
   medley_error error = {0};
   pages *p;
-  assert_ok(pages_open(bytes, FILE_BYTES, &p, &error));
+  assert_ok(pages_open(file, bytes, FILE_BYTES, &p, &error));
   if (p != NULL) return p;
   printf("skipped: the file system of %s keeps its files in memory\n", folder);
   skip();
@@ -58,14 +58,14 @@ static pages *opened_cold(unsigned char *bytes) {
 static void file_make(void) {
   medley_error error = {0};
   char *content = mem_zalloc(FILE_BYTES, 1);
+  for (size_t at = 0; at < FILE_BYTES; at += PAGES_BYTES) content[at] = (char)(at / PAGES_BYTES % 251);
   test_folder(folder);
   snprintf(path, sizeof path, "%s/file", folder);
   assert_ok(file_write(path, content, FILE_BYTES, &error));
   mem_free(content);
 }
 
-static void test_asked_for(void **state) {
-  (void)state;
+static void asked_for(bool unwritten) {
   medley_error error = {0};
   file_make();
   file_drop();
@@ -81,19 +81,27 @@ static void test_asked_for(void **state) {
   pages_want(p, bytes - 1, 2);
   pages_want(p, bytes + FILE_BYTES - 1, 2);
   pages_want(p, bytes, 0);
+  if (unwritten) pages_unwritten(p);
   size_t answers = 0;
   for (; pages_cold(p); answers++) pages_go_on(p);
-  assert_int_equal(answers, 5); /* 4, 4, 8, 16 MiB, and what is left */
+  assert_int_equal(answers, 6); /* nothing, 4, 4, 8, 16 MiB, and what is left */
   pages_go_on(p);
   size_t count = FILE_BYTES / PAGES_BYTES;
   assert_true(pages_there(bytes, 1, count, count * 9 / 10) >= count * 9 / 10);
   pages_close(p);
-  for (size_t at = 0; at < FILE_BYTES; at += PAGES_BYTES) (void)*(volatile unsigned char *)(bytes + at);
-  assert_ok(pages_open(bytes, FILE_BYTES, &p, &error));
+  for (size_t at = 0; at < FILE_BYTES; at += PAGES_BYTES) assert_int_equal(bytes[at], at / PAGES_BYTES % 251);
+  assert_ok(pages_open(file, bytes, FILE_BYTES, &p, &error));
   assert_false(pages_cold(p));
   pages_close(p);
   munmap(bytes, FILE_BYTES);
+  close(file);
   assert_ok(folder_remove(folder, &error));
+}
+
+static void test_asked_for(void **state) {
+  (void)state;
+  asked_for(false);
+  asked_for(true);
 }
 
 /* Opened cold and opened warm: the same answers, of each kind. */
@@ -127,7 +135,7 @@ static void test_same_answers(void **state) {
     memset(hits, 0, sizeof hits);
     for (int warm = 0; warm < 2; warm++) {
       if (!warm) file_drop();
-      assert_ok(medley_index_open(path, 0, &index, &error));
+      assert_ok(medley_index_open(path, warm == 1 ? 0 : MEDLEY_INDEX_READ_ONLY, &index, &error));
       for (size_t q = 0; q < 40; q++) {
         medley_index_query query = {.vector = vectors + 7 * q * DIM, .k = 5};
         assert_ok(medley_index_search(index, &query, hits[warm][q], &found[warm][q], NULL, &error));
@@ -153,11 +161,12 @@ static void test_memory(void **state) {
   for (long n = 1; n <= 2; n++) {
     pages *p;
     memory_fault_after(n);
-    assert_refused(pages_open(bytes, FILE_BYTES, &p, &error), MEDLEY_ERR_MEMORY, "");
+    assert_refused(pages_open(file, bytes, FILE_BYTES, &p, &error), MEDLEY_ERR_MEMORY, "");
     memory_fault_after(0);
     assert_null(p);
   }
   munmap(bytes, FILE_BYTES);
+  close(file);
   assert_ok(folder_remove(folder, &error));
 }
 #endif
