@@ -4,15 +4,12 @@
  * steps each, since people search with few words. */
 #include "encode/pair_tuning.h"
 
-#include "base/memory.h"
-
 typedef struct pair_tuning {
   const picture_tuner *pictures;
   const text_tuner *texts;
   const encoder_tuning *how;
   picture_views picture_views;
   text_views text_views;
-  uint32_t *usable; /* inputs with words */
   uint32_t of_step[TUNING_BATCH];
 } pair_tuning;
 
@@ -23,7 +20,7 @@ static tensor *pair_loss(tape *t, void *context, const uint32_t *items, size_t c
   bool titles = rng_uniform(&r) < 0.5;
   packed_texts_clear(&c->text_views.packed);
   for (size_t i = 0; i < count; i++) {
-    c->of_step[i] = c->usable[items[i]];
+    c->of_step[i] = c->text_views.usable[items[i]];
     if (!text_views_add(&c->text_views, t, &r, c->of_step[i], 0, titles)) return NULL;
   }
   const float *pixels = picture_views_draw(&c->picture_views, t, &r, c->of_step, count, 1);
@@ -34,20 +31,6 @@ static tensor *pair_loss(tape *t, void *context, const uint32_t *items, size_t c
   return seen != NULL && read != NULL ? tuning_loss(t, op_concat(t, (tensor *[]){seen, read}, 2, 0), count) : NULL;
 }
 
-static medley_status usable_find(pair_tuning *c, const encoder_input *inputs, size_t count, size_t *found,
-                                 medley_error *err) {
-  medley_status status = MEDLEY_OK;
-  bool usable = false;
-  TRY_NEW(c->usable, count, "pictures to learn from");
-  for (size_t i = 0; i < count; i++) {
-    if (inputs[i].text == NULL) continue;
-    TRY(text_views_usable(&c->text_views, (uint32_t)i, &usable, err));
-    if (usable) c->usable[(*found)++] = (uint32_t)i;
-  }
-done:
-  return status;
-}
-
 medley_status pair_tune(const picture_tuner *pictures, const text_tuner *texts, weights *w, const encoder_tuning *how,
                         const encoder_input *inputs, size_t count, progress_stage *progress, medley_error *err) {
   medley_status status = MEDLEY_OK;
@@ -55,12 +38,11 @@ medley_status pair_tune(const picture_tuner *pictures, const text_tuner *texts, 
   size_t found = 0;
   text_views_init(&c.text_views, &texts->batcher, inputs);
   TRY(picture_views_init(&c.picture_views, &pictures->preparation, inputs, TUNING_BATCH, err));
-  TRY(usable_find(&c, inputs, count, &found, err));
+  TRY(text_views_find(&c.text_views, count, &found, err));
   TRY(tuning_run(w, how, (trained_plan){.loss = pair_loss, .context = &c}, found, "pictures with words beside them",
                  progress, err));
 done:
   picture_views_deinit(&c.picture_views);
   text_views_deinit(&c.text_views);
-  mem_free(c.usable);
   return status;
 }

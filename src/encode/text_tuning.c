@@ -62,12 +62,20 @@ void text_views_init(text_views *v, const text_batcher *batcher, const encoder_i
 void text_views_deinit(text_views *v) {
   packed_texts_deinit(&v->packed);
   strbuf_deinit(&v->view);
+  mem_free(v->usable);
 }
 
-medley_status text_views_usable(text_views *v, uint32_t input, bool *out, medley_error *err) {
-  packed_texts_clear(&v->packed);
-  medley_status status = packed_texts_add(&v->packed, &v->batcher, v->inputs[input].text, input, err);
-  *out = v->packed.samples > 0;
+medley_status text_views_find(text_views *v, size_t count, size_t *found, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  *found = 0;
+  TRY_NEW(v->usable, count, "texts to learn from");
+  for (size_t i = 0; i < count; i++) {
+    if (v->inputs[i].text == NULL) continue;
+    packed_texts_clear(&v->packed);
+    TRY(packed_texts_add(&v->packed, &v->batcher, v->inputs[i].text, (uint32_t)i, err));
+    if (v->packed.samples > 0) v->usable[(*found)++] = (uint32_t)i;
+  }
+done:
   return status;
 }
 
@@ -99,7 +107,6 @@ bool text_views_add(text_views *v, tape *t, rng *r, uint32_t input, int view, bo
 typedef struct text_tuning {
   const text_tuner *tuner;
   const encoder_tuning *how;
-  uint32_t *usable; /* inputs with words */
   text_views views;
 } text_tuning;
 
@@ -111,21 +118,9 @@ static tensor *text_loss(tape *t, void *context, const uint32_t *items, size_t c
   packed_texts_clear(&c->views.packed);
   for (int view = 0; view < 2; view++)
     for (size_t i = 0; i < count; i++)
-      if (!text_views_add(&c->views, t, &r, c->usable[items[i]], view, titles)) return NULL;
+      if (!text_views_add(&c->views, t, &r, c->views.usable[items[i]], view, titles)) return NULL;
   text_batch batch = packed_texts_batch(&c->views.packed);
   return tuning_loss(t, c->tuner->vectors(t, c->tuner->network, &batch), count);
-}
-
-static medley_status usable_find(text_tuning *c, size_t count, size_t *found, medley_error *err) {
-  medley_status status = MEDLEY_OK;
-  bool usable;
-  TRY_NEW(c->usable, count, "texts to learn from");
-  for (size_t i = 0; i < count; i++) {
-    TRY(text_views_usable(&c->views, (uint32_t)i, &usable, err));
-    if (usable) c->usable[(*found)++] = (uint32_t)i;
-  }
-done:
-  return status;
 }
 
 medley_status text_tune(const text_tuner *tuner, weights *w, const encoder_tuning *how, const encoder_input *inputs,
@@ -134,10 +129,9 @@ medley_status text_tune(const text_tuner *tuner, weights *w, const encoder_tunin
   text_tuning c = {.tuner = tuner, .how = how};
   size_t found = 0;
   text_views_init(&c.views, &tuner->batcher, inputs);
-  TRY(usable_find(&c, count, &found, err));
+  TRY(text_views_find(&c.views, count, &found, err));
   TRY(tuning_run(w, how, (trained_plan){.loss = text_loss, .context = &c}, found, "texts with words", progress, err));
 done:
   text_views_deinit(&c.views);
-  mem_free(c.usable);
   return status;
 }

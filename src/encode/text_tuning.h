@@ -22,11 +22,12 @@ typedef struct text_views {
   const encoder_input *inputs;
   packed_texts packed;
   strbuf view;
+  uint32_t *usable; /* inputs of which the tokenizer leaves something: text_views_find */
 } text_views;
 void text_views_init(text_views *v, const text_batcher *batcher, const encoder_input *inputs);
 void text_views_deinit(text_views *v); /* harmless on a zeroed one */
-/* Whether the tokenizer leaves anything of an input. */
-medley_status text_views_usable(text_views *v, uint32_t input, bool *out, medley_error *err) MEDLEY_CHECK;
+/* v->usable [*found], of the inputs [count]; those without a text are passed over. Once. */
+medley_status text_views_find(text_views *v, size_t count, size_t *found, medley_error *err) MEDLEY_CHECK;
 /* One more view of an input in v->packed (packed_texts_clear begins a batch): a run of its words, or with titles, where
  * it has both, its title (view 0) or the rest (view 1). False after a failure, which the tape remembers. */
 bool text_views_add(text_views *v, tape *t, rng *r, uint32_t input, int view, bool titles);

@@ -148,20 +148,29 @@ static float *fit_and_encode(const encoder_kind *kind, const catalogue *c, size_
   return vectors;
 }
 
-static void loads_again(const encoder_kind *kind, const encoder *e, const catalogue *c, const float *vectors) {
+/* The encoder in a file, as "part", opened; told otherwise by `lie` unless that is NULL. */
+static void saved_open(const encoder_kind *kind, const encoder *e, void (*lie)(safetensors_writer *),
+                       safetensors *out) {
   medley_error error = {0};
   char folder[256], path[300];
   safetensors_writer w = {0};
+  test_folder(folder);
+  snprintf(path, sizeof path, "%s/encoder.safetensors", folder);
+  assert_ok(kind->save(e, &w, "part", &error));
+  if (lie != NULL) lie(&w);
+  assert_ok(safetensors_save(&w, path, &error));
+  safetensors_writer_deinit(&w);
+  assert_ok(safetensors_open(out, path, &error));
+  unlink(path), rmdir(folder); /* the mapping stays */
+}
+
+static void loads_again(const encoder_kind *kind, const encoder *e, const catalogue *c, const float *vectors) {
+  medley_error error = {0};
   safetensors s = {0};
   encoder *again = NULL;
   size_t dim = kind->dim(e);
   float *other = mem_alloc(ITEMS * dim, sizeof *other);
-  test_folder(folder);
-  snprintf(path, sizeof path, "%s/encoder.safetensors", folder);
-  assert_ok(kind->save(e, &w, "part", &error));
-  assert_ok(safetensors_save(&w, path, &error));
-  safetensors_writer_deinit(&w);
-  assert_ok(safetensors_open(&s, path, &error));
+  saved_open(kind, e, NULL, &s);
   assert_int_not_equal(kind->load(&s, "other", &again, &error), MEDLEY_OK);
   assert_null(again);
   assert_ok(kind->load(&s, "part", &again, &error));
@@ -171,28 +180,18 @@ static void loads_again(const encoder_kind *kind, const encoder *e, const catalo
   assert_memory_equal(vectors, other, ITEMS * dim * sizeof *other);
   kind->free(again);
   mem_free(other);
-  unlink(path), rmdir(folder);
 }
 
 /* Saves, lets `lie` change one tensor, and expects the sentence when it is loaded. */
 static void refuses_lie(const encoder_kind *kind, const encoder *e, void (*lie)(safetensors_writer *w),
                         const char *words) {
   medley_error error = {0};
-  char folder[256], path[300];
-  safetensors_writer w = {0};
   safetensors s = {0};
   encoder *again = NULL;
-  test_folder(folder);
-  snprintf(path, sizeof path, "%s/encoder.safetensors", folder);
-  assert_ok(kind->save(e, &w, "part", &error));
-  lie(&w);
-  assert_ok(safetensors_save(&w, path, &error));
-  safetensors_writer_deinit(&w);
-  assert_ok(safetensors_open(&s, path, &error));
+  saved_open(kind, e, lie, &s);
   assert_refused(kind->load(&s, "part", &again, &error), MEDLEY_ERR_CORRUPT, words);
   assert_null(again);
   safetensors_close(&s);
-  unlink(path), rmdir(folder);
 }
 
 static tensor_view *first_matrix(safetensors_writer *w) {
@@ -230,15 +229,8 @@ static void refuses_lies(const encoder_kind *kind, const encoder *e) {
 /* Every allocation of loading fails once; what was half loaded is gone. */
 static void loads_without_memory(const encoder_kind *kind, const encoder *e) {
   medley_error error = {0};
-  char folder[256], path[300];
-  safetensors_writer w = {0};
   safetensors s = {0};
-  test_folder(folder);
-  snprintf(path, sizeof path, "%s/encoder.safetensors", folder);
-  assert_ok(kind->save(e, &w, "part", &error));
-  assert_ok(safetensors_save(&w, path, &error));
-  safetensors_writer_deinit(&w);
-  assert_ok(safetensors_open(&s, path, &error));
+  saved_open(kind, e, NULL, &s);
   bool struck = true;
   for (long n = 1; struck; n++) {
     encoder *again = NULL;
@@ -251,7 +243,6 @@ static void loads_without_memory(const encoder_kind *kind, const encoder *e) {
     if (again != NULL) kind->free(again);
   }
   safetensors_close(&s);
-  unlink(path), rmdir(folder);
 }
 #endif
 
