@@ -217,22 +217,25 @@ typedef struct pass {
   size_t count, batch; /* batch 1: one by one */
   medley_index_hit *hits;
   size_t *found;
+  uint64_t distances; /* compared so far */
 } pass;
 
-static medley_status pass_run(const bench *b, const pass *p, medley_error *err) {
+static medley_status pass_run(const bench *b, pass *p, medley_error *err) {
   medley_status status = MEDLEY_OK;
   const medley_index *index = p->query.exact ? b->exact : b->index;
   size_t dim = b->base.dim, k = p->query.k;
+  medley_index_answer answer;
   for (size_t i = 0; i < p->count; i += p->batch) {
     size_t count = p->count - i < p->batch ? p->count - i : p->batch;
     if (p->batch > 1) {
       TRY(medley_index_search_batch(index, &p->query, b->query.values + i * dim, count, p->hits + i * k, p->found + i,
-                                    NULL, err));
+                                    &answer, err));
     } else {
       medley_index_query q = p->query;
       q.vector = b->query.values + i * dim;
-      TRY(medley_index_search(index, &q, p->hits + i * k, p->found + i, NULL, err));
+      TRY(medley_index_search(index, &q, p->hits + i * k, p->found + i, &answer, err));
     }
+    p->distances += answer.distances;
   }
 done:
   return status;
@@ -268,8 +271,8 @@ static json_t *do_search(bench *b, const json_t *ask, bool exact, medley_error *
   }
   double start = clock_now_s(), cpu = cpu_s();
   for (size_t r = 0; r < repeat; r++) TRY(pass_run(b, &p, err));
-  reply = json_pack("{s:f,s:f}", "seconds", (clock_now_s() - start) / (double)repeat, "cpu_seconds",
-                    (cpu_s() - cpu) / (double)repeat);
+  reply = json_pack("{s:f,s:f,s:f}", "seconds", (clock_now_s() - start) / (double)repeat, "cpu_seconds",
+                    (cpu_s() - cpu) / (double)repeat, "distances", (double)p.distances / (double)(repeat * p.count));
   if (text_of(ask, "ids") != NULL) ids_write(text_of(ask, "ids"), &p);
 done:
   mem_free(p.hits);

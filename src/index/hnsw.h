@@ -122,9 +122,10 @@ static inline void hnsw_entry_set(hnsw *h, uint32_t slot, uint32_t level) {
 
 /* ---- hnsw_select.c ---- */
 
-/* Algorithm 4: of candidates [count] best first, at most `wanted` that are nearer to the base than to each other. In
- * place; returns how many. scratch holds the queries made from rows. */
-size_t hnsw_select(const hnsw *h, hnsw_scratch *scratch, scored *candidates, size_t count, size_t wanted);
+/* Algorithm 4: of candidates [count] best first, at most `wanted` that are nearer to the base than to each other, for a
+ * list of that layer. In place; returns how many. scratch holds the queries made from rows. */
+size_t hnsw_select(const hnsw *h, hnsw_scratch *scratch, scored *candidates, size_t count, uint32_t layer,
+                   size_t wanted);
 
 int hnsw_nearest_first(const void *a, const void *b); /* for qsort of scored: best first */
 /* The list becomes `chosen`, and HNSW_NOBODY behind. */
@@ -136,8 +137,9 @@ medley_status hnsw_insert(index_structure *s, uint32_t *slots, size_t count, con
                           size_t *linked, medley_error *err) MEDLEY_CHECK;
 /* Nodes that are in the graph already look for neighbours anew, and are linked back to. */
 medley_status hnsw_relink(hnsw *h, const uint32_t *slots, size_t count, medley_error *err) MEDLEY_CHECK;
-/* Links to what cannot be reached from the entry (hnsw_reach.c). */
-medley_status hnsw_reach(hnsw *h, medley_error *err) MEDLEY_CHECK;
+/* Links to what cannot be reached from the entry, and to what searches do not find, among as many of the nodes as suit
+ * `changed` of them having come or lost neighbours; 0: among none (hnsw_reach.c). */
+medley_status hnsw_reach(hnsw *h, size_t changed, medley_error *err) MEDLEY_CHECK;
 medley_status hnsw_search(const index_structure *s, const index_query *q, scored *out, size_t *found,
                           index_effort *effort, medley_error *err) MEDLEY_CHECK;
 void hnsw_remove(index_structure *s, uint32_t slot);

@@ -52,10 +52,12 @@ static int back_link_order(const void *a, const void *b) {
 
 /* ---- first half: a node looks for its neighbours ---- */
 
-static size_t beam_living(const hnsw *h, hnsw_scratch *s, uint32_t self) {
+/* A node that a file has linked to in a layer above its own is none of that layer's neighbours. */
+static size_t beam_living(const hnsw *h, hnsw_scratch *s, uint32_t layer, uint32_t self) {
   size_t kept = 0;
   for (size_t i = 0; i < s->beam_count; i++)
-    if (s->beam[i].slot != self && rows_alive(h->base.rows, s->beam[i].slot))
+    if (s->beam[i].slot != self && rows_alive(h->base.rows, s->beam[i].slot) &&
+        (layer == 0 || hnsw_level(h, s->beam[i].slot) >= layer))
       s->found[kept++] = (scored){s->beam[i].score, s->beam[i].slot};
   return kept;
 }
@@ -65,10 +67,10 @@ static size_t beam_living(const hnsw *h, hnsw_scratch *s, uint32_t self) {
 static size_t candidates_find(const insertion *in, hnsw_scratch *s, const row_query *q, uint32_t layer, uint32_t self) {
   const hnsw *h = in->h;
   hnsw_walk(h, s, q, layer, h->build_breadth, in->slot_limit);
-  size_t kept = beam_living(h, s, self);
+  size_t kept = beam_living(h, s, layer, self);
   if (kept >= h->links || layer > 0 || kept + 1 >= s->beam_count) return kept;
   size_t more = hnsw_walk_filtered(h, s, q, NULL, h->links + 1, SIZE_MAX, in->slot_limit);
-  if (more == SIZE_MAX) return beam_living(h, s, self);
+  if (more == SIZE_MAX) return beam_living(h, s, layer, self);
   kept = 0;
   for (size_t i = 0; i < more; i++)
     if (s->found[i].index != self) s->found[kept++] = s->found[i];
@@ -86,7 +88,7 @@ static void node_choose(insertion *in, size_t i, hnsw_scratch *s, row_query *q) 
     size_t count = candidates_find(in, s, q, layer, slot);
     link_slot *list = hnsw_list(h, slot, layer);
     if (hnsw_link(list, 0) != HNSW_NOBODY) continue; /* linked anew, for the sake of another layer */
-    count = hnsw_select(h, s, s->found, count, h->links);
+    count = hnsw_select(h, s, s->found, count, layer, h->links);
     for (size_t k = 0; k < count; k++) {
       hnsw_link_set(list, k, s->found[k].index);
       uint32_t order = (uint32_t)(back - in->back);
@@ -122,7 +124,7 @@ static void list_take_in(hnsw *h, hnsw_scratch *s, const back_link *back, size_t
     space[i] = (scored){r->score(&s->from_row, rows_at(r, slot), r->dim), slot};
   }
   qsort(space, had + count, sizeof *space, hnsw_nearest_first);
-  hnsw_list_write(list, width, space, hnsw_select(h, s, space, had + count, width));
+  hnsw_list_write(list, width, space, hnsw_select(h, s, space, had + count, layer, width));
 }
 
 /* ---- a round ---- */
@@ -279,7 +281,7 @@ medley_status hnsw_insert(index_structure *structure, uint32_t *slots, size_t co
     TRY(progress_update(&stage, *linked, err));
   }
   in.h->unlooked += *linked;
-  if (in.h->unlooked >= REACH_MIN && in.h->unlooked >= before / REACH_SHARE) TRY(hnsw_reach(in.h, err));
+  if (in.h->unlooked >= REACH_MIN && in.h->unlooked >= before / REACH_SHARE) TRY(hnsw_reach(in.h, in.h->unlooked, err));
   progress_end(&stage, *linked);
 done:
   insertion_deinit(&in);

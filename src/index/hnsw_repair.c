@@ -85,7 +85,7 @@ static void list_mend(const hnsw *h, hnsw_scratch *s, scored *candidates, mended
   for (size_t i = 0; i < count; i++)
     candidates[i].score = r->score(&s->from_row, rows_at(r, candidates[i].index), r->dim);
   qsort(candidates, count, sizeof *candidates, hnsw_nearest_first);
-  m->count = (uint32_t)hnsw_select(h, s, candidates, count, hnsw_width(h, m->layer));
+  m->count = (uint32_t)hnsw_select(h, s, candidates, count, m->layer, hnsw_width(h, m->layer));
   for (size_t i = 0; i < m->count; i++) m->links[i] = candidates[i].index;
 }
 
@@ -192,7 +192,7 @@ medley_status hnsw_repair(index_structure *s, size_t budget, uint32_t *out, size
   sweep w = {0};
   size_t count = rows_count(s->rows);
   *freed = 0;
-  if (h->dead_count == 0) return budget == SIZE_MAX ? hnsw_reach(h, err) : MEDLEY_OK;
+  if (h->dead_count == 0) return budget == SIZE_MAX ? hnsw_reach(h, count, err) : MEDLEY_OK;
   TRY(sweep_init(&w, h, err));
   if (h->sweeping == 0) {
     h->sweeping = h->dead_count;
@@ -205,7 +205,7 @@ medley_status hnsw_repair(index_structure *s, size_t budget, uint32_t *out, size
   }
   if (h->sweep_at >= count) {
     entry_renew(h);
-    TRY(hnsw_reach(h, err));
+    TRY(hnsw_reach(h, h->unlooked + h->sweeping, err));
     sweep_finish(h, out, freed);
   }
 done:

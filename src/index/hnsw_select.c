@@ -5,12 +5,14 @@
  * nearer (squared distances; Subramanya et al. 2019, "DiskANN", call it alpha) keeps more of them: 21 links instead of
  * 14 on patches of pictures, 5 % fewer comparisons and a third fewer nodes expanded at the same recall, and recall goes
  * on rising with breadth where it had stopped at 0.994. 1.1 and 1.4 were worse. Dot products are no distance: there it
- * is 1.
+ * is 1. So it is in the layers above the lowest, which a search climbs through with one node at a time: near-equal
+ * nodes that fill each other's lists lead it nowhere (3 to 8 % fewer comparisons).
  */
 #define SHADOW 1.2f
 
 /* How near to one chosen a candidate must be to be shadowed by it. */
-static float shadow_score(const rows *r, float score) {
+static float shadow_score(const rows *r, uint32_t layer, float score) {
+  if (layer > 0) return score;
   switch (r->distance) {
     case INDEX_L2: return score / SHADOW;
     case INDEX_COSINE: return 1 - (1 - score) / SHADOW;
@@ -18,9 +20,10 @@ static float shadow_score(const rows *r, float score) {
   }
 }
 
-static bool shadowed(const hnsw *h, hnsw_scratch *s, const scored *chosen, size_t count, scored candidate) {
+static bool shadowed(const hnsw *h, hnsw_scratch *s, const scored *chosen, size_t count, uint32_t layer,
+                     scored candidate) {
   const rows *r = h->base.rows;
-  float limit = shadow_score(r, candidate.score);
+  float limit = shadow_score(r, layer, candidate.score);
   size_t i = 0;
   row_query_from_row(&s->from_row, r, candidate.index);
   for (; i + 4 <= count; i += 4) {
@@ -35,10 +38,10 @@ static bool shadowed(const hnsw *h, hnsw_scratch *s, const scored *chosen, size_
   return false;
 }
 
-size_t hnsw_select(const hnsw *h, hnsw_scratch *s, scored *candidates, size_t count, size_t wanted) {
+size_t hnsw_select(const hnsw *h, hnsw_scratch *s, scored *candidates, size_t count, uint32_t layer, size_t wanted) {
   size_t kept = 0;
   for (size_t i = 0; i < count && kept < wanted; i++)
-    if (!shadowed(h, s, candidates, kept, candidates[i])) candidates[kept++] = candidates[i];
+    if (!shadowed(h, s, candidates, kept, layer, candidates[i])) candidates[kept++] = candidates[i];
   return kept;
 }
 

@@ -117,6 +117,7 @@ static inline void prefetch_row(const hnsw *h, uint32_t slot) {
 }
 
 static inline void prefetch_list(const hnsw *h, uint32_t slot, uint32_t layer) {
+  if (layer > 0 && hnsw_upper_of(h, slot) == HNSW_NOBODY) return; /* only a file can say that it is in that layer */
   const char *list = (const char *)hnsw_list(h, slot, layer);
   for (size_t at = 0; at < hnsw_width(h, layer) * sizeof(link_slot); at += 64) __builtin_prefetch(list + at);
 }
@@ -147,20 +148,9 @@ static void want_ahead(const hnsw *h, const beam_entry *beam, size_t next, size_
 
 /* ---- nodes ---- */
 
-/* scores [count] of the slots in s->met. */
-static void score_met(const hnsw *h, hnsw_scratch *s, const row_query *q, size_t count) {
-  const rows *r = h->base.rows;
-  size_t i = 0;
-  for (; i + 4 <= count; i += 4) {
-    const void *row[4] = {rows_at(r, s->met[i]), rows_at(r, s->met[i + 1]), rows_at(r, s->met[i + 2]),
-                          rows_at(r, s->met[i + 3])};
-    r->score4(q, row, r->dim, s->scores + i);
-  }
-  for (; i < count; i++) s->scores[i] = r->score(q, rows_at(r, s->met[i]), r->dim);
-  s->distances += count;
-}
-
-size_t hnsw_expand(const hnsw *h, hnsw_scratch *s, const row_query *q, uint32_t slot, uint32_t layer, size_t slots) {
+/* The neighbours of a node that are met for the first time, into s->met, their rows asked for; returns how many. */
+static size_t gather(const hnsw *h, hnsw_scratch *s, uint32_t slot, uint32_t layer, size_t slots) {
+  if (layer > 0 && hnsw_level(h, slot) < layer) return 0; /* only a file can say so */
   const link_slot *list = hnsw_list(h, slot, layer);
   size_t width = hnsw_width(h, layer), count = 0;
   for (size_t i = 0; i < width; i++) {
@@ -169,14 +159,32 @@ size_t hnsw_expand(const hnsw *h, hnsw_scratch *s, const row_query *q, uint32_t 
       if (next == HNSW_NOBODY) break;
       continue;
     }
-    if (layer > 0 && hnsw_level(h, next) < layer) continue; /* only a file can say so */
     if (!visit(s, next)) continue;
     prefetch_row(h, next);
     s->met[count++] = next;
   }
   if (pages_cold(h->base.rows->pages))
     for (size_t i = 0; i < count; i++) want_row(h, s->met[i]);
-  score_met(h, s, q, count);
+  s->distances += count;
+  return count;
+}
+
+/* scores of the slots from `at` on in s->met [count], of at most four; returns where the next begin. */
+static inline size_t score_some(const hnsw *h, hnsw_scratch *s, const row_query *q, size_t at, size_t count) {
+  const rows *r = h->base.rows;
+  if (at + 4 <= count) {
+    const void *row[4] = {rows_at(r, s->met[at]), rows_at(r, s->met[at + 1]), rows_at(r, s->met[at + 2]),
+                          rows_at(r, s->met[at + 3])};
+    r->score4(q, row, r->dim, s->scores + at);
+    return at + 4;
+  }
+  for (; at < count; at++) s->scores[at] = r->score(q, rows_at(r, s->met[at]), r->dim);
+  return at;
+}
+
+size_t hnsw_expand(const hnsw *h, hnsw_scratch *s, const row_query *q, uint32_t slot, uint32_t layer, size_t slots) {
+  size_t count = gather(h, s, slot, layer, slots);
+  for (size_t at = 0; at < count;) at = score_some(h, s, q, at, count);
   return count;
 }
 
@@ -198,23 +206,42 @@ static inline size_t beam_add(beam_entry *beam, size_t *count, size_t breadth, b
   return low;
 }
 
+static inline size_t next_open(const beam_entry *beam, size_t at, size_t count) {
+  while (at < count && beam[at].slot & HNSW_EXPANDED) at++;
+  return at;
+}
+
+/* Expands beam[at] and takes in whom it meets; returns the first place that changed, `count` before when none. The list
+ * of whoever is the best so far is asked for while the others are still being compared: it is the next to be read. */
+static size_t expand_into(const hnsw *h, hnsw_scratch *s, const row_query *q, size_t at, uint32_t layer, size_t breadth,
+                          size_t *count, size_t slots) {
+  beam_entry *beam = s->beam;
+  uint32_t slot = beam[at].slot;
+  size_t first = *count, after = next_open(beam, at + 1, *count);
+  beam[at].slot |= HNSW_EXPANDED;
+  if (after < *count) prefetch_list(h, beam[after].slot, layer);
+  size_t met = gather(h, s, slot, layer, slots);
+  for (size_t i = 0, end; i < met;) {
+    size_t before = first;
+    for (end = score_some(h, s, q, i, met); i < end; i++) {
+      size_t place = beam_add(beam, count, breadth, (beam_entry){s->scores[i], s->met[i]});
+      if (place < first) first = place;
+    }
+    if (first < before && first <= after) prefetch_list(h, beam[first].slot, layer);
+  }
+  return first;
+}
+
 void hnsw_walk(const hnsw *h, hnsw_scratch *s, const row_query *q, uint32_t layer, size_t breadth, size_t slots) {
   beam_entry *beam = s->beam;
   size_t count = s->beam_count < breadth ? s->beam_count : breadth, next = 0;
+  bool cold = layer == 0 && pages_cold(h->base.rows->pages);
   for (size_t i = 0; i < count; i++) (void)visit(s, beam[i].slot);
-  if (layer == 0 && pages_cold(h->base.rows->pages)) want_ahead(h, beam, next, count, slots);
+  if (cold) want_ahead(h, beam, next, count, slots);
   while (next < count) {
-    uint32_t slot = beam[next].slot;
-    beam[next].slot |= HNSW_EXPANDED;
-    size_t met = hnsw_expand(h, s, q, slot, layer, slots), first = count;
-    for (size_t i = 0; i < met; i++) {
-      size_t place = beam_add(beam, &count, breadth, (beam_entry){s->scores[i], s->met[i]});
-      if (place < first) first = place;
-    }
-    next = first < next ? first : next + 1;
-    while (next < count && beam[next].slot & HNSW_EXPANDED) next++;
-    if (next < count) prefetch_list(h, beam[next].slot, layer);
-    if (layer == 0 && pages_cold(h->base.rows->pages)) want_ahead(h, beam, next, count, slots);
+    size_t first = expand_into(h, s, q, next, layer, breadth, &count, slots);
+    next = next_open(beam, first < next ? first : next, count);
+    if (cold) want_ahead(h, beam, next, count, slots);
   }
   for (size_t i = 0; i < count; i++) beam[i].slot &= ~HNSW_EXPANDED;
   hnsw_scratch_clean(s);

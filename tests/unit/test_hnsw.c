@@ -5,7 +5,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "index/file.h"
-#include "index/hnsw.h"
+#include "index/hnsw_walk.h"
 #include "index_world.h"
 #include "test.h"
 
@@ -81,6 +81,89 @@ static void test_islands(void **state) {
     rows_deinit(&rows);
     mem_free(centres);
   }
+}
+
+/* A crowd of near-equal nodes, more than any beam has places for, and little islands around it: from within the crowd
+ * nothing leads to them, yet narrow searches find nearly all that lies there. */
+#define CROWD 1000
+#define ISLANDS 50
+
+static void crowd_draw(rng *r, uint32_t i, const float *centres, float vector[DIM]) {
+  const float *centre = centres + (i < CROWD ? 0 : (1 + i % ISLANDS) * DIM);
+  for (size_t d = 0; d < DIM; d++) vector[d] = centre[d] + 0.01f * (float)rng_normal(r);
+}
+
+static void test_crowd(void **state) {
+  (void)state;
+  medley_error error = {0};
+  rows rows;
+  index_structure *graph;
+  rng r;
+  float centres[(1 + ISLANDS) * DIM], vector[DIM];
+  uint32_t slots[COUNT];
+  size_t linked, lost = 0;
+  row_query query = {0};
+  rng_seed(&r, 5);
+  for (size_t d = 0; d < DIM; d++) centres[d] = (float)rng_normal(&r);
+  for (size_t i = DIM; i < (1 + ISLANDS) * DIM; i++) centres[i] = centres[i % DIM] + 0.1f * (float)rng_normal(&r);
+  assert_ok(rows_init(&rows, DIM, INDEX_L2, ROW_F32, COUNT, &error));
+  assert_ok(rows_reserve(&rows, COUNT, &error));
+  for (uint32_t i = 0; i < COUNT; i++) {
+    crowd_draw(&r, i, centres, vector);
+    assert_ok(rows_set(&rows, i, vector, &error));
+    rows_set_alive(&rows, i, true);
+    slots[i] = i;
+  }
+  assert_ok(index_hnsw.create(&rows, &(index_options){.links = 8, .build_breadth = 60, .seed = 3}, &graph, &error));
+  assert_ok(index_hnsw.insert(graph, slots, COUNT, NULL, &linked, &error));
+  assert_int_equal(world_check(graph).reachable, COUNT);
+  for (uint32_t i = 0; i < COUNT; i++) {
+    scored nearest;
+    size_t found;
+    index_effort effort;
+    rows_get(&rows, i, vector);
+    assert_ok(row_query_init(&query, &rows, vector, &error));
+    assert_ok(
+        graph->kind->search(graph, &(index_query){&query, NULL, 1, 16, false}, &nearest, &found, &effort, &error));
+    lost += found == 0 || nearest.score < 0;
+  }
+  if (lost > COUNT / 30) fail_msg("%zu of %d are not found", lost, COUNT); /* 61; 153 with links as they were chosen */
+  row_query_deinit(&query);
+  index_hnsw.free(graph);
+  rows_deinit(&rows);
+}
+
+/* A walk is through when the links of everybody in its beam were followed: nobody whom they name and who is missing
+ * would have a place there. */
+static void test_walk_follows_all(void **state) {
+  (void)state;
+  enum { BREADTH = 12 };
+  medley_error error = {0};
+  world w;
+  hnsw_scratch *s;
+  row_query query = {0};
+  graph_init(&w, INDEX_L2, ROW_F32, COUNT);
+  const hnsw *h = (const hnsw *)w.index;
+  assert_ok(hnsw_scratch_take(h, BREADTH, &s, &error));
+  for (size_t i = 0; i < QUERIES; i++) {
+    uint32_t top, entry = hnsw_entry(h, &top);
+    assert_ok(row_query_init(&query, &w.rows, w.queries + i * DIM, &error));
+    hnsw_descend(h, s, &query, entry, top, 0, 1, COUNT);
+    hnsw_walk(h, s, &query, 0, BREADTH, COUNT);
+    assert_int_equal(s->beam_count, BREADTH);
+    for (size_t b = 0; b < BREADTH; b++)
+      for (size_t l = 0; l < hnsw_width(h, 0); l++) {
+        uint32_t next = hnsw_link(hnsw_lowest(h, s->beam[b].slot), l);
+        if (next == HNSW_NOBODY) break;
+        bool there = false;
+        for (size_t other = 0; other < BREADTH; other++) there = there || s->beam[other].slot == next;
+        if (!there && w.rows.score(&query, rows_at(&w.rows, next), DIM) > s->beam[BREADTH - 1].score)
+          fail_msg("query %zu: node %u, a neighbour of the beam's %zu., was not met", i, next, b + 1);
+      }
+  }
+  hnsw_scratch_give(h, s);
+  row_query_deinit(&query);
+  world_deinit(&w);
 }
 
 static bool same_graph(const hnsw *a, const hnsw *b, size_t count) {
@@ -413,6 +496,8 @@ int main(void) {
       cmocka_unit_test(test_recall),
       cmocka_unit_test(test_small),
       cmocka_unit_test(test_islands),
+      cmocka_unit_test(test_crowd),
+      cmocka_unit_test(test_walk_follows_all),
       cmocka_unit_test(test_same_for_any_threads),
       cmocka_unit_test(test_filters),
       cmocka_unit_test(test_remove_and_reuse),
