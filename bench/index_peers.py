@@ -276,6 +276,10 @@ def build(name, set_, threads, options, record, m, efc, keep=True):
     return path, cost
 
 
+def efc_of(name, options):
+    return options.ours_efc if name in OURS and options.ours_efc else options.efc
+
+
 def taking_part(measure, options):
     names = [name for name in options.peers if name in TAKES_PART[measure]]
     if measure == 'filter' and not options.hnswlib_include and 'hnswlib' in names:
@@ -290,7 +294,7 @@ def measure_build(set_, options, record):
         costs = collections.defaultdict(list)
         for turn in range(options.build_reps):
             for name in turned(taking_part('build', options), turn):
-                cost = build(name, part, threads, options, record, options.m, options.efc, keep=False)[1]
+                cost = build(name, part, threads, options, record, options.m, efc_of(name, options), keep=False)[1]
                 costs[name].append(cost)
         ratio = ratios({name: [1 / cost['seconds'] for cost in list_] for name, list_ in costs.items()})
         for name, list_ in costs.items():
@@ -380,7 +384,7 @@ def measure_hnsw(set_, options, record):
     names = taking_part('hnsw', options)
     ensure_memory(names, set_)
     for m in options.links:
-        built = {name: build(name, set_, max(options.threads), options, record, m, options.efc) for name in names}
+        built = {name: build(name, set_, max(options.threads), options, record, m, efc_of(name, options)) for name in names}
         for name, (_, cost) in built.items():
             record.say('index', set_, **cost)
         for threads in options.threads:
@@ -418,7 +422,7 @@ def measure_filter(set_, options, record):
     """On one thread: a filter is one request's own."""
     names = taking_part('filter', options)
     ensure_memory(names, set_)
-    paths = {name: build(name, set_, max(options.threads), options, record, options.m, options.efc)[0]
+    paths = {name: build(name, set_, max(options.threads), options, record, options.m, efc_of(name, options))[0]
              for name in names if name != 'faiss-flat'}
     count = min(options.filter_queries, set_.count)
     with Peers(names, options, 1) as peers, tempfile.NamedTemporaryFile() as ids:
@@ -607,6 +611,7 @@ def parse():
     parser.add_argument('--reps', type=int, default=7)
     parser.add_argument('--m', type=int, default=16)
     parser.add_argument('--efc', type=int, default=200)
+    parser.add_argument('--ours-efc', type=int, default=0, help='another efConstruction for ours: the one that finds as much')
     parser.add_argument('--sweep', action='store_true', help='hnsw with M of 12, 16, 24 and 32, efConstruction 128')
     parser.add_argument('--rebuild', action='store_true', help='whole sets are built again, and timed')
     parser.add_argument('--out', help='JSON lines are added to this file rather than printed; tables are printed then')

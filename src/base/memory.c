@@ -91,6 +91,17 @@ void *mem_map(size_t bytes, bool huge) {
   return block;
 }
 
+void mem_map_use(void *block, size_t bytes, size_t before, size_t used) {
+  unsigned char *start = block;
+  size_t from = before & ~(HUGE_PAGE_BYTES - 1), to = used & ~(HUGE_PAGE_BYTES - 1);
+  if (before == 0 && pages_round(&bytes) && to < bytes) madvise(start + to, bytes - to, MADV_NOHUGEPAGE);
+  if (to <= from) return;
+  madvise(start + from, to - from, MADV_HUGEPAGE);
+#ifdef MADV_COLLAPSE /* Linux 6.1; without it the system does so when it finds the time */
+  if (before > from) madvise(start + from, HUGE_PAGE_BYTES, MADV_COLLAPSE);
+#endif
+}
+
 void mem_unmap(void *block, size_t bytes) {
   if (block != NULL && pages_round(&bytes)) pages_unmap(block, (unsigned char *)block + bytes);
 }

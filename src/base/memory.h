@@ -27,6 +27,10 @@ char *mem_strndup(const char *text, size_t length);
  * may be set otherwise). Unmap with the same size. LeakSanitizer looks for no pointers in here: what hangs from such a
  * block alone counts as lost. */
 void *mem_map(size_t bytes, bool huge);
+/* Of such a block of huge pages, [bytes], the first `used` are in use from now on, `before` were: huge pages are left
+ * for what they fill whole. So what lies behind takes no memory, which it would as soon as its huge page was touched,
+ * and small pages become a huge one when it is full. */
+void mem_map_use(void *block, size_t bytes, size_t before, size_t used);
 void mem_unmap(void *block, size_t bytes); /* NULL is fine */
 
 /* Grows *block so that it holds at least `need` elements of `size` bytes; *capacity counts elements. Doubles. False on

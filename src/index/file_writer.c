@@ -8,8 +8,13 @@
 #include "base/memory.h"
 #include "index/file_parts.h"
 
+/* Linux keeps what is written at once, on a multiple of 2 MiB, as one huge page (ext4 since 6.16, XFS): whoever maps
+ * the file next has its rows and links in huge pages. */
+#define BUFFER_BYTES ((size_t)2 << 20)
+
 struct index_file_writer {
   file_writer file;
+  char *buffer; /* [BUFFER_BYTES] of the stream, freed after it */
   file_page page;
   uint64_t offset; /* bytes written */
   bool inside;     /* a section */
@@ -52,6 +57,9 @@ medley_status index_file_writer_create(const char *path, const char *kind, const
   if (sodium_init() < 0) FAIL(err, MEDLEY_ERR_INTERNAL, "libsodium cannot start");
   randombytes_buf(h->id, sizeof h->id);
   TRY(file_writer_open(&w->file, path, err));
+  w->buffer = mem_alloc(BUFFER_BYTES, 1);
+  if (w->buffer == NULL) FAIL(err, MEDLEY_ERR_MEMORY, "out of memory for an index file's writer");
+  (void)setvbuf(w->file.stream, w->buffer, _IOFBF, BUFFER_BYTES); /* a wish */
   /* The real first page is known at the end. */
   TRY(bytes_write(w, &empty, sizeof empty, err));
   *out = w;
@@ -149,6 +157,7 @@ done:
 void index_file_writer_abort(index_file_writer *w) {
   if (w == NULL) return;
   file_writer_abort(&w->file);
+  mem_free(w->buffer);
   mem_free(w->sums);
   mem_free(w);
 }

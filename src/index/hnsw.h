@@ -47,6 +47,7 @@ typedef struct hnsw {
   _Atomic(link_slot *) *lowest;            /* [chunk_max] chunks of [nodes per chunk, 2 M] */
   _Atomic(link_slot *) *upper_of;          /* [chunk_max] chunks of [nodes per chunk] offsets into upper */
   uint8_t *borrowed;                       /* [chunk_max] the chunk lies in a mapped file */
+  size_t reserved;                         /* slots whose lists are there, empty, though their chunk may hold more */
   _Atomic(link_slot *) *upper;             /* [HNSW_UPPER_CHUNKS] chunks of HNSW_UPPER_CHUNK words */
   uint32_t upper_count;                    /* words used */
   uint32_t upper_free[HNSW_LEVEL_MAX + 1]; /* per level: first block given back, chained through its first link */

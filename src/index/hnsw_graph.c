@@ -7,6 +7,7 @@
 #include "index/hnsw_walk.h"
 
 #define CHUNK_BYTES ((size_t)4 << 20)
+#define RESERVE_STEP 256 /* slots; a chunk holds a multiple */
 #define UPPER_CHUNK ((size_t)1 << HNSW_UPPER_SHIFT)
 
 static size_t or_default(size_t value, size_t fallback) { return value ? value : fallback; }
@@ -96,22 +97,35 @@ bool hnsw_dead_reserve(hnsw *h, size_t count) {
   return true;
 }
 
-/* One chunk of a table, unless it is there; filled with HNSW_NOBODY. */
-static medley_status chunk_reserve(hnsw *h, _Atomic(link_slot *) *chunk, size_t bytes, bool huge, medley_error *err) {
+/* One chunk of a table, unless it is there. */
+static medley_status chunk_reserve(_Atomic(link_slot *) *chunk, size_t bytes, bool huge, medley_error *err) {
   if (*chunk != NULL) return MEDLEY_OK;
   link_slot *words = mem_map(bytes, huge);
   if (words == NULL) return error_memory(err, "index graph");
-  memset((void *)words, 0xff, bytes);
-  h->bytes += bytes;
   atomic_store_explicit(chunk, words, memory_order_release);
   return MEDLEY_OK;
 }
 
+/* Slots from … end of chunk c name nobody. */
+static void chunk_fill(hnsw *h, size_t c, size_t from, size_t end) {
+  size_t node_bytes = 2 * h->links * sizeof(link_slot);
+  memset((void *)(h->upper_of[c] + from), 0xff, (end - from) * sizeof(link_slot));
+  h->bytes += (end - from) * sizeof(link_slot);
+  if (h->borrowed[c]) return;
+  mem_map_use(h->lowest[c], lowest_bytes(h), from * node_bytes, end * node_bytes);
+  memset((void *)(h->lowest[c] + from * 2 * h->links), 0xff, (end - from) * node_bytes);
+  h->bytes += (end - from) * node_bytes;
+}
+
 medley_status hnsw_reserve(hnsw *h, size_t count, medley_error *err) {
   medley_status status = MEDLEY_OK;
-  for (size_t c = 0; c << h->chunk_shift < count; c++) {
-    TRY(chunk_reserve(h, &h->upper_of[c], upper_of_bytes(h), false, err));
-    TRY(chunk_reserve(h, &h->lowest[c], lowest_bytes(h), c > 0, err));
+  size_t per_chunk = (size_t)1 << h->chunk_shift, wanted = (count + RESERVE_STEP - 1) / RESERVE_STEP * RESERVE_STEP;
+  for (size_t c = h->reserved >> h->chunk_shift; h->reserved < wanted; c++) {
+    size_t first = c << h->chunk_shift, end = first + per_chunk < wanted ? first + per_chunk : wanted;
+    TRY(chunk_reserve(&h->upper_of[c], upper_of_bytes(h), false, err));
+    TRY(chunk_reserve(&h->lowest[c], lowest_bytes(h), true, err));
+    chunk_fill(h, c, h->reserved - first, end - first);
+    h->reserved = end;
   }
 done:
   return status;

@@ -321,6 +321,11 @@ static bool offer(filtered_walk *w, scored entry) {
   return true;
 }
 
+/* An eighth of the budget is spent, and at this rate it will not do: what passes lies elsewhere. */
+static bool hopeless(const filtered_walk *w) {
+  return w->s->distances > w->budget / 8 && w->kept.count * 8 < w->kept.k;
+}
+
 /* False when it gave up: too many compared, or no memory. */
 static bool filtered_run(filtered_walk *w) {
   hnsw_scratch *s = w->s;
@@ -333,6 +338,8 @@ static bool filtered_run(filtered_walk *w) {
   while (whole && s->open_count > 0 && s->distances <= w->budget) {
     scored next = open_pop(s);
     if (w->kept.count == w->kept.k && next.score < w->kept.entries[0].score) break;
+    if (hopeless(w)) return false;
+    if (s->open_count > 0) prefetch_list(w->h, s->open[0].index, 0);
     size_t met = hnsw_expand(w->h, s, w->q, next.index, 0, w->slots);
     for (size_t i = 0; i < met && whole; i++) whole = offer(w, (scored){s->scores[i], s->met[i]});
   }

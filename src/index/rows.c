@@ -61,9 +61,8 @@ medley_status rows_use_scratch(rows *r, const char *folder, medley_error *err) {
   return scratch_init(&r->scratch, folder, err);
 }
 
-/* The first chunk may be all there is: a small index should not take a huge page for a few rows. */
-static medley_status chunk_own(rows *r, size_t c, unsigned char **out, medley_error *err) {
-  *out = mem_map(chunk_bytes(r), c > 0);
+static medley_status chunk_own(rows *r, unsigned char **out, medley_error *err) {
+  *out = mem_map(chunk_bytes(r), true);
   if (*out == NULL) return error_memory(err, "vectors of the index");
   r->bytes += chunk_bytes(r);
   return MEDLEY_OK;
@@ -88,7 +87,7 @@ static medley_status chunk_add(rows *r, size_t c, bool in_memory, medley_error *
   unsigned char *own = NULL;
   void *mapped = NULL;
   if (in_memory || r->scratch.folder == NULL) {
-    TRY(chunk_own(r, c, &own, err));
+    TRY(chunk_own(r, &own, err));
   } else {
     TRY(scratch_map(&r->scratch, chunk_bytes(r), &mapped, err));
     own = mapped;
@@ -98,6 +97,17 @@ done:
   return status;
 }
 
+/* Huge pages for the rows below `count` and no more. */
+static void chunks_use(rows *r, size_t count) {
+  for (size_t c = r->reserved >> r->chunk_shift; r->reserved < count; c++) {
+    size_t first = c << r->chunk_shift, end = first + chunk_rows(r) < count ? first + chunk_rows(r) : count;
+    if (!r->borrowed[c] && r->scratch.folder == NULL)
+      mem_map_use(r->chunk[c], chunk_bytes(r), (r->reserved - first) * r->stride_bytes,
+                  (end - first) * r->stride_bytes);
+    r->reserved = end;
+  }
+}
+
 medley_status rows_reserve(rows *r, size_t count, medley_error *err) {
   medley_status status = MEDLEY_OK;
   if (count > r->chunk_max << r->chunk_shift)
@@ -105,6 +115,7 @@ medley_status rows_reserve(rows *r, size_t count, medley_error *err) {
          count);
   for (size_t c = 0; c << r->chunk_shift < count; c++)
     if (r->chunk[c] == NULL) TRY(chunk_add(r, c, false, err));
+  chunks_use(r, count);
 done:
   return status;
 }
@@ -119,6 +130,7 @@ medley_status rows_borrow(rows *r, unsigned char *bytes, size_t count, medley_er
   if (rest > 0) {
     if (pages_cold(r->pages)) pages_want(r->pages, bytes + whole * chunk_bytes(r), rest * r->stride_bytes);
     TRY(chunk_add(r, whole, true, err));
+    chunks_use(r, count);
     memcpy(r->chunk[whole], bytes + whole * chunk_bytes(r), rest * r->stride_bytes);
   }
   atomic_store_explicit(&r->count, (uint32_t)count, memory_order_release);

@@ -59,6 +59,7 @@ typedef struct rows {
   _Atomic(unsigned char *) *chunk;    /* [chunk_max] rows; NULL: not there yet */
   _Atomic(_Atomic uint64_t *) *alive; /* [chunk_max] a bit per row of the chunk */
   uint8_t *borrowed;                  /* [chunk_max] nonzero: the chunk is a piece of a mapped file, not ours to free */
+  size_t reserved;                    /* slots that there is memory for, in the last chunk fewer than it could hold */
   _Atomic uint32_t count;             /* slots ever given out, dead ones too; stored with release */
   _Atomic uint32_t alive_count;
   _Atomic size_t bytes; /* of our own memory */

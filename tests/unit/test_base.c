@@ -1,4 +1,7 @@
 /* The ground floor: strings, maps, files, JSON, random numbers. */
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include "test.h"
 
 #include "base/config.h"
@@ -96,6 +99,29 @@ static void test_pages(void **state) {
 #endif
 }
 
+static size_t resident_pages(void *block, size_t bytes) {
+  unsigned char here[(8 << 20) / 4096];
+  size_t count = 0;
+  assert_true(bytes / 4096 <= sizeof here && mincore(block, bytes, here) == 0);
+  for (size_t i = 0; i < bytes / 4096; i++) count += here[i] & 1;
+  return count;
+}
+
+/* What is not in use takes no memory, though its neighbours lie in huge pages; what was written stays. */
+static void test_pages_in_use(void **state) {
+  (void)state;
+  static const size_t bytes = 8 << 20, uses[] = {4096, 1 << 20, 3 << 20, (3 << 20) + 8192, 5 << 20, 8 << 20};
+  unsigned char *block = mem_map(bytes, true);
+  assert_non_null(block);
+  for (size_t i = 0, before = 0; i < sizeof uses / sizeof *uses; before = uses[i++]) {
+    mem_map_use(block, bytes, before, uses[i]);
+    for (size_t at = before; at < uses[i]; at++) block[at] = (unsigned char)(at % 251);
+    if (sysconf(_SC_PAGESIZE) == 4096) assert_int_equal(resident_pages(block, bytes), uses[i] / 4096);
+    for (size_t at = 0; at < uses[i]; at += 4093) assert_int_equal(block[at], at % 251);
+  }
+  mem_unmap(block, bytes);
+}
+
 static void test_files(void **state) {
   (void)state;
   medley_error error;
@@ -182,9 +208,10 @@ static void test_rng(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_utf8),        cmocka_unit_test(test_strbuf_limit), cmocka_unit_test(test_numbers),
-      cmocka_unit_test(test_maps),        cmocka_unit_test(test_pages),        cmocka_unit_test(test_files),
-      cmocka_unit_test(test_json_limits), cmocka_unit_test(test_config),       cmocka_unit_test(test_rng),
+      cmocka_unit_test(test_utf8),  cmocka_unit_test(test_strbuf_limit), cmocka_unit_test(test_numbers),
+      cmocka_unit_test(test_maps),  cmocka_unit_test(test_pages),        cmocka_unit_test(test_pages_in_use),
+      cmocka_unit_test(test_files), cmocka_unit_test(test_json_limits),  cmocka_unit_test(test_config),
+      cmocka_unit_test(test_rng),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
