@@ -2,14 +2,16 @@
  *
  * Without a filter the beam of the lowest layer holds the answers. With one, the walk goes through nodes that do not
  * pass, as through any other, and ends when `breadth` nodes that pass are known and nothing nearer is left to expand.
- * That costs about breadth / share comparisons, where a scan of those that pass costs share * count; so few are scanned
- * at once, and a walk that has compared more than the scan would (the filter lies far from the query, say) gives up
- * for the scan. No filter costs more than twice the better of both, and none loses recall for being narrow.
+ * That costs some comparisons for each of breadth / share, where a scan of those that pass costs share * count; so few
+ * are scanned at once, and a walk that has compared more than the scan would (the filter lies far from the query, say)
+ * gives up for the scan. No filter costs more than twice the better of both, and none loses recall for being narrow.
  */
 #include "index/hnsw_walk.h"
 
 /* The walk's random reads take about so many times a scan's (measured, PERFORMANCE.md). */
 #define WALK_COST 2
+/* Rows compared for each place of the beam: 12 at a breadth of 10, 8 from 200 on. */
+#define WALK_COMPARISONS 8
 
 /* The lowest layer is entered at several nodes at once: a quarter of what the beam has beyond so many places. A cluster
  * with more nodes than the beam has places keeps what lies behind it from being found; the layer above has a 1/M of its
@@ -67,8 +69,8 @@ medley_status hnsw_search(const index_structure *structure, const index_query *q
   *found = 0;
   *effort = (index_effort){entry == HNSW_NOBODY, 0};
   if (q->k == 0 || entry == HNSW_NOBODY) goto done;
-  /* The expected comparisons of a walk are about twice breadth / share of those that pass. */
-  if (q->exact || (double)passing * passing <= 2.0 * WALK_COST * (double)breadth * slots) {
+  /* A walk has to have breadth / share nodes in sight for `breadth` of them to pass. */
+  if (q->exact || (double)passing * passing <= (double)WALK_COMPARISONS * WALK_COST * (double)breadth * slots) {
     status = scan(structure, q, out, found, effort, err);
     goto done;
   }

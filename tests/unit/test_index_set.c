@@ -264,7 +264,7 @@ static void test_measure(void **state) {
   assert_int_equal(answer.exact, 0);
   assert_near(answer.recall, recall.recall, 0);
   assert_true(recall.recall > 0.5 && recall.recall < 1 && recall.low <= recall.recall && recall.high >= recall.recall);
-  query.breadth = 500;
+  query.breadth = 30;
   assert_ok(medley_index_search(index, &query, hits, &found, &answer, &error));
   assert_true(answer.recall < 0); /* not measured with this breadth */
   medley_index_recall wide;
