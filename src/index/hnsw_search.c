@@ -69,8 +69,10 @@ medley_status hnsw_search(const index_structure *structure, const index_query *q
   *found = 0;
   *effort = (index_effort){entry == HNSW_NOBODY, 0};
   if (q->k == 0 || entry == HNSW_NOBODY) goto done;
-  /* A walk has to have breadth / share nodes in sight for `breadth` of them to pass. */
-  if (q->exact || (double)passing * passing <= (double)WALK_COMPARISONS * WALK_COST * (double)breadth * slots) {
+  /* A walk has to have breadth / share nodes in sight for `breadth` of them to pass. A graph is scanned for being small
+   * only when it is tiny: without a filter walks are all it is there for. */
+  size_t each = q->allow != NULL ? WALK_COMPARISONS : 2;
+  if (q->exact || (double)passing * passing <= (double)each * WALK_COST * (double)breadth * slots) {
     status = scan(structure, q, out, found, effort, err);
     goto done;
   }
