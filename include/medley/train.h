@@ -32,10 +32,13 @@ typedef struct medley_evaluate_options { /* zero-initialise */
   double test_share;          /* 0: 0.2 */
   const char *const *models;  /* recommenders to measure besides the blend, NULL-terminated; NULL: all that take part */
   const char *const *metrics; /* "recall@20" …, NULL-terminated; NULL: the usual ones */
-  const char *baseline;       /* paired tests against this model; NULL: the blend */
-  const char *html;           /* file for the report with plots; NULL: none */
-  int importance;             /* nonzero: measure again without each modality and each model of the blend */
-  uint64_t seed;              /* 0: 1 */
+  const char *baseline; /* paired tests against this model; "best": against the one with the highest mean of the first
+                           metric; NULL: the blend */
+  const char *html;     /* file for the report with plots; NULL: none */
+  int hold_valid;       /* nonzero: with the split given, events marked valid are tuned on and never learned from, as
+                           in papers; else a part of all but the test is tuned on, and everything is learned from */
+  int importance;       /* nonzero: measure again without each modality and each model of the blend */
+  uint64_t seed;        /* 0: 1 */
   int threads;
 } medley_evaluate_options;
 

@@ -220,8 +220,9 @@ void show_evaluation(console *c, const json_t *report) {
   cost_show(&v);
   weights_show(&v);
   importance_show(&v);
-  const json_t *second = json_array_get(v.models, 1);
-  const char *baseline = json_member_string(second, "baseline", NULL);
+  const char *baseline = NULL; /* on every model but the baseline itself */
+  for (size_t m = 0; baseline == NULL && m < 2; m++)
+    baseline = json_member_string(json_array_get(v.models, m), "baseline", NULL);
   if (baseline != NULL)
     console_line(c, STYLE_DIM,
                  "± half of the 95 %% interval; paired test against %s: * p < .05, ** p < .01, *** p < .001", baseline);

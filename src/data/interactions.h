@@ -81,8 +81,9 @@ typedef struct split_options {
   size_t cold_item_count;
 } split_options;
 
-/* LABEL_HISTORY: not learned from, but known of the user when the test is asked (cold users only). */
-enum { LABEL_TRAIN = 0, LABEL_TEST = 1, LABEL_DROP = 2, LABEL_HISTORY = 3 };
+/* LABEL_HISTORY: not learned from, but known of the user when the test is asked (cold users only). LABEL_VALID: not
+ * learned from and not known either, only tuned on (never from split_make: an evaluation sets it). */
+enum { LABEL_TRAIN = 0, LABEL_TEST = 1, LABEL_DROP = 2, LABEL_HISTORY = 3, LABEL_VALID = 4 };
 
 /* label [event_count]: LABEL_*. When a base labelling is given (may be NULL), only events that are LABEL_TRAIN there
  * are split again and the others become LABEL_DROP: that is how validation is cut from train. SPLIT_GIVEN: train, valid

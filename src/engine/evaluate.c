@@ -112,6 +112,23 @@ static medley_status split_choose(evaluation *e, medley_error *err) {
   return MEDLEY_OK;
 }
 
+/* What the import marked as validation is tuned on alone. */
+static medley_status valid_hold(evaluation *e, medley_error *err) {
+  size_t held = 0;
+  if (e->split != SPLIT_GIVEN)
+    return error_set(err, MEDLEY_ERR_USAGE, "events are held out for validation in the split given, not in %s",
+                     split_kind_name(e->split));
+  for (size_t i = 0; i < e->data.log.event_count; i++) {
+    if (e->data.log.events[i].split != STORE_SPLIT_VALID || e->label[i] != LABEL_TRAIN) continue;
+    e->label[i] = LABEL_VALID;
+    held++;
+  }
+  if (held > 0) return MEDLEY_OK;
+  return error_set(
+      err, MEDLEY_ERR_USAGE,
+      "no event to learn from is marked 'valid', so none can be held out; import them with a split column");
+}
+
 static medley_status split_apply(evaluation *e, medley_error *err) {
   medley_status status = MEDLEY_OK;
   if (e->options->cold_items != NULL) TRY(cold_items_read(e, err));
@@ -126,6 +143,7 @@ static medley_status split_apply(evaluation *e, medley_error *err) {
          split_kind_name(e->split));
   TRY_NEW(e->label, e->data.log.event_count, "event labels");
   TRY(split_make(&e->data.log, &split, NULL, e->label, err));
+  if (e->options->hold_valid) TRY(valid_hold(e, err));
 done:
   return status;
 }
@@ -369,6 +387,19 @@ static bool model_is_wanted(const evaluation *e, size_t index) {
   return true;
 }
 
+/* The model with the highest mean of the first metric; of equal ones the first. */
+static size_t slot_best(const evaluation *e, json_t *const *entries) {
+  size_t best = SIZE_MAX;
+  double highest = -INFINITY;
+  for (size_t slot = 0; slot <= e->fit.model_count; slot++) {
+    double mean = entries[slot] != NULL ? measurement_mean(&e->measured[slot], 0) : NAN;
+    if (!(mean > highest)) continue;
+    highest = mean;
+    best = slot;
+  }
+  return best;
+}
+
 /* Paired tests of every model against the baseline, on each metric. */
 static medley_status tests_add(evaluation *e, json_t *const *entries, medley_error *err) {
   medley_status status = MEDLEY_OK;
@@ -376,6 +407,7 @@ static medley_status tests_add(evaluation *e, json_t *const *entries, medley_err
   size_t base = SIZE_MAX;
   for (size_t slot = 0; slot <= e->fit.model_count; slot++)
     if (entries[slot] != NULL && strcmp(json_member_string(entries[slot], "model", ""), baseline) == 0) base = slot;
+  if (strcmp(baseline, "best") == 0) base = slot_best(e, entries);
   if (base == SIZE_MAX) FAIL(err, MEDLEY_ERR_USAGE, "the baseline '%s' was not measured", baseline);
   for (size_t slot = 0; slot <= e->fit.model_count; slot++) {
     if (entries[slot] == NULL || slot == base) continue;
@@ -392,7 +424,7 @@ static medley_status tests_add(evaluation *e, json_t *const *entries, medley_err
       if (isfinite(p)) json_object_set_new(tests, e->metrics[i].name, json_real(p));
     }
     json_object_set_new(entries[slot], "p_value", tests);
-    json_object_set_new(entries[slot], "baseline", json_string(baseline));
+    json_object_set_new(entries[slot], "baseline", json_string(json_member_string(entries[base], "model", "")));
   }
 done:
   return status;

@@ -18,7 +18,8 @@ typedef struct fit_input { /* borrowed */
   const event_log *log;
   const event_weights *weights;
   const representation *content;
-  const uint8_t *label; /* [events] LABEL_TRAIN: may be learned from; NULL: all */
+  const uint8_t *label; /* [events] LABEL_TRAIN: may be learned from; LABEL_VALID: tuned on instead of a cut of those;
+                           NULL: all are learned from */
 } fit_input;
 
 typedef struct fit_options {

@@ -67,11 +67,23 @@ static medley_status labels_cut(const fit_input *input, const fit_options *optio
 
 static bool is_mine(const fit_input *input, size_t e) { return input->label == NULL || input->label[e] == LABEL_TRAIN; }
 
+/* Where some events are there to be tuned on, nothing is cut from those to learn from. */
+static bool labels_take(const fit_input *input, labels *l) {
+  size_t valid = 0, count = input->log->event_count;
+  for (size_t e = 0; input->label != NULL && e < count; e++) {
+    bool tuned_on = input->label[e] == LABEL_VALID;
+    l->cut[e] = tuned_on ? LABEL_TEST : l->base[e];
+    valid += tuned_on;
+  }
+  return valid > 0;
+}
+
 static medley_status labels_make(const fit_input *input, const fit_options *options, const uint8_t *made_cold,
                                  labels *l, medley_error *err) {
   const event_log *log = input->log;
   for (size_t e = 0; e < log->event_count; e++)
     l->base[e] = is_mine(input, e) && !made_cold[log->events[e].item] ? LABEL_TRAIN : LABEL_DROP;
+  if (labels_take(input, l)) return MEDLEY_OK;
   return labels_cut(input, options, l, err);
 }
 

@@ -180,6 +180,8 @@ static void test_refusals(void **state) {
       {{.split = "random", .test_share = 2}, MEDLEY_ERR_USAGE, "test share is 2"},
       {{.metrics = no_metric}, MEDLEY_ERR_USAGE, "no metric 'luck@3'"},
       {{.models = no_model}, MEDLEY_ERR_USAGE, "no recommender 'oracle'"},
+      {{.models = popular, .split = "given", .hold_valid = 1}, MEDLEY_ERR_USAGE, "is marked 'valid'"},
+      {{.models = popular, .split = "random", .hold_valid = 1}, MEDLEY_ERR_USAGE, "not in random"},
       {{.models = popular, .baseline = "ease"}, MEDLEY_ERR_USAGE, "baseline 'ease' was not measured"},
       {{.cold_items = absent}, MEDLEY_ERR_NOT_FOUND, "absent.txt"},
       {{.cold_items = empty}, MEDLEY_ERR_INPUT, "names no item"},
@@ -214,11 +216,46 @@ static void test_importance(void **state) {
   json_decref(report);
 }
 
+/* u3 also chose f, marked as validation: held out it changes nothing of what is reported by hand above; learned from, f
+ * is as popular as d and u3 is no longer asked about it. */
+static void test_valid_is_held_out(void **state) {
+  (void)state;
+  medley_error error;
+  int64_t user, item;
+  int32_t type;
+  assert_ok(w->kind->begin(w->store, &error));
+  assert_ok(w->kind->put_user(w->store, &(store_user){.key = "u3", .time_s = STORE_TIME_UNKNOWN}, &user, &error));
+  assert_ok(w->kind->put_item(w->store, &(store_item){.key = "f", .time_s = STORE_TIME_UNKNOWN}, &item, &error));
+  assert_ok(w->kind->event_type(w->store, "click", &type, &error));
+  store_event valid = {.user_id = user,
+                       .item_id = item,
+                       .type = type,
+                       .value = 1,
+                       .time_s = STORE_TIME_UNKNOWN,
+                       .split = STORE_SPLIT_VALID};
+  assert_ok(w->kind->put_events(w->store, &valid, 1, &error));
+  assert_ok(w->kind->commit(w->store, &error));
+  medley_evaluate_options options = {.split = "given", .models = popular, .metrics = metrics, .baseline = "best"};
+  for (int held = 0; held < 2; held++) {
+    options.hold_valid = held;
+    json_t *report = evaluate(&options);
+    const json_t *models = json_object_get(report, "models"), *fit = json_object_get(report, "fit");
+    for (size_t m = 0; m < 2; m++)
+      expect(json_object_get(json_array_get(models, m), "metrics"), "auc",
+             held ? (1 + 1 + 1.0 / 3 + 0) / 4 : (2.0 / 3 + 1 + 0 + 0) / 4);
+    assert_int_equal(json_member_integer(fit, "interactions", 0), held ? 10 : 11);
+    /* The two are equal, so the first is the best. */
+    assert_string_equal(json_member_string(json_array_get(models, 1), "baseline", ""), "blend");
+    assert_null(json_object_get(json_array_get(models, 0), "baseline"));
+    json_decref(report);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_importance),         cmocka_unit_test(test_by_hand),
       cmocka_unit_test(test_cold_items_by_hand), cmocka_unit_test(test_the_same_for_the_same_seed),
-      cmocka_unit_test(test_refusals),
+      cmocka_unit_test(test_refusals),           cmocka_unit_test(test_valid_is_held_out),
   };
   return cmocka_run_group_tests(tests, setup, teardown);
 }
