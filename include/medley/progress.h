@@ -22,6 +22,8 @@ typedef struct medley_progress_state {
   int finished;       /* 1 on the last report of a stage */
   const char
       *detail; /* how it goes, "loss 0.4312": valid during the callback only; NULL when there is nothing to say */
+  double loss; /* of a network in training, mean over the last steps; NAN when none is trained */
+  double learning_rate; /* of its last step; NAN */
 } medley_progress_state;
 
 typedef struct medley_progress {

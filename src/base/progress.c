@@ -1,6 +1,7 @@
 /* base/progress.c: see base/progress.h. */
 #include "base/progress.h"
 
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -22,6 +23,8 @@ static int progress_report(progress_stage *p, uint64_t done, double now, int fin
       .remaining_s = known ? (double)(p->total - done) / rate : -1,
       .finished = finished,
       .detail = p->detail[0] != '\0' ? p->detail : NULL,
+      .loss = p->loss,
+      .learning_rate = p->learning_rate,
   };
   p->reported_s = now;
   return p->sink->report(p->sink->context, &state);
@@ -29,7 +32,8 @@ static int progress_report(progress_stage *p, uint64_t done, double now, int fin
 
 void progress_begin(progress_stage *p, const medley_progress *sink, const char *stage, uint64_t total) {
   double now = clock_now_s();
-  *p = (progress_stage){.sink = sink, .stage = stage, .total = total, .started_s = now};
+  *p = (progress_stage){
+      .sink = sink, .stage = stage, .total = total, .started_s = now, .loss = NAN, .learning_rate = NAN};
   /* An answer to the first report is not lost: the next update asks again. */
   (void)progress_report(p, 0, now, 0);
 }

@@ -13,7 +13,8 @@ typedef struct progress_stage {
   const char *stage;
   uint64_t total;
   double started_s, reported_s;
-  char detail[64]; /* written by whoever has something to say before progress_update; "" at first */
+  char detail[64];            /* written by whoever has something to say before progress_update; "" at first */
+  double loss, learning_rate; /* by whoever trains a network; NAN at first */
 } progress_stage;
 
 /* `stage` must outlive the stage. total 0: unknown. */

@@ -4,11 +4,9 @@
  * norm by a larger epsilon; timm does as PyTorch does. */
 #include "encode/mobilenet_plan.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
-#define CHANNELS_MAX 65536
 enum { SIDE_USUAL = 224, SIDE_LEAST = 32, SIDE_MOST = 2048 };
 
 /* Table 2 of the paper: repetitions and first stride of each group; the others are the tensors'. */
@@ -55,23 +53,8 @@ static void names_transformers(separable_layer *l, size_t number) {
 
 /* ---- sizes ---- */
 
-static const tensor_view *tensor_of(const planning *p, const char *name, const char *field) {
-  char full[ARCHITECTURE_PREFIX_MAX + SEPARABLE_NAME_MAX + 16];
-  snprintf(full, sizeof full, "%s%s.%s", p->plan->prefix, name, field);
-  return checkpoint_get(p->file, full);
-}
-
 static medley_status outputs_of(const planning *p, const separable_conv *conv, size_t *out, medley_error *err) {
-  const tensor_view *view = tensor_of(p, conv->name, "weight");
-  if (view == NULL || view->rank == 0)
-    return error_set(err, MEDLEY_ERR_INPUT, "%s: tensor '%s%s.weight' is missing", p->file->path, p->plan->prefix,
-                     conv->name);
-  uint64_t outs = view->shape[0];
-  if (outs == 0 || outs > CHANNELS_MAX || (p->plan->int8 && outs % SEPARABLE_INT8_CHANNELS != 0))
-    return error_set(err, MEDLEY_ERR_INPUT, "%s: '%s' has %" PRIu64 " outputs: 1 to %d%s are expected", p->file->path,
-                     view->name, outs, CHANNELS_MAX, p->plan->int8 ? ", in fours" : "");
-  *out = (size_t)outs;
-  return MEDLEY_OK;
+  return separable_outputs(p->file, p->plan, conv->name, out, err);
 }
 
 static medley_status layer_plan(planning *p, size_t group, size_t block, medley_error *err) {
@@ -106,7 +89,7 @@ static size_t repeats_of(const planning *p, size_t group) {
   if (!p->timm) return groups[group].repeats;
   for (;; count++) {
     snprintf(name, sizeof name, "blocks.%zu.%zu.conv_dw", group, count);
-    if (count == SEPARABLE_LAYERS_MAX || tensor_of(p, name, "weight") == NULL) return count;
+    if (count == SEPARABLE_LAYERS_MAX || separable_tensor(p->file, p->plan, name, "weight") == NULL) return count;
   }
 }
 
@@ -120,7 +103,7 @@ static medley_status layers_plan(planning *p, medley_error *err) {
   CONV_NORM(&plan->head, p->timm ? "bn2" : "conv_1x1.normalization");
   TRY(outputs_of(p, &plan->head, &plan->dim, err));
   const tensor_view *classifier = checkpoint_get(p->file, "classifier.weight");
-  if (classifier == NULL || classifier->shape[0] == 0 || classifier->shape[0] > CHANNELS_MAX) goto done;
+  if (classifier == NULL || classifier->shape[0] == 0 || classifier->shape[0] > SEPARABLE_CHANNELS_MAX) goto done;
   CONV_NAME(&plan->classifier, "classifier");
   plan->classes = (size_t)classifier->shape[0];
 done:
@@ -193,7 +176,7 @@ medley_status mobilenet_plan_make(const checkpoint *c, bool int8, mobilenet_plan
   p.timm = strcmp(a.layout, "timm") == 0;
   TRY(config_read(&p, err));
   TRY(layers_plan(&p, err));
-  out->folded = tensor_of(&p, out->network.layers[0].expand.name, "bias") != NULL;
+  out->folded = separable_tensor(c, &out->network, out->network.layers[0].expand.name, "bias") != NULL;
   if (out->folded) {
     norms_drop(&out->network);
     out->network.centred = false;

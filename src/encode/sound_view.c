@@ -64,16 +64,26 @@ size_t sound_view_windows(const uint8_t *squeezed) {
   return frames <= FRAMES ? 1 : (frames + FRAMES - 1) / FRAMES;
 }
 
-/* A band of rows or columns, up to `most` wide, becomes silent. */
-static void band_leave_out(rng *draw, float *out, size_t rows, size_t columns, bool of_rows, size_t most) {
-  size_t size = of_rows ? rows : columns, wide = (size_t)rng_below(draw, most + 1);
+/* ---- what is left out ---- */
+
+float sound_spectrum_mean(const sound_spectrum *s) {
+  double sum = 0;
+  for (size_t f = 0; f < s->frames; f++)
+    for (size_t b = 0; b < s->bands; b++) sum += s->values[f * s->frame_step + b * s->band_step];
+  return (float)(sum / (double)(s->frames * s->bands));
+}
+
+void sound_spectrum_leave_out(rng *draw, const sound_spectrum *s, bool of_frames, size_t most, float value) {
+  size_t size = of_frames ? s->frames : s->bands, wide = (size_t)rng_below(draw, most + 1);
   size_t from = (size_t)rng_below(draw, size - wide + 1);
-  for (size_t r = 0; r < rows; r++)
-    for (size_t c = 0; c < columns; c++) {
-      size_t at = of_rows ? r : c;
-      if (at >= from && at < from + wide) out[r * columns + c] = 0;
+  for (size_t f = 0; f < s->frames; f++)
+    for (size_t b = 0; b < s->bands; b++) {
+      size_t at = of_frames ? f : b;
+      if (at >= from && at < from + wide) s->values[f * s->frame_step + b * s->band_step] = value;
     }
 }
+
+/* ---- views ---- */
 
 void sound_view(rng *draw, const uint8_t *squeezed, size_t window, float *out) {
   size_t frames = frames_of(squeezed), known = frames < FRAMES ? frames : FRAMES, room = frames - known;
@@ -90,6 +100,7 @@ void sound_view(rng *draw, const uint8_t *squeezed, size_t window, float *out) {
     if (value > 0) out[behind * BANDS + i] = SCALE * (float)(value + louder > 0 ? value + louder : 0);
   }
   if (draw == NULL) return;
-  band_leave_out(draw, out, FRAMES, BANDS, false, BANDS_OUT_MOST);
-  band_leave_out(draw, out, FRAMES, BANDS, true, FRAMES_OUT_MOST);
+  sound_spectrum s = {out, FRAMES, BANDS, BANDS, 1};
+  sound_spectrum_leave_out(draw, &s, false, BANDS_OUT_MOST, 0);
+  sound_spectrum_leave_out(draw, &s, true, FRAMES_OUT_MOST, 0);
 }

@@ -40,6 +40,7 @@ void trained_draw_seed(rng *r, uint64_t seed, const tape *t) { rng_seed(r, seed 
 
 static size_t steps_of(const trained_plan *plan, size_t items) {
   size_t each = (items + plan->batch - 1) / plan->batch, steps = each * plan->passes;
+  if (plan->steps > 0) return plan->steps;
   return steps < TRAINED_STEPS_MIN ? TRAINED_STEPS_MIN : steps > TRAINED_STEPS_MAX ? TRAINED_STEPS_MAX : steps;
 }
 

@@ -20,6 +20,7 @@
 typedef struct trained_plan {
   size_t batch;  /* items a step */
   size_t passes; /* over all items; at least TRAINED_STEPS_MIN and at most TRAINED_STEPS_MAX steps are made */
+  size_t steps;  /* so many instead; 0: as passes say */
   double rate;   /* the highest, of AdamW; warm-up, then half a cosine */
   /* The loss of some items, whose numbers stay until the step is through; indices that it hands to ops must, too. */
   tensor *(*loss)(tape *t, void *context, const uint32_t *items, size_t count);

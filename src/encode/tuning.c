@@ -16,6 +16,7 @@ medley_status tuning_run(weights *w, const encoder_tuning *how, trained_plan pla
   if (items < 2) FAIL(err, MEDLEY_ERR_INPUT, "%zu %s are too few to learn from", items, what);
   if (plan.batch == 0) plan.batch = TUNING_BATCH;
   plan.passes = how->passes > 0 ? how->passes : 1;
+  plan.steps = how->steps;
   plan.rate = how->rate > 0 ? how->rate : rate_of(how->choice);
   plan.state = how->state;
   TRY(trained_fit(w->tuning->parameters, how->seed, &plan, items, stage, err));

@@ -15,6 +15,7 @@
 typedef struct encoder_tuning {
   tuning_choice choice;
   size_t passes; /* over the items; 0: 1 */
+  size_t steps;  /* so many instead; 0: as passes say */
   double rate;   /* the highest; 0: what suits the choice */
   uint64_t seed;
   const char *state; /* where the run is kept, to be gone on with; NULL: nowhere */

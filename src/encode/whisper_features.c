@@ -33,14 +33,34 @@ static void mel_fill(size_t mels, float *weight) {
 
 /* Row n: the window at sample n times the cosine and the sine of each bin: [WINDOW, 2 BINS]. */
 static void transform_fill(float *table) {
+  double cosine[WINDOW], sine[WINDOW];
+  for (size_t i = 0; i < WINDOW; i++) {
+    cosine[i] = cos(2 * M_PI * (double)i / WINDOW);
+    sine[i] = sin(2 * M_PI * (double)i / WINDOW);
+  }
   for (size_t n = 0; n < WINDOW; n++) {
-    double window = 0.5 - 0.5 * cos(2 * M_PI * (double)n / WINDOW);
+    double window = 0.5 - 0.5 * cosine[n];
     for (size_t b = 0; b < BINS; b++) {
-      double angle = 2 * M_PI * (double)(n * b % WINDOW) / WINDOW;
-      table[n * 2 * BINS + b] = (float)(window * cos(angle));
-      table[n * 2 * BINS + BINS + b] = (float)(window * sin(angle));
+      table[n * 2 * BINS + b] = (float)(window * cosine[n * b % WINDOW]);
+      table[n * 2 * BINS + BINS + b] = (float)(window * sine[n * b % WINDOW]);
     }
   }
+}
+
+medley_status whisper_ear_init(whisper_ear *ear, size_t mels, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  ear->mels = mels;
+  TRY_NEW(ear->transform, WINDOW * 2 * BINS, "a spectrum");
+  TRY_NEW(ear->bands, mels * BINS, "a spectrum");
+  transform_fill(ear->transform);
+  mel_fill(mels, ear->bands);
+done:
+  return status;
+}
+
+void whisper_ear_deinit(whisper_ear *ear) {
+  mem_free(ear->transform);
+  mem_free(ear->bands);
 }
 
 /* The sound with silence behind it and half a window reflected at both ends, as a centred transform wants it. */
@@ -55,21 +75,22 @@ static void wave_fill(const float *samples, size_t count, size_t length, float *
 }
 
 typedef struct feature_buffers {
-  float *wave, *table, *mel, *frames, *spectrum, *power, *bands;
+  float *wave, *frames, *spectrum, *power, *bands;
 } feature_buffers;
 
 /* Frames [from, from + some) → columns of out [mels, count]. */
-static void frames_write(const feature_buffers *b, size_t mels, size_t count, size_t from, size_t some, float *out) {
+static void frames_write(const whisper_ear *ear, const feature_buffers *b, size_t count, size_t from, size_t some,
+                         float *out) {
   for (size_t f = 0; f < some; f++)
     memcpy(b->frames + f * WINDOW, b->wave + (from + f) * WHISPER_HOP, WINDOW * sizeof(float));
-  matrix_multiply(false, false, some, 2 * BINS, WINDOW, 1, b->frames, b->table, 0, b->spectrum);
+  matrix_multiply(false, false, some, 2 * BINS, WINDOW, 1, b->frames, ear->transform, 0, b->spectrum);
   for (size_t f = 0; f < some; f++)
     for (size_t i = 0; i < BINS; i++) {
       float real = b->spectrum[f * 2 * BINS + i], imaginary = b->spectrum[f * 2 * BINS + BINS + i];
       b->power[f * BINS + i] = real * real + imaginary * imaginary;
     }
-  matrix_multiply(false, true, mels, some, BINS, 1, b->mel, b->power, 0, b->bands);
-  for (size_t m = 0; m < mels; m++)
+  matrix_multiply(false, true, ear->mels, some, BINS, 1, ear->bands, b->power, 0, b->bands);
+  for (size_t m = 0; m < ear->mels; m++)
     for (size_t f = 0; f < some; f++) out[m * count + from + f] = log10f(fmaxf(b->bands[m * some + f], 1e-10f));
 }
 
@@ -80,7 +101,7 @@ static void range_limit(float *x, size_t count) {
   for (size_t i = 0; i < count; i++) x[i] = (fmaxf(x[i], most - 8) + 4) / 4;
 }
 
-medley_status whisper_features(const float *samples, size_t count, size_t mels, size_t frames, float **out,
+medley_status whisper_features(const whisper_ear *ear, const float *samples, size_t count, size_t frames, float **out,
                                medley_error *err) {
   medley_status status = MEDLEY_OK;
   feature_buffers b = {0};
@@ -88,25 +109,19 @@ medley_status whisper_features(const float *samples, size_t count, size_t mels, 
   size_t length = frames * WHISPER_HOP;
   if (length <= WINDOW) FAIL(err, MEDLEY_ERR_INPUT, "%zu frames are shorter than one window", frames);
   TRY_NEW(b.wave, length + WINDOW, "a spectrum");
-  TRY_NEW(b.table, WINDOW * 2 * BINS, "a spectrum");
-  TRY_NEW(b.mel, mels * BINS, "a spectrum");
   TRY_NEW(b.frames, BLOCK * WINDOW, "a spectrum");
   TRY_NEW(b.spectrum, BLOCK * 2 * BINS, "a spectrum");
   TRY_NEW(b.power, BLOCK * BINS, "a spectrum");
-  TRY_NEW(b.bands, mels * BLOCK, "a spectrum");
-  TRY_NEW(made, mels * frames, "a spectrum");
+  TRY_NEW(b.bands, ear->mels * BLOCK, "a spectrum");
+  TRY_NEW(made, ear->mels * frames, "a spectrum");
   wave_fill(samples, count, length, b.wave);
-  transform_fill(b.table);
-  mel_fill(mels, b.mel);
   for (size_t f = 0; f < frames; f += BLOCK)
-    frames_write(&b, mels, frames, f, frames - f < BLOCK ? frames - f : BLOCK, made);
-  range_limit(made, mels * frames);
+    frames_write(ear, &b, frames, f, frames - f < BLOCK ? frames - f : BLOCK, made);
+  range_limit(made, ear->mels * frames);
   *out = made;
   made = NULL;
 done:
   mem_free(b.wave);
-  mem_free(b.table);
-  mem_free(b.mel);
   mem_free(b.frames);
   mem_free(b.spectrum);
   mem_free(b.power);

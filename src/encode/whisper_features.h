@@ -11,8 +11,17 @@
 #define WHISPER_HOP 160    /* samples from frame to frame */
 #define WHISPER_WINDOW 400 /* samples of a frame, Hann */
 
-/* samples [count] at 16 kHz, cut or filled up with silence to `frames` hops → *out [mels, frames] (mem_free). */
-medley_status whisper_features(const float *samples, size_t count, size_t mels, size_t frames, float **out,
+/* Cosines, sines and bands: made once. Zero-initialise; read-only afterwards, for all threads. */
+typedef struct whisper_ear {
+  size_t mels;
+  float *transform; /* [WHISPER_WINDOW, 2 bins] */
+  float *bands;     /* [mels, bins] */
+} whisper_ear;
+medley_status whisper_ear_init(whisper_ear *ear, size_t mels, medley_error *err) MEDLEY_CHECK;
+void whisper_ear_deinit(whisper_ear *ear);
+
+/* samples [count] at 16 kHz, cut or filled up with silence to `frames` hops → *out [ear->mels, frames] (mem_free). */
+medley_status whisper_features(const whisper_ear *ear, const float *samples, size_t count, size_t frames, float **out,
                                medley_error *err) MEDLEY_CHECK;
 
 #endif

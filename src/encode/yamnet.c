@@ -14,15 +14,15 @@
 
 #include "base/memory.h"
 #include "encode/rows.h"
+#include "encode/separable_tuning.h"
+#include "encode/sound_tuning.h"
 #include "math/linear.h"
 #include "math/vector.h"
 #include "media/sound.h"
 #include "nn/architecture.h"
-#include "nn/separable.h"
+#include "nn/weights_tuning.h"
 
 enum {
-  DIM = YAMNET_DIM,
-  CLASSES = YAMNET_CLASSES,
   RATE_HZ = 16000,
   WINDOW = 400,
   HOP = 160,
@@ -39,39 +39,39 @@ enum {
 typedef struct yamnet {
   encoder base;
   separable *net;
+  size_t dim, classes;
   float *mel; /* [BANDS, BINS] */
 } yamnet;
 
 /* ---- the network ---- */
 
-/* Channels behind each layer and the stride of its window; the first one's 1 × 1 is the stem. */
-static const struct {
-  size_t out, stride;
-} layers[] = {{64, 1},  {128, 2}, {128, 1}, {256, 2}, {256, 1},  {512, 2}, {512, 1},
-              {512, 1}, {512, 1}, {512, 1}, {512, 1}, {1024, 2}, {1024, 1}};
+/* Of each layer's window; the first one's 1 × 1 is the stem. */
+static const size_t strides[] = {1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1};
 
-static void plan_make(separable_plan *plan, bool int8) {
+medley_status yamnet_plan_make(const checkpoint *c, bool int8, separable_plan *plan, medley_error *err) {
+  medley_status status = MEDLEY_OK;
   *plan = (separable_plan){.height = FRAMES,
                            .width = BANDS,
                            .channels = 1,
                            .ceiling = INFINITY,
-                           .layer_count = sizeof layers / sizeof *layers,
-                           .stage_count = sizeof layers / sizeof *layers,
-                           .dim = DIM,
+                           .layer_count = sizeof strides / sizeof *strides,
+                           .stage_count = sizeof strides / sizeof *strides,
                            .classifier = {.name = "classifier"},
-                           .classes = CLASSES,
                            .int8 = int8};
-  size_t in = 32;
   for (size_t i = 0; i < plan->layer_count; i++) {
     separable_layer *l = &plan->layers[i];
     if (i == 0) snprintf(l->expand.name, SEPARABLE_NAME_MAX, "layer1.conv");
     snprintf(l->window.name, SEPARABLE_NAME_MAX, "layer%zu.depthwise", i + 2);
     snprintf(l->project.name, SEPARABLE_NAME_MAX, "layer%zu.pointwise", i + 2);
     l->stage = i;
-    l->middle = in;
-    l->out = in = layers[i].out;
-    l->stride = layers[i].stride;
+    l->stride = strides[i];
+    TRY(separable_outputs(c, plan, l->window.name, &l->middle, err));
+    TRY(separable_outputs(c, plan, l->project.name, &l->out, err));
+    plan->dim = l->out;
   }
+  TRY(separable_outputs(c, &(separable_plan){0}, "classifier", &plan->classes, err));
+done:
+  return status;
 }
 
 static void yamnet_free(encoder *e) {
@@ -93,8 +93,9 @@ static medley_status open_kind(const encoder_kind *kind, bool int8, const char *
   y->base.kind = kind;
   TRY(checkpoint_open(&c, path, err));
   TRY(architecture_need(&c, "yamnet", err));
-  plan_make(&plan, int8);
+  TRY(yamnet_plan_make(&c, int8, &plan, err));
   TRY(separable_create(&c, &plan, &y->net, err));
+  y->dim = plan.dim, y->classes = plan.classes;
   TRY(checkpoint_copy_f32(&c, "mel.weight", 2, (uint64_t[]){BANDS, BINS}, &y->mel, err));
   *out = &y->base;
 done:
@@ -165,13 +166,13 @@ static medley_status fill_patch(void *context, size_t index, float *to, size_t r
 
 /* ---- encoding ---- */
 
-/* *out [patches, DIM] (mem_free) */
+/* *out [patches, dim] (mem_free) */
 static medley_status embed_patches(const yamnet *y, const sound *s, float **out, size_t *patches, medley_error *err) {
   medley_status status = MEDLEY_OK;
   float *mel = NULL;
   *out = NULL;
   TRY(log_mel(y, s, &mel, patches, err));
-  TRY_NEW(*out, *patches * DIM, "embeddings");
+  TRY_NEW(*out, *patches * y->dim, "embeddings");
   TRY(separable_embed(y->net, fill_patch, mel, *patches, *out, err));
 done:
   mem_free(mel);
@@ -196,7 +197,7 @@ static medley_status encode_row(void *context, void *scratch, size_t row, medley
   float *embedding;
   size_t patches;
   medley_status status = embed_patches(j->net, j->inputs[row].sound, &embedding, &patches, err);
-  if (status == MEDLEY_OK) mean_rows(embedding, patches, DIM, j->out + row * DIM);
+  if (status == MEDLEY_OK) mean_rows(embedding, patches, j->net->dim, j->out + row * j->net->dim);
   mem_free(embedding);
   return status;
 }
@@ -218,13 +219,69 @@ medley_status yamnet_classify(const encoder *e, const sound *s, float *scores, m
   float *embedding = NULL, *each = NULL;
   size_t patches;
   TRY(embed_patches(y, s, &embedding, &patches, err));
-  TRY_NEW(each, patches * CLASSES, "scores");
+  TRY_NEW(each, patches * y->classes, "scores");
   TRY(separable_classify(y->net, embedding, patches, each, err));
-  sigmoid(each, patches * CLASSES);
-  mean_rows(each, patches, CLASSES, scores);
+  sigmoid(each, patches * y->classes);
+  mean_rows(each, patches, y->classes, scores);
 done:
   mem_free(embedding);
   mem_free(each);
+  return status;
+}
+
+/* ---- learning on ---- */
+
+typedef struct yamnet_learner {
+  encoder *heard; /* the published one, for its front end */
+  separable_learner network;
+} yamnet_learner;
+
+/* A view is one patch. */
+static medley_status learner_hear(const void *context, const sound *view, float *out, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  const yamnet_learner *l = context;
+  float *mel = NULL;
+  size_t patches;
+  TRY(log_mel((const yamnet *)l->heard, view, &mel, &patches, err));
+  memcpy(out, mel, FRAMES * BANDS * sizeof *out);
+done:
+  mem_free(mel);
+  return status;
+}
+
+static tensor *learner_vectors(tape *t, const void *context, const float *features, const size_t *samples,
+                               size_t count) {
+  (void)samples;
+  const yamnet_learner *l = context;
+  return separable_learner_forward(t, &l->network, conv_input(t, features, count, 1, FRAMES, BANDS));
+}
+
+static medley_status yamnet_tune(const char *path, const encoder_tuning *how, const encoder_input *inputs, size_t count,
+                                 progress_stage *progress, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  checkpoint c = {0};
+  weights_tuning tuning = {0};
+  separable_plan plan;
+  yamnet_learner l = {0};
+  weights w = {.from = &c, .tuning = &tuning};
+  TRY(weights_tuning_init(&tuning, how->choice, err));
+  TRY(conv_tuning_check(&tuning, path, err));
+  TRY(yamnet_open(path, &l.heard, err));
+  TRY(checkpoint_open(&c, path, err));
+  TRY(yamnet_plan_make(&c, false, &plan, err));
+  separable_learner_init(&l.network, &w, &plan);
+  sound_tuner tuner = {.window = FIRST_SAMPLES,
+                       .frames = FRAMES,
+                       .bands = BANDS,
+                       .context = &l,
+                       .hear = learner_hear,
+                       .vectors = learner_vectors};
+  TRY(sound_tune(&tuner, &w, how, inputs, count, progress, err));
+done:
+  weights_deinit(&w);
+  weights_tuning_deinit(&tuning);
+  checkpoint_close(&c);
+  if (l.heard != NULL) yamnet_free(l.heard);
   return status;
 }
 
@@ -261,15 +318,15 @@ static medley_status yamnet_check(const encoder *e, const safetensors *golden, g
   TRY(golden_read(golden, "waveform", 2, (uint64_t[]){0, FIRST_SAMPLES}, &waveform, found, err));
   size_t clips = found[0];
   TRY_NEW(mel, clips * FRAMES * BANDS, "spectra");
-  TRY_NEW(embedding, clips * DIM, "embeddings");
-  TRY_NEW(scores, clips * CLASSES, "scores");
+  TRY_NEW(embedding, clips * y->dim, "embeddings");
+  TRY_NEW(scores, clips * y->classes, "scores");
   TRY(check_front_end(y, waveform, clips, mel, err));
   TRY(separable_embed(y->net, fill_clip, mel, clips, embedding, err));
   TRY(separable_classify(y->net, embedding, clips, scores, err));
-  sigmoid(scores, clips * CLASSES);
+  sigmoid(scores, clips * y->classes);
   TRY(golden_compare(report, golden, "log_mel", mel, clips * FRAMES * BANDS, err));
-  TRY(golden_compare(report, golden, "embedding", embedding, clips * DIM, err));
-  TRY(golden_compare(report, golden, "scores", scores, clips * CLASSES, err));
+  TRY(golden_compare(report, golden, "embedding", embedding, clips * y->dim, err));
+  TRY(golden_compare(report, golden, "scores", scores, clips * y->classes, err));
 done:
   mem_free(waveform);
   mem_free(mel);
@@ -278,10 +335,7 @@ done:
   return status;
 }
 
-static size_t yamnet_dim(const encoder *e) {
-  (void)e;
-  return DIM;
-}
+static size_t yamnet_dim(const encoder *e) { return ((const yamnet *)e)->dim; }
 
 static void yamnet_wish(const encoder *e, media_request *request) {
   (void)e;
@@ -299,6 +353,7 @@ const encoder_kind encoder_yamnet = {
     .dim = yamnet_dim,
     .encode = yamnet_encode,
     .check = yamnet_check,
+    .tune = yamnet_tune,
     .free = yamnet_free,
 };
 
@@ -313,5 +368,6 @@ const encoder_kind encoder_yamnet_int8 = {
     .dim = yamnet_dim,
     .encode = yamnet_encode,
     .check = yamnet_check,
+    .tune = yamnet_tune,
     .free = yamnet_free,
 };

@@ -1,6 +1,7 @@
 /* engine/training_curves.c: see engine/training_curves.h. */
 #include "engine/training_curves.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -21,12 +22,12 @@ static training_log *log_of(training_curves *c, const char *stage) {
 
 /* The step is the progress's, so that the curve's length is the training's. */
 static void loss_take(training_curves *c, const medley_progress_state *state) {
-  double loss, rate;
-  if (state->detail == NULL || sscanf(state->detail, "loss %lf, rate %lf", &loss, &rate) != 2) return;
+  if (!isfinite(state->loss)) return;
   training_log *log = log_of(c, state->stage);
   if (log == NULL || state->done <= log->steps) return;
   log->steps = state->done - 1;
-  (void)(training_log_step(log, NULL, loss, rate, NULL) == MEDLEY_OK); /* without memory: a point less */
+  (void)(training_log_step(log, NULL, state->loss, state->learning_rate, NULL) ==
+         MEDLEY_OK); /* without memory: a point less */
 }
 
 static int curves_report(void *context, const medley_progress_state *state) {

@@ -1,7 +1,7 @@
 /* engine/training_curves.h: the losses of a long call's trainings, read off its progress and drawn when it is over.
  *
- * Whatever trains a network tells "loss 0.43, rate 0.001" with its progress (nn/training_log.h), some ten times a
- * second: enough for a curve, without a place for it in every model. Stages that tell no loss are passed over. */
+ * Whatever trains a network tells its loss and rate with its progress (nn/training_log.h), some ten times a second:
+ * enough for a curve, without a place for it in every model. Stages that tell no loss are passed over. */
 #ifndef ENGINE_TRAINING_CURVES_H
 #define ENGINE_TRAINING_CURVES_H
 

@@ -17,6 +17,7 @@
 
 #define SEPARABLE_NAME_MAX 48
 #define SEPARABLE_LAYERS_MAX 32
+#define SEPARABLE_CHANNELS_MAX 65536
 #define SEPARABLE_INT8_CHANNELS 4
 
 /* How the file calls a convolution: its tensors are "<name>.weight" and "<name>.bias". With a norm, the batch norm
@@ -52,6 +53,18 @@ typedef struct separable_plan {
   bool int8; /* 1 × 1 convolutions in int8 where the machine is fast at it (math/maps_int8.h): channels are then
                 multiples of SEPARABLE_INT8_CHANNELS */
 } separable_plan;
+
+/* ---- for those who make plans of what a file has ---- */
+
+/* "<prefix><conv><.field>" of the file, NULL where it has none. */
+const tensor_view *separable_tensor(const checkpoint *c, const separable_plan *plan, const char *conv,
+                                    const char *field);
+/* The outputs of a convolution as the file has them: 1 to SEPARABLE_CHANNELS_MAX, in int8 whole groups of
+ * SEPARABLE_INT8_CHANNELS. */
+medley_status separable_outputs(const checkpoint *c, const separable_plan *plan, const char *conv, size_t *out,
+                                medley_error *err) MEDLEY_CHECK;
+
+/* ---- networks ---- */
 
 typedef struct separable separable;
 

@@ -1,6 +1,7 @@
 /* nn/separable_read.c: a separable network from the tensors of a checkpoint: shapes checked against the plan, weights
  * laid out as the kernels want them, sizes of every layer, memory that a picture will need. */
 #include <assert.h>
+#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -8,6 +9,30 @@
 #include "base/memory.h"
 #include "nn/batch_fold.h"
 #include "nn/separable_parts.h"
+
+/* ---- what a file has ---- */
+
+const tensor_view *separable_tensor(const checkpoint *c, const separable_plan *plan, const char *conv,
+                                    const char *field) {
+  char full[ARCHITECTURE_PREFIX_MAX + SEPARABLE_NAME_MAX + 16];
+  snprintf(full, sizeof full, "%s%s.%s", plan->prefix, conv, field);
+  return checkpoint_get(c, full);
+}
+
+medley_status separable_outputs(const checkpoint *c, const separable_plan *plan, const char *conv, size_t *out,
+                                medley_error *err) {
+  const tensor_view *view = separable_tensor(c, plan, conv, "weight");
+  if (view == NULL || view->rank == 0)
+    return error_set(err, MEDLEY_ERR_INPUT, "%s: tensor '%s%s.weight' is missing", c->path, plan->prefix, conv);
+  uint64_t outs = view->shape[0];
+  if (outs == 0 || outs > SEPARABLE_CHANNELS_MAX || (plan->int8 && outs % SEPARABLE_INT8_CHANNELS != 0))
+    return error_set(err, MEDLEY_ERR_INPUT, "%s: '%s' has %" PRIu64 " outputs: 1 to %d%s are expected", c->path,
+                     view->name, outs, SEPARABLE_CHANNELS_MAX, plan->int8 ? ", in fours" : "");
+  *out = (size_t)outs;
+  return MEDLEY_OK;
+}
+
+/* ---- weights ---- */
 
 /* Where a network is read from. */
 typedef struct reading {

@@ -52,6 +52,7 @@ medley_status training_log_step(training_log *l, progress_stage *stage, double l
   l->sums[0] += (double)l->steps, l->sums[1] += loss, l->sums[2] += rate;
   if (++l->summed >= l->steps_each) point_add(l);
   if (stage == NULL) goto done;
+  stage->loss = l->smooth_loss, stage->learning_rate = rate;
   snprintf(stage->detail, sizeof stage->detail, "loss %.4g, rate %.2g", l->smooth_loss, rate);
   TRY(progress_update(stage, l->steps, err));
 done:

@@ -29,7 +29,8 @@ typedef struct training_log {
   size_t look_count, look_step_capacity, look_capacity;
 } training_log;
 
-/* After each step. stage may be NULL; it gets `loss 0.4312, rate 0.001` and the number of steps. A loss that is not
+/* After each step. stage may be NULL; it gets loss and rate, as numbers and as `loss 0.4312, rate
+ * 0.001`, and the number of steps. A loss that is not
  * finite is an error that says the step. MEDLEY_ERR_CANCELLED when the receiver of the progress asks to stop. */
 medley_status training_log_step(training_log *l, progress_stage *stage, double loss, double rate,
                                 medley_error *err) MEDLEY_CHECK;

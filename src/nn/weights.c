@@ -141,20 +141,28 @@ tensor *weights_vector(weights *w, size_t size, const char *format, ...) {
   return tensor_named(w, name, 1, &size);
 }
 
-tensor *weights_constant(weights *w, size_t size, const char *format, ...) {
+/* The shape in which the file has so many numbers; a vector where it has another number of them. */
+static int shape_of(const weights *w, const char *name, size_t count, size_t shape[TENSOR_RANK_MAX]) {
+  const tensor_view *view = checkpoint_get(w->from, name);
+  shape[0] = count;
+  if (view == NULL || view->rank > TENSOR_RANK_MAX || view->count != count) return 1;
+  for (int d = 0; d < view->rank; d++) shape[d] = (size_t)view->shape[d];
+  return view->rank;
+}
+
+tensor *weights_constant(weights *w, size_t count, const char *format, ...) {
   NAME_FROM(format);
-  const tensor_view *view = view_find(w, name, 1, &size);
+  size_t shape[TENSOR_RANK_MAX];
+  int rank = shape_of(w, name, count, shape);
+  const tensor_view *view = view_find(w, name, rank, shape);
   float *data = view != NULL ? view_numbers(w, view) : NULL;
-  return data != NULL ? tensor_new(w, DTYPE_F32, 1, &size, data) : NULL;
+  return data != NULL ? tensor_new(w, DTYPE_F32, rank, shape, data) : NULL;
 }
 
 tensor *weights_numbers(weights *w, size_t count, const char *format, ...) {
   NAME_FROM(format);
-  const tensor_view *view = checkpoint_get(w->from, name);
-  size_t shape[TENSOR_RANK_MAX] = {count};
-  int rank = 1;
-  if (view != NULL && view->rank <= TENSOR_RANK_MAX && view->count == count)
-    for (rank = 0; rank < view->rank; rank++) shape[rank] = (size_t)view->shape[rank];
+  size_t shape[TENSOR_RANK_MAX];
+  int rank = shape_of(w, name, count, shape);
   return tensor_named(w, name, rank, shape);
 }
 

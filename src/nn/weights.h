@@ -37,10 +37,10 @@ medley_status weights_status(const weights *w, medley_error *err) MEDLEY_CHECK;
 tensor *weights_get(weights *w, int rank, const size_t *shape, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 tensor *weights_vector(weights *w, size_t size, const char *format, ...) __attribute__((format(printf, 3, 4)));
-/* The same of what never learns: figures that a norm ran along with. */
-tensor *weights_constant(weights *w, size_t size, const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* The same in whatever shape the file has it, as long as it is `count` numbers: tokens that are learnt, places. */
 tensor *weights_numbers(weights *w, size_t count, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* The same of what never learns: figures that a norm ran along with, places that are computed. */
+tensor *weights_constant(weights *w, size_t count, const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* A linear layer's [rows, columns], in the precision that is wanted. Sizes that a file has in more dimensions (a
  * convolution whose window is its stride) are taken as one when they multiply to `columns`. */
 tensor *weights_matrix(weights *w, size_t rows, size_t columns, const char *format, ...)

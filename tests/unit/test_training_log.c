@@ -8,6 +8,7 @@
 
 typedef struct seen {
   char detail[64];
+  double loss, rate;
   int reports;
   bool timed;
 } seen;
@@ -16,6 +17,7 @@ static int on_report(void *context, const medley_progress_state *s) {
   seen *to = context;
   to->reports++;
   if (s->detail != NULL) snprintf(to->detail, sizeof to->detail, "%s", s->detail);
+  to->loss = s->loss, to->rate = s->learning_rate;
   to->timed = to->timed || (s->remaining_s >= 0 && s->rate_per_s > 0);
   return 0;
 }
@@ -25,16 +27,19 @@ static void test_log(void **state) {
   enum { STEPS = 5000 };
   medley_error error = {0};
   training_log log = {0};
-  seen to = {{0}, 0, false};
+  seen to = {0};
   medley_progress sink = {.report = on_report, .context = &to};
   progress_stage stage;
   progress_begin(&stage, &sink, "train", STEPS);
+  assert_true(isnan(to.loss) && isnan(to.rate));
   double sum = 0, expected = 0;
   for (int i = 1; i <= STEPS; i++) assert_ok(training_log_step(&log, &stage, 100.0 / i, 1e-3, &error));
   progress_end(&stage, STEPS);
   assert_true(to.reports >= 2 && to.timed);
   assert_non_null(strstr(to.detail, "loss 0.02"));
   assert_non_null(strstr(to.detail, "rate 0.001"));
+  assert_near(to.loss, log.smooth_loss, 0);
+  assert_near(to.rate, 1e-3, 0);
   assert_int_equal(log.steps_each, 4);
   assert_int_equal(log.count, STEPS / 4);
   for (size_t i = 0; i < log.count; i++) sum += 4 * log.loss[i];

@@ -5,6 +5,7 @@
 
 #include <omp.h>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/rng.h"
@@ -14,9 +15,10 @@
 #include "encode/mobilenet_plan.h"
 #include "encode/resnet.h"
 #include "encode/separable_tuning.h"
+#include "encode/yamnet.h"
 #include "math/vector.h"
 
-enum { ITEMS = 12 };
+enum { ITEMS = 12, SIDE = 20 };
 
 static const char *golden_folder(char path[512], const char *folder) {
   const char *source = getenv("MEDLEY_SOURCE");
@@ -24,18 +26,88 @@ static const char *golden_folder(char path[512], const char *folder) {
   return path;
 }
 
+/* A YAMNet of a sixteenth of the channels with random weights; made once. */
+static char small_yamnet[256];
+
+typedef struct small_file {
+  safetensors_writer writer;
+  rng draw;
+  float *tensors[64];
+  size_t count;
+} small_file;
+
+static void small_add(small_file *f, const char *name, double deviation, int rank, const uint64_t *shape) {
+  medley_error error = {0};
+  size_t count = 1;
+  for (int d = 0; d < rank; d++) count *= (size_t)shape[d];
+  float *x = f->tensors[f->count++] = mem_alloc(count, sizeof *x);
+  for (size_t i = 0; i < count; i++) x[i] = (float)(deviation * rng_normal(&f->draw));
+  assert_ok(safetensors_add(&f->writer, name, DTYPE_F32, rank, shape, x, &error));
+}
+
+static void small_conv(small_file *f, size_t layer, const char *part, size_t outs, size_t ins, size_t kernel) {
+  char name[64];
+  snprintf(name, sizeof name, "layer%zu.%s.weight", layer, part);
+  small_add(f, name, sqrt(2.0 / (double)(ins * kernel * kernel)), 4, (uint64_t[]){outs, ins, kernel, kernel});
+  snprintf(name, sizeof name, "layer%zu.%s.bias", layer, part);
+  small_add(f, name, 0.1, 1, (uint64_t[]){outs});
+}
+
+/* Bands of neighbouring bins. */
+static void small_mel(small_file *f) {
+  small_add(f, "mel.weight", 0, 2, (uint64_t[]){64, 257});
+  float *mel = f->tensors[f->count - 1];
+  for (size_t b = 0; b < 64; b++)
+    for (size_t k = 0; k < 4; k++) mel[b * 257 + b * 4 + k] = 0.25f;
+}
+
+static void yamnet_make(void) {
+  static const size_t outs[] = {4, 8, 8, 16, 16, 32, 32, 32, 32, 32, 32, 64, 64};
+  medley_error error = {0};
+  small_file f = {0};
+  char path[300];
+  rng_seed(&f.draw, 7);
+  small_mel(&f);
+  small_conv(&f, 1, "conv", 4, 1, 3);
+  for (size_t i = 0, in = 4; i < 13; in = outs[i++]) {
+    small_conv(&f, i + 2, "depthwise", in, 1, 3);
+    small_conv(&f, i + 2, "pointwise", outs[i], in, 1);
+  }
+  small_add(&f, "classifier.weight", 0.1, 2, (uint64_t[]){5, 64});
+  small_add(&f, "classifier.bias", 0.1, 1, (uint64_t[]){5});
+  test_folder(small_yamnet);
+  snprintf(path, sizeof path, "%s/model.safetensors", small_yamnet);
+  assert_ok(safetensors_save(&f.writer, path, &error));
+  safetensors_writer_deinit(&f.writer);
+  for (size_t i = 0; i < f.count; i++) mem_free(f.tensors[i]);
+}
+
 static void folder_drop(const char *path) {
   medley_error error = {0};
   assert_ok(folder_remove(path, &error));
 }
 
-/* ---- a small catalogue of words that the models' vocabularies have, or of pictures of a colour each ---- */
+/* ---- a small catalogue of words that the models' vocabularies have, pictures of a colour each, or tones ---- */
 
 typedef struct small_set {
   encoder_input inputs[ITEMS];
   char texts[ITEMS][80];
   image pictures[ITEMS];
+  sound sounds[ITEMS];
 } small_set;
+
+/* Two tones that come and go; every fifth sound at half the rate. */
+static sound tones(int i) {
+  sound s = {.rate_hz = i % 5 == 4 ? 8000 : 16000};
+  s.count = s.rate_hz * (size_t)(6 + i % 4) / 10;
+  s.samples = mem_alloc(s.count, sizeof *s.samples);
+  for (size_t k = 0; k < s.count; k++) {
+    double at = (double)k / s.rate_hz * 2 * M_PI;
+    s.samples[k] =
+        (float)(0.3 * sin(at * (200 + 130 * i)) + 0.2 * sin(at * (3000 - 150 * i)) * (1 + sin(at * (4 + i))) / 2);
+  }
+  return s;
+}
 
 static void set_fill(small_set *s, modality m) {
   static const char *const colours[] = {"red", "blue", "green"}, *const things[] = {"dress", "shoe", "shirt", "hat"},
@@ -44,15 +116,20 @@ static void set_fill(small_set *s, modality m) {
   for (int i = 0; i < ITEMS; i++) {
     snprintf(s->texts[i], sizeof s->texts[i], "%s %s\nthe %s and a %s of %s", colours[i % 3], things[i / 3],
              places[(i * 7 + 1) % 4], things[(i + 1 + i / 4) % 4], colours[(i / 3 + i) % 3]);
-    s->pictures[i] = (image){40, 40, mem_alloc(40 * 40 * 3, 1)};
-    for (int k = 0; k < 40 * 40 * 3; k++)
+    if (m == MODALITY_AUDIO) s->sounds[i] = tones(i), s->inputs[i].sound = &s->sounds[i];
+    if (m == MODALITY_AUDIO) continue;
+    s->pictures[i] = (image){SIDE, SIDE, mem_alloc(SIDE * SIDE * 3, 1)};
+    for (int k = 0; k < SIDE * SIDE * 3; k++)
       s->pictures[i].rgb[k] = (uint8_t)(i * 20 * (k % 3 == i % 3) + (k / 3 / (4 + i)) % 2 * 80 + k % 3 * 30);
     s->inputs[i] = (encoder_input){.text = s->texts[i], .image = m == MODALITY_IMAGE ? &s->pictures[i] : NULL};
   }
 }
 
 static void set_deinit(small_set *s) {
-  for (int i = 0; i < ITEMS; i++) image_deinit(&s->pictures[i]);
+  for (int i = 0; i < ITEMS; i++) {
+    image_deinit(&s->pictures[i]);
+    sound_deinit(&s->sounds[i]);
+  }
 }
 
 /* ---- the same numbers from the network that learns ---- */
@@ -144,6 +221,48 @@ static void picture_learner_agrees(const char *folder, const void *network,
   safetensors_close(&golden);
 }
 
+static medley_status fill_patch(void *context, size_t index, float *to, size_t row_step, medley_error *err) {
+  (void)err;
+  for (size_t f = 0; f < 96; f++) memcpy(to + f * row_step, (float *)context + (index * 96 + f) * 64, 64 * sizeof *to);
+  return MEDLEY_OK;
+}
+
+/* A YAMNet that learns, beside the one that answers, over random patches. */
+static void yamnet_agrees(const char *path, tuning_choice choice) {
+  medley_error error = {0};
+  checkpoint file;
+  weights_tuning tuning;
+  separable_plan plan;
+  separable *net;
+  separable_learner learner;
+  enum { PATCHES = 2, VALUES = 96 * 64 };
+  float *mel = mem_alloc(PATCHES * VALUES, sizeof *mel), *expected;
+  rng r;
+  rng_seed(&r, 4);
+  for (size_t i = 0; i < PATCHES * VALUES; i++) mel[i] = (float)rng_normal(&r);
+  assert_ok(weights_tuning_init(&tuning, choice, &error));
+  assert_ok(checkpoint_open(&file, path, &error));
+  assert_ok(yamnet_plan_make(&file, false, &plan, &error));
+  weights w = {.from = &file, .tuning = &tuning};
+  separable_learner_init(&learner, &w, &plan);
+  assert_ok(weights_status(&w, &error));
+  assert_ok(weights_tuning_seal(&w, 3, &error));
+  assert_ok(separable_create(&file, &plan, &net, &error));
+  expected = mem_alloc(PATCHES * plan.dim, sizeof *expected);
+  assert_ok(separable_embed(net, fill_patch, mel, PATCHES, expected, &error));
+  tape *t = tape_create(1);
+  const tensor *x = separable_learner_forward(t, &learner, conv_input(t, mel, PATCHES, 1, 96, 64));
+  assert_ok(tape_status(t, &error));
+  assert_true(x->needs_gradient && x->count == PATCHES * plan.dim);
+  for (size_t i = 0; i < x->count; i++) assert_near(real_data(x)[i], expected[i], 1e-4 * (fabs(expected[i]) + 0.1));
+  tape_free(t);
+  separable_free(net);
+  weights_deinit(&w);
+  checkpoint_close(&file);
+  weights_tuning_deinit(&tuning);
+  mem_free(mel), mem_free(expected);
+}
+
 static tensor *separable_vectors(tape *t, const void *network, const float *pixels, size_t count) {
   const separable_learner *n = network;
   return separable_learner_forward(t, n, conv_input(t, pixels, count, 3, n->plan->height, n->plan->width));
@@ -185,6 +304,8 @@ static void test_same_convolutions(void **state) {
       checkpoint_close(&file);
       weights_tuning_deinit(&tuning);
     }
+    yamnet_agrees(small_yamnet, choices[c]);
+    if (test_data("models/yamnet.safetensors", path) != NULL) yamnet_agrees(path, choices[c]);
   }
 }
 
@@ -194,28 +315,36 @@ typedef struct tuned_row {
   const char *folder, *kind;
   modality modality;
   double rate, bars[3];
-  size_t passes, items;
+  size_t steps, items;
 } tuned_row;
 
 /* The bars of all, last=2, lora=4; a bar of 0: not tried. By chance: 2.48 of twelve, 1.61 of five; never 0, since cuts
  * of a word or two fit several texts, the more so in CLIP's small model, which reads ten letters. */
 static const tuned_row tuned_rows[] = {
-    {"bert", "bert", MODALITY_TEXT, 5e-3, {1.5, 1.6, 1.9}, 400, ITEMS},
-    {"vit", "vit", MODALITY_IMAGE, 2e-3, {1.2, 1.6, 1.9}, 300, ITEMS},
-    {"vit_timm", "vit", MODALITY_IMAGE, 2e-3, {2.0, 0, 0}, 150, ITEMS},
-    {"clip", "clip", MODALITY_IMAGE, 5e-3, {1.9, 2.0, 2.1}, 300, ITEMS},
-    {"openclip", "clip", MODALITY_IMAGE, 5e-3, {2.2, 0, 0}, 150, ITEMS},
-    {"chinese_clip", "clip", MODALITY_IMAGE, 5e-3, {2.2, 0, 0}, 150, ITEMS},
-    {"siglip", "clip", MODALITY_IMAGE, 5e-3, {2.2, 0, 0}, 150, ITEMS},
-    {"resnet", "resnet", MODALITY_IMAGE, 2e-3, {0.5, 1.2, 0}, 150, 5},
-    {"resnet_bottleneck", "resnet", MODALITY_IMAGE, 2e-3, {0.5, 0, 0}, 150, 5},
-    {"mobilenet_v2_timm", "mobilenet_v2", MODALITY_IMAGE, 5e-3, {1.3, 1.5, 0}, 150, 5},
+    {"bert", "bert", MODALITY_TEXT, 5e-3, {1.6, 1.7, 1.9}, 400, ITEMS},
+    {"vit", "vit", MODALITY_IMAGE, 3e-3, {1.4, 1.6, 1.9}, 120, ITEMS},
+    {"vit_timm", "vit", MODALITY_IMAGE, 3e-3, {2.0, 0, 0}, 60, ITEMS},
+    {"clip", "clip", MODALITY_IMAGE, 5e-3, {2.0, 2.1, 2.1}, 240, ITEMS},
+    {"openclip", "clip", MODALITY_IMAGE, 5e-3, {2.3, 0, 0}, 100, ITEMS},
+    {"chinese_clip", "clip", MODALITY_IMAGE, 3e-3, {2.3, 0, 0}, 100, ITEMS},
+    {"siglip", "clip", MODALITY_IMAGE, 3e-3, {2.3, 0, 0}, 100, ITEMS},
+    {"whisper", "whisper", MODALITY_AUDIO, 5e-3, {1.3, 1.4, 1.4}, 30, 6},
+    {"resnet", "resnet", MODALITY_IMAGE, 2e-3, {0.9, 1.2, 0}, 70, 4},
+    {"resnet_bottleneck", "resnet", MODALITY_IMAGE, 2e-3, {0.9, 0, 0}, 60, 4},
+    {"mobilenet_v2_timm", "mobilenet_v2", MODALITY_IMAGE, 5e-4, {1.33, 1.33, 0}, 50, 4},
+    {NULL, "yamnet", MODALITY_AUDIO, 5e-3, {1.1, 1.37, 0}, 60, 4},
 };
+
+static const char *model_of(const tuned_row *row, char path[512]) {
+  if (row->folder != NULL) return golden_folder(path, row->folder);
+  return strcpy(path, small_yamnet);
+}
 
 /* From the command line: "convolutions", or "blocks" for the rest; NULL: all. */
 static const char *only;
 static bool row_is_wanted(const tuned_row *row) {
-  bool convolutions = strcmp(row->kind, "resnet") == 0 || strcmp(row->kind, "mobilenet_v2") == 0;
+  bool convolutions =
+      strcmp(row->kind, "resnet") == 0 || strcmp(row->kind, "mobilenet_v2") == 0 || strcmp(row->kind, "yamnet") == 0;
   return only == NULL || (strcmp(only, "convolutions") == 0) == convolutions;
 }
 
@@ -227,11 +356,9 @@ static const encoder_kind *kind_of(const tuned_row *row) { return encoder_kind_f
 static double tune(const tuned_row *row, const char *path, const encoder_tuning *how, const small_set *set) {
   medley_error error = {0};
   progress_stage stage;
-  double loss = NAN;
   progress_begin(&stage, NULL, "tune", 0);
   assert_ok(kind_of(row)->tune(path, how, set->inputs, row->items, &stage, &error));
-  assert_int_equal(sscanf(stage.detail, "loss %lf", &loss), 1);
-  return loss;
+  return stage.loss;
 }
 
 /* Tensors that are as they were. */
@@ -316,16 +443,17 @@ static void test_learns(void **state) {
     for (size_t c = 0; c < 3 && bars[c] > 0; c++) {
       char path[512], folder[256], before[600], after[300];
       test_folder(folder);
-      snprintf(before, sizeof before, "%s/model.safetensors", golden_folder(path, tuned_rows[r].folder));
+      snprintf(before, sizeof before, "%s/model.safetensors", model_of(&tuned_rows[r], path));
       snprintf(after, sizeof after, "%s/model.safetensors", folder);
       assert_ok(kept_model_companions(path, folder, &error));
       encoder_tuning how = {
-          .choice = choices_of_test[c], .passes = tuned_rows[r].passes, .rate = tuned_rows[r].rate, .out = after};
+          .choice = choices_of_test[c], .steps = tuned_rows[r].steps, .rate = tuned_rows[r].rate, .out = after};
+      double began = clock_now_s();
       double loss = tune(&tuned_rows[r], path, &how, &set);
       char text[TUNING_TEXT_MAX];
-      if (!(loss < bars[c]))
-        fail_msg("%s, %s: loss %.3g", tuned_rows[r].folder, tuning_choice_text(how.choice, text), loss);
-      printf("%s %s: loss %.3g\n", tuned_rows[r].folder, tuning_choice_text(how.choice, text), loss);
+      printf("%s %s: loss %.3g, %.1f s\n", path_name(path), tuning_choice_text(how.choice, text), loss,
+             clock_now_s() - began);
+      if (!(loss < bars[c])) fail_msg("%s, %s: loss %.3g", path, tuning_choice_text(how.choice, text), loss);
       if (bars[2] > 0 && encoder_kind_for(MODALITY_TEXT, tuned_rows[r].kind) != NULL)
         assert_true(found_by_title(&tuned_rows[r], folder, &set) > found_by_title(&tuned_rows[r], path, &set) + 0.1);
       same[c] = unchanged_tensors(before, after, &count);
@@ -344,41 +472,50 @@ static void test_learns(void **state) {
 
 /* ---- gone on with ---- */
 
-static int stop_soon(void *context, const medley_progress_state *at) { return at->done > *(const uint64_t *)context; }
+/* Is told of every step and stops behind `most` of them. */
+typedef struct stopper {
+  progress_stage stage;
+  uint64_t most;
+} stopper;
 
-/* Stopped again and again, it comes to the same bits. */
+static int stop_soon(void *context, const medley_progress_state *at) {
+  stopper *s = context;
+  s->stage.reported_s = 0;
+  return at->done > s->most;
+}
+
+/* Stopped twice, it comes to the same bits. */
 static void resumes(const tuned_row *row) {
   medley_error error = {0};
   static small_set set;
   char path[512], folder[256], out[2][300], kept[300];
   size_t count, stops = 0;
-  uint64_t least = 0;
   set_fill(&set, row->modality);
   test_folder(folder);
   snprintf(out[0], sizeof out[0], "%s/whole.safetensors", folder);
   snprintf(out[1], sizeof out[1], "%s/parts.safetensors", folder);
   snprintf(kept, sizeof kept, "%s/run.safetensors", folder);
-  golden_folder(path, row->folder);
-  encoder_tuning how = {.choice = {TUNING_ALL, 0}, .rate = 1e-3, .seed = 5, .out = out[0]};
+  model_of(row, path);
+  encoder_tuning how = {.choice = {TUNING_ALL, 0}, .steps = 20, .rate = 1e-3, .seed = 5, .out = out[0]};
   tune(row, path, &how, &set);
   how.out = out[1], how.state = kept;
-  for (medley_status status = MEDLEY_ERR_CANCELLED; status != MEDLEY_OK; least += 40) {
-    medley_progress receiver = {.report = stop_soon, .context = &least};
-    progress_stage stage;
-    progress_begin(&stage, &receiver, "tune", 0);
-    status = kind_of(row)->tune(path, &how, set.inputs, row->items, &stage, &error);
+  stopper s = {.most = 6};
+  for (medley_status status = MEDLEY_ERR_CANCELLED; status != MEDLEY_OK; s.most += 7) {
+    medley_progress receiver = {.report = stop_soon, .context = &s};
+    progress_begin(&s.stage, &receiver, "tune", 0);
+    status = kind_of(row)->tune(path, &how, set.inputs, row->items, &s.stage, &error);
     assert_true(status == MEDLEY_OK || status == MEDLEY_ERR_CANCELLED);
     stops += status != MEDLEY_OK;
   }
   size_t same = unchanged_tensors(out[0], out[1], &count);
   assert_int_equal(same, count);
-  printf("%s: stopped %zu times\n", row->folder, stops);
+  assert_int_equal(stops, 2);
   /* A run of something else is no beginning of this one. */
   bool blocks = row->bars[2] > 0;
   how.choice = (tuning_choice){TUNING_LORA, 1};
   progress_stage stage;
   progress_begin(&stage, NULL, "tune", 0);
-  if (stops > 0 && blocks)
+  if (blocks)
     assert_refused(kind_of(row)->tune(path, &how, set.inputs, ITEMS, &stage, &error), MEDLEY_ERR_CORRUPT,
                    "run.safetensors");
   set_deinit(&set);
@@ -487,10 +624,13 @@ static void test_nth_allocation(void **state) {
 int main(int argc, char **argv) {
   only = argc > 1 ? argv[1] : NULL;
   omp_set_num_threads(1); /* the networks are tiny */
+  yamnet_make();
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_same_forward),   cmocka_unit_test(test_same_convolutions), cmocka_unit_test(test_learns),
       cmocka_unit_test(test_resumes),        cmocka_unit_test(test_choices),           cmocka_unit_test(test_refusals),
       cmocka_unit_test(test_nth_allocation),
   };
-  return cmocka_run_group_tests(tests, NULL, NULL);
+  int failed = cmocka_run_group_tests(tests, NULL, NULL);
+  folder_drop(small_yamnet);
+  return failed;
 }
