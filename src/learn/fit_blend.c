@@ -4,13 +4,17 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/rng.h"
 #include "learn/weights.h"
 
+#define ITEM_DRAWS 2
+#define ITEM_SEED 0x6974656du
 #define WEIGHT_USERS 4000   /* users asked for the weights of the blend */
 #define STRANGER_USERS 1000 /* their lists are all the same: fewer tell as much */
 #define WEIGHT_KEEP 80      /* items kept per user and column while weights are searched: four times the list */
 #define PLACE_USERS 2000    /* users asked for the place of cold items */
 #define COLD_MARGIN 1.1     /* cold items should be found so much better than by the best single model: it is a draw */
+#define PLACE_COST 0.03     /* of the demand as a whole is what finding new items may cost */
 #define PLACE_KEEP 40       /* twice the list: a monotone change of a column lifts nothing from behind these */
 
 bool fit_any_weight(const fit_result *r, int temperature) {
@@ -60,24 +64,69 @@ static const struct weights_row {
 } rows[BLEND_WEIGHTS] = {
     [BLEND_WARM] = {part_always, false}, [BLEND_COLD] = {part_cold, false}, [BLEND_STRANGER] = {part_stranger, true}};
 
-static medley_status weights_tune(blend_tuning *t, int temperature, const measure_task *asked, double *recall,
-                                  double *ndcg, medley_error *err) {
+static medley_status problem_make(const blend_tuning *t, int temperature, measure_task task, weights_problem *out,
+                                  medley_error *err) {
   medley_status status = MEDLEY_OK;
-  weights_problem problem = {0};
-  float weight[WEIGHTS_MAX];
   columns_context context = {t, rows[temperature].takes_part, rows[temperature].whole};
-  measure_task task = *asked;
   uint32_t *users = NULL;
   size_t limit = temperature == BLEND_STRANGER ? STRANGER_USERS : WEIGHT_USERS;
   TRY(measure_users(&task, limit, t->seed, &users, &task.user_count, err));
   task.users = users;
-  TRY(weights_problem_build(&task, columns_fill, &context, t->out->model_count, WEIGHT_KEEP, &problem, err));
-  TRY(weights_choose(&problem, weight, err));
+  TRY(weights_problem_build(&task, columns_fill, &context, t->out->model_count, WEIGHT_KEEP, out, err));
+done:
+  mem_free(users);
+  return status;
+}
+
+/* Weights of cold items vote by halves of the items, not of the users: there are few of them, all users are asked about
+ * the same ones, and what one draw of them likes another may not. */
+static medley_status items_vote(const blend_tuning *t, const measure_task *asked, weights_votes *votes,
+                                medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  weights_problem half[2] = {0};
+  uint8_t *candidate[2] = {0};
+  size_t n = t->out->train.by_user.columns;
+  rng r;
+  rng_seed(&r, t->seed ^ ITEM_SEED);
+  for (int h = 0; h < 2; h++) TRY_NEW(candidate[h], n, "tuning items");
+  for (size_t d = 0; d < ITEM_DRAWS; d++) {
+    for (size_t i = 0; i < n; i++) {
+      bool second = rng_uniform(&r) < 0.5;
+      for (int h = 0; h < 2; h++) candidate[h][i] = asked->candidate[i] && second == h;
+    }
+    for (int h = 0; h < 2; h++) {
+      measure_task task = *asked;
+      task.candidate = candidate[h];
+      weights_problem_deinit(&half[h]);
+      TRY(problem_make(t, BLEND_COLD, task, &half[h], err));
+    }
+    for (int h = 0; h < 2; h++) weights_vote(&half[h], &half[!h], votes);
+  }
+done:
+  for (int h = 0; h < 2; h++) {
+    weights_problem_deinit(&half[h]);
+    mem_free(candidate[h]);
+  }
+  return status;
+}
+
+static medley_status weights_tune(blend_tuning *t, int temperature, const measure_task *asked, double *recall,
+                                  double *ndcg, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  weights_problem problem = {0};
+  weights_votes votes = {0};
+  float weight[WEIGHTS_MAX];
+  TRY(problem_make(t, temperature, *asked, &problem, err));
+  if (temperature == BLEND_COLD) {
+    TRY(items_vote(t, asked, &votes, err));
+    weights_settle(&problem, &votes, weight);
+  } else {
+    TRY(weights_choose(&problem, weight, err));
+  }
   weights_objective(&problem, weight, recall, ndcg);
   for (size_t p = 0; p < t->out->model_count; p++) t->out->models[p].weight[temperature] = weight[p];
 done:
   weights_problem_deinit(&problem);
-  mem_free(users);
   return status;
 }
 
@@ -110,12 +159,15 @@ typedef struct place {
   weights_problem all, side[2]; /* the same rows; relevant is everything, or what is warm, or cold */
   size_t members;
   double least[2];           /* what should be reached on warm and on cold items; 0: nothing is asked of them */
+  double floor;              /* what must be reached on all */
   float scale, shift, found; /* found: the quality reached */
 } place;
 
-/* The demand as a whole, less what warm or cold items are found worse than they should be. */
+/* The demand as a whole, less what warm or cold items are found worse than they should be; below the floor, the worse
+ * the further. */
 static double place_quality(const place *l, const float *weight) {
   double quality = weights_objective(&l->all, weight, NULL, NULL);
+  if (quality < l->floor) return quality - l->floor;
   for (int s = 0; s < 2; s++) {
     double share = l->least[s] > 0 ? weights_objective(&l->side[s], weight, NULL, NULL) / l->least[s] : 1;
     if (share < 1) quality *= share;
@@ -130,6 +182,16 @@ static void place_weights(const place *l, float scale, float shift, float *weigh
   weight[FLAG_COLUMN(l->members)] = shift;
 }
 
+/* A visit of every factor and constant that are tried. */
+typedef void place_visit(place *l, float scale, float shift);
+
+static void place_reach(place *l, float scale, float shift) {
+  float weight[WEIGHTS_MAX];
+  place_weights(l, scale, shift, weight);
+  double reached = (1 - PLACE_COST) * weights_objective(&l->all, weight, NULL, NULL);
+  if (reached > l->floor) l->floor = reached;
+}
+
 static void place_try(place *l, float scale, float shift) {
   float weight[WEIGHTS_MAX];
   place_weights(l, scale, shift, weight);
@@ -140,16 +202,22 @@ static void place_try(place *l, float scale, float shift) {
   l->shift = shift;
 }
 
-static void place_search(place *l) {
-  static const float scales[] = {1, 0.5f, 2}, finer[] = {0.7f, 0.85f, 1.2f, 1.4f};
-  l->found = -1;
+static const float scales[] = {1, 0.5f, 0.7f, 1.4f, 2, 2.8f, 4};
+
+static void places_visit(place *l, place_visit *visit) {
   for (size_t s = 0; s < sizeof scales / sizeof *scales; s++)
-    for (float shift = FIT_SHIFT_MIN; shift <= FIT_SHIFT_MAX; shift += shift < 4 ? 0.5f : 2)
-      place_try(l, scales[s], shift);
+    for (float shift = FIT_SHIFT_MIN; shift <= FIT_SHIFT_MAX; shift += shift < 4 ? 0.5f : 2) visit(l, scales[s], shift);
+}
+
+/* The larger the factor, the further down the constant that goes with it, so both are searched together. */
+static void place_search(place *l) {
+  places_visit(l, place_reach);
+  l->found = -1;
+  places_visit(l, place_try);
   for (int round = 0; round < 2; round++) {
-    float scale = l->scale, shift = l->shift;
-    for (int step = -3; step <= 3; step++) place_try(l, scale, shift + 0.125f * (float)step);
-    for (size_t s = 0; s < sizeof finer / sizeof *finer; s++) place_try(l, scale * finer[s], l->shift);
+    float shift = l->shift;
+    for (size_t s = 0; s < sizeof scales / sizeof *scales; s++)
+      for (int step = -3; step <= 3; step++) place_try(l, scales[s], shift + 0.125f * (float)step);
   }
 }
 

@@ -24,6 +24,6 @@ medley_status fit_blend_tune(blend_tuning *t, progress_stage *stage, medley_erro
 bool fit_any_weight(const fit_result *r, int temperature);
 
 #define FIT_SHIFT_MAX 12.0f /* how far up cold items may be moved; single scores reach ten deviations */
-#define FIT_SHIFT_MIN (-4.0f)
+#define FIT_SHIFT_MIN (-10.0f)
 
 #endif

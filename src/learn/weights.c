@@ -340,16 +340,14 @@ double weights_search(const weights_problem *p, float *weight) {
 #define HALF_LOSS 0.01  /* a search on one half falls short of the mean of all by about so much */
 #define DRAW_SEED 0x68616c66u
 
-/* Searches on one half; adds the weights, and what they and the best column reach on the other half. */
-static void half_add(const weights_problem *mine, const weights_problem *other, float *sum, double *reached_sum,
-                     double *reached_alone) {
+void weights_vote(const weights_problem *mine, const weights_problem *other, weights_votes *v) {
   float searched[WEIGHTS_MAX], alone[WEIGHTS_MAX];
   double reached;
   weights_search(mine, searched);
   best_column(mine, alone, &reached);
-  *reached_sum += weights_objective(other, searched, NULL, NULL);
-  *reached_alone += weights_objective(other, alone, NULL, NULL);
-  for (size_t c = 0; c < mine->column_count; c++) sum[c] += searched[c];
+  v->together += weights_objective(other, searched, NULL, NULL);
+  v->single += weights_objective(other, alone, NULL, NULL);
+  for (size_t c = 0; c < mine->column_count; c++) v->sum[c] += searched[c];
 }
 
 /* What is hardly there goes; the rest sums to 1. */
@@ -363,13 +361,19 @@ static void shares_settle(float *weight, size_t count) {
   for (size_t c = 0; c < count && kept > 0; c++) weight[c] /= kept;
 }
 
+void weights_settle(const weights_problem *p, const weights_votes *v, float *weight) {
+  double loss = p->user_count < FEW_USERS ? HALF_LOSS : 0, reached;
+  memcpy(weight, v->sum, p->column_count * sizeof *weight);
+  shares_settle(weight, p->column_count);
+  if (!(v->together >= v->single * (1 - loss))) best_column(p, weight, &reached);
+}
+
 medley_status weights_choose(const weights_problem *p, float *weight, medley_error *err) {
   medley_status status = MEDLEY_OK;
   uint32_t *users = NULL;
-  double together = 0, single = 0, reached;
+  weights_votes votes = {0};
   rng r;
   size_t half = p->user_count / 2, draws = p->user_count < FEW_USERS ? DRAWS_OF_FEW : DRAWS;
-  memset(weight, 0, p->column_count * sizeof *weight);
   TRY_NEW(users, p->user_count, "tuning users");
   for (uint32_t u = 0; u < p->user_count; u++) users[u] = u;
   rng_seed(&r, DRAW_SEED);
@@ -380,12 +384,10 @@ medley_status weights_choose(const weights_problem *p, float *weight, medley_err
     a.chosen_count = half;
     b.chosen = users + half;
     b.chosen_count = p->user_count - half;
-    half_add(&a, &b, weight, &together, &single);
-    half_add(&b, &a, weight, &together, &single);
+    weights_vote(&a, &b, &votes);
+    weights_vote(&b, &a, &votes);
   }
-  shares_settle(weight, p->column_count);
-  double loss = p->user_count < FEW_USERS ? HALF_LOSS : 0;
-  if (!(together >= single * (1 - loss))) best_column(p, weight, &reached);
+  weights_settle(p, &votes, weight);
 done:
   mem_free(users);
   return status;

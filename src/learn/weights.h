@@ -39,9 +39,20 @@ double weights_objective(const weights_problem *p, const float *weight, double *
  */
 double weights_search(const weights_problem *p, float *weight);
 
-/* Weights that hold beyond the users they were searched on: the mean of searches on random halves of them, which is far
- * steadier than one search on all. Each is tried on the other half beside the column that was best by itself on its own
- * half; when the sums are worse there, the best single column alone has the weight 1. Deterministic. */
+/* What searches on parts of the data found: the sum of their weights, what these reach on other parts, and what the
+ * column reaches there that was best by itself on its own part. */
+typedef struct weights_votes {
+  float sum[WEIGHTS_MAX];
+  double together, single;
+} weights_votes;
+
+/* Searches on `mine` and tries on `other`, of the same columns. */
+void weights_vote(const weights_problem *mine, const weights_problem *other, weights_votes *v);
+/* The mean of the votes, far steadier than one search on all; where the sums are worse on the other parts, the best
+ * single column of p alone has the weight 1. */
+void weights_settle(const weights_problem *p, const weights_votes *v, float *weight);
+
+/* Weights that hold beyond the users they were searched on: votes of random halves of them. Deterministic. */
 medley_status weights_choose(const weights_problem *p, float *weight, medley_error *err) MEDLEY_CHECK;
 
 #endif

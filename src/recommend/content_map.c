@@ -25,9 +25,9 @@ typedef struct content_map {
   float lambda;
 } content_map;
 
-static const double ridges[] = {3, 10};
 static const recommender_setting content_map_settings_table[] = {
-    {"ridge", "λ of the EASE it starts from, as a multiple of the mean diagonal", 3, 1e-3, 1e5, ridges, 2},
+    {"ridge", "the middle of the λ of the EASE it starts from, as a multiple of the mean diagonal", 5, 1e-3, 1e5, NULL,
+     0},
     {"output_exponent", "scores are divided by relative popularity to this power before they are learned", 0.1, -1, 1,
      NULL, 0},
     {NULL},

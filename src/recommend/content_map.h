@@ -30,8 +30,11 @@ typedef struct content_map_fit {
   double quality; /* what the search for weights reached on held-out items */
 } content_map_fit;
 
+#define CONTENT_MAP_RIDGES 2
+extern const double content_map_fan[CONTENT_MAP_RIDGES];
+
 typedef struct content_map_settings {
-  double ridge, output_exponent; /* of the EASE it starts from */
+  double ridge, output_exponent; /* of the EASE it starts from, whose mean over ridge × content_map_fan is taken */
   uint64_t seed;
 } content_map_settings;
 

@@ -1,8 +1,8 @@
 /* recommend/content_map_fit.c: content mapped into the collaborative space by kernel ridge, with a weight per modality.
  *
- * EASE's weights B say what history item j adds to item i, for items with events. For an item that has none, the row's
- * values are predicted from its content: ridge regression from φ to the columns of B, in primal form, with kernel K =
- * Σ_m w_m K_m (Schölkopf & Smola 2002; Gantner et al. 2010 map to factors instead):
+ * EASE's weights B, averaged over several ridges, say what history item j adds to item i, for items with events. For an
+ * item that has none, the row's values are predicted from its content: ridge regression from φ to the columns of B, in
+ * primal form, with kernel K = Σ_m w_m K_m (Schölkopf & Smola 2002; Gantner et al. 2010 map to factors instead):
  *
  *   score(u, i) = Σ_j x_uj B_j· Φ S (S ΦᵀΦ S + λ I)⁻¹ S φ(i),     S² = diag(w) per modality
  *
@@ -46,16 +46,35 @@ static void base_deinit(base_matrix *b) {
   mem_free(b->v);
 }
 
+const double content_map_fan[CONTENT_MAP_RIDGES] = {0.5, 2};
+
+/* The mean of EASE's weights over the ridges: a target that no single one of them gives. */
+static medley_status base_average(const interactions *train, const active_items *active, const content_map_settings *s,
+                                  float **out, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  float *one = NULL;
+  ease_settings_values v = {.user_exponent = 0.35, .output_exponent = s->output_exponent, .dropout = 0.33};
+  TRY_NEW(*out, (size_t)active->count * active->count + 1, "the collaborative matrix");
+  for (size_t r = 0; r < CONTENT_MAP_RIDGES; r++) {
+    v.ridge = s->ridge * content_map_fan[r];
+    TRY(ease_weights(train, active, NULL, 0, &v, &one, err));
+#pragma omp parallel for schedule(static)
+    for (size_t i = 0; i < active->count; i++)
+      vector_add_scaled(*out + i * active->count, 1.0f / CONTENT_MAP_RIDGES, one + i * active->count, active->count);
+    mem_free(one);
+    one = NULL;
+  }
+done:
+  mem_free(one);
+  return status;
+}
+
 static medley_status base_make(const interactions *train, const active_items *active, const content_map_settings *s,
                                base_matrix *out, medley_error *err) {
   medley_status status = MEDLEY_OK;
   sparse x = {0};
   float *scale = NULL, *values = NULL;
-  if (active->count <= EASE_ITEMS_MAX) {
-    ease_settings_values v = {
-        .user_exponent = 0.35, .ridge = s->ridge, .output_exponent = s->output_exponent, .dropout = 0.33};
-    return ease_weights(train, active, NULL, 0, &v, &out->b, err);
-  }
+  if (active->count <= EASE_ITEMS_MAX) return base_average(train, active, s, &out->b, err);
   TRY(active_rows(train, active, &x, err));
   TRY_NEW(scale, (size_t)x.rows + 1, "user weights");
   for (uint32_t u = 0; u < x.rows; u++) scale[u] = (float)pow((double)(x.start[u + 1] - x.start[u]) + 1, -0.35);
@@ -433,88 +452,78 @@ done:
 
 typedef struct map_search {
   trial *t;
+  size_t count; /* modalities; the constant's weight comes after theirs, λ last */
   float weight[FEATURES_MAX + 1], lambda;
   double best;
 } map_search;
 
-static void search_weight(map_search *s, size_t p, const float *values, size_t count, bool relative) {
-  float base = s->weight[p], kept = base;
-  for (size_t v = 0; v < count; v++) {
-    s->weight[p] = relative ? base * values[v] : values[v];
-    double reached = trial_run(s->t, s->weight, s->lambda);
-    if (reached <= s->best) continue;
+static float *search_parameter(map_search *s, size_t p) { return p <= s->count ? &s->weight[p] : &s->lambda; }
+
+static bool search_try(map_search *s, size_t p, float value) {
+  float *parameter = search_parameter(s, p), kept = *parameter;
+  *parameter = value;
+  double reached = trial_run(s->t, s->weight, s->lambda);
+  if (reached > s->best) {
     s->best = reached;
-    kept = s->weight[p];
+    return true;
   }
-  s->weight[p] = kept;
+  *parameter = kept;
+  return false;
 }
 
-static void search_lambda(map_search *s, const float *factors, size_t count) {
-  float base = s->lambda, kept = base;
-  for (size_t v = 0; v < count; v++) {
-    double reached = trial_run(s->t, s->weight, base * factors[v]);
-    if (reached <= s->best) continue;
-    s->best = reached;
-    kept = base * factors[v];
-  }
-  s->lambda = kept;
-}
-
-static const float entries[] = {0.03f, 0.1f, 0.3f, 1}, coarse[] = {0, 0.4f, 2.5f}, fine[] = {0.7f, 1.4f},
-                   lambdas[] = {0.3f, 3};
-
-/* Steps up or down from the weights there are; one that is 0 stays so. */
-static void search_round(map_search *s, size_t count, bool finer) {
-  for (size_t p = 0; p <= count; p++)
-    if (s->weight[p] > 0) search_weight(s, p, finer ? fine : coarse, finer ? 2 : 3, true);
-  search_lambda(s, finer ? fine : lambdas, 2);
-}
-
-/* The best modality by itself: as it is with a λ of its own, and settled by rounds of steps. */
-static void search_alone(map_search *s, size_t count, map_search *plain, map_search *settled) {
-  *plain = *settled = (map_search){.t = s->t, .lambda = 1, .best = -1};
-  for (size_t p = 0; p < count; p++) {
-    map_search mine = {.t = s->t, .lambda = 1};
-    mine.weight[p] = 1;
-    mine.weight[count] = CONSTANT_WEIGHT;
-    mine.best = trial_run(s->t, mine.weight, mine.lambda);
-    search_lambda(&mine, lambdas, 2);
-    if (mine.best > plain->best) *plain = mine;
-    search_round(&mine, count, false);
-    search_round(&mine, count, true);
-    if (mine.best > settled->best) *settled = mine;
-  }
-}
-
-/* Each other modality comes in only where it helps; then all are settled. */
-static void search_grow(map_search *s, size_t count) {
-  for (size_t p = 0; p < count; p++)
-    if (s->weight[p] <= 0) search_weight(s, p, entries, 4, false);
-  search_round(s, count, false);
-  search_round(s, count, true);
+/* Each that is not 0 one step up, or else down, where that helps. Few steps, and small ones: what is held out is a
+ * draw, and far from where a search begins it finds what suits the draw (PERFORMANCE.md). */
+static void search_settle(map_search *s) {
+  static const float steps[] = {2.5f, 1.4f};
+  for (size_t r = 0; r < sizeof steps / sizeof *steps; r++)
+    for (size_t p = 0; p <= s->count + 1; p++) {
+      float from = *search_parameter(s, p);
+      if (from > 0 && !search_try(s, p, from * steps[r])) search_try(s, p, from / steps[r]);
+    }
 }
 
 /* Without one modality, and the others moved as far as that asks for. */
-static void search_without(map_search *s, size_t p, size_t count) {
+static void search_without(map_search *s, size_t p) {
   map_search mine = *s;
   mine.weight[p] = 0;
   mine.best = trial_run(s->t, mine.weight, mine.lambda);
-  search_round(&mine, count, false);
-  search_round(&mine, count, true);
+  search_settle(&mine);
   if (mine.best > s->best) *s = mine;
 }
 
-/* Forward from the best modality alone, from where it stands and from where it settles by itself, which lead to
- * different ends; then, where more than one is in, without each. No step is taken that lowers what is reached, so that
- * all together are never worse than the best by itself. */
+static void search_prior(map_search *s, size_t p) { s->weight[p] = content_share(s->t->parts->part[p].name); }
+
+/* One modality by itself, then each other where it helps. */
+static map_search search_from(trial *t, size_t count, size_t first) {
+  map_search s = {.t = t, .count = count, .lambda = 1};
+  search_prior(&s, first);
+  s.weight[count] = CONSTANT_WEIGHT;
+  s.best = trial_run(t, s.weight, s.lambda);
+  search_settle(&s);
+  return s;
+}
+
+/* From shares that hold on most catalogues, and from the best modality by itself, to which the others come one by one:
+ * no step is taken that lowers what is reached, so that all together are never worse than the best by itself. Then,
+ * where more than one is in, without each. */
 static void search_run(map_search *s, size_t count) {
-  map_search plain, settled;
-  search_alone(s, count, &plain, &settled);
-  search_grow(&plain, count);
-  search_grow(&settled, count);
-  *s = plain.best > settled.best ? plain : settled;
+  map_search best = {.best = -1};
+  for (size_t p = 0; p < count; p++) {
+    map_search one = search_from(s->t, count, p);
+    if (one.best > best.best) best = one;
+  }
   for (size_t p = 0; p < count; p++)
-    if (s->weight[p] > 0) search_without(s, p, count);
+    if (best.weight[p] <= 0) search_try(&best, p, content_share(s->t->parts->part[p].name));
+  search_settle(&best);
+  s->count = count;
+  s->lambda = 1;
+  for (size_t p = 0; p < count; p++) search_prior(s, p);
+  s->weight[count] = CONSTANT_WEIGHT;
+  s->best = trial_run(s->t, s->weight, s->lambda);
+  search_settle(s);
+  if (best.best > s->best) *s = best;
+  for (size_t p = 0; p < count; p++)
+    if (s->weight[p] > 0) search_without(s, p);
 }
 
 /* ---- the last solve ---- */

@@ -405,8 +405,12 @@ void twin_content_map(const world *w, const double *values, const recommender *r
   assert_ok(active_items_find(&w->train, &active, &error));
   assert_ok(content_map_solve(&w->train, &active, &parts, &settings, &found, &error));
   uint32_t a = active.count;
-  double *b = calloc(ITEMS * ITEMS, sizeof *b), *k = calloc((size_t)a * a, sizeof *k), right[ITEMS] = {0}, dual[ITEMS];
-  ease_by_definition(w, 0.35, values[0], values[1], 0, 0.33, b);
+  double *b = calloc(ITEMS * ITEMS, sizeof *b), *one = calloc(ITEMS * ITEMS, sizeof *one),
+         *k = calloc((size_t)a * a, sizeof *k), right[ITEMS] = {0}, dual[ITEMS];
+  for (size_t r = 0; r < CONTENT_MAP_RIDGES; r++) {
+    ease_by_definition(w, 0.35, values[0] * content_map_fan[r], values[1], 0, 0.33, one);
+    for (size_t e = 0; e < ITEMS * ITEMS; e++) b[e] += one[e] / CONTENT_MAP_RIDGES;
+  }
   for (uint32_t p = 0; p < a; p++) {
     for (uint32_t q = 0; q < a; q++) {
       k[p * a + q] = (double)found.weight[2] + (p == q ? (double)found.lambda : 0);
@@ -429,6 +433,7 @@ void twin_content_map(const world *w, const double *values, const recommender *r
     }
   }
   free(b);
+  free(one);
   free(k);
   active_items_deinit(&active);
   mem_free(found.history_factors);
