@@ -25,7 +25,8 @@
 #include "recommend/content_map.h"
 #include "recommend/ease_fit.h"
 
-#define HELD_SHARE 0.15
+#define HELD_SHARE 0.15f
+#define HELD_DRAWS 3   /* each of other items */
 #define USERS_MAX 2000 /* asked for every set of weights that is tried */
 #define LIST 20
 #define SVD_RANK 256
@@ -413,23 +414,23 @@ done:
   return status;
 }
 
+/* draw_of [active]: items whose draw is `draw` are held out. */
 static medley_status trial_init(trial *t, const interactions *train, const active_items *active, const sparse *x,
                                 const content_parts *parts, const float *phi, const content_map_settings *settings,
-                                medley_error *err) {
+                                const float *draw_of, size_t draw, medley_error *err) {
   medley_status status = MEDLEY_OK;
   size_t count = active->count, dim = parts->dim;
   uint8_t *held = NULL;
   uint32_t *held_at = NULL, *kept_at = NULL, *users = NULL;
   float *m = NULL;
-  rng r;
-  rng_seed(&r, settings->seed ^ 0x6d6170u);
   *t = (trial){.parts = parts, .dim = dim};
   TRY_NEW(held, count + 1, "held-out items");
   TRY_NEW(held_at, count + 1, "held-out items");
   TRY_NEW(kept_at, count + 1, "held-out items");
   for (size_t i = 0; i < count; i++)
-    if ((held[i] = rng_uniform(&r) < HELD_SHARE)) held_at[i] = (uint32_t)t->held++;
-  TRY(trial_users(t, x, held, held_at, settings->seed, &users, err));
+    if ((held[i] = draw_of[i] >= HELD_SHARE * (float)draw && draw_of[i] < HELD_SHARE * (float)(draw + 1)))
+      held_at[i] = (uint32_t)t->held++;
+  TRY(trial_users(t, x, held, held_at, settings->seed + draw, &users, err));
   TRY_NEW(t->held_columns, t->held * dim + 1, "features");
   for (size_t i = 0; i < count; i++)
     for (size_t d = 0; held[i] && d < dim; d++) t->held_columns[d * t->held + held_at[i]] = phi[i * dim + d];
@@ -451,7 +452,7 @@ done:
 /* ---- the search for weights ---- */
 
 typedef struct map_search {
-  trial *t;
+  trial *t;     /* [HELD_DRAWS] */
   size_t count; /* modalities; the constant's weight comes after theirs, λ last */
   float weight[FEATURES_MAX + 1], lambda;
   double best;
@@ -459,10 +460,16 @@ typedef struct map_search {
 
 static float *search_parameter(map_search *s, size_t p) { return p <= s->count ? &s->weight[p] : &s->lambda; }
 
+static double search_reached(const map_search *s) {
+  double sum = 0;
+  for (size_t d = 0; d < HELD_DRAWS; d++) sum += trial_run(&s->t[d], s->weight, s->lambda);
+  return sum / HELD_DRAWS;
+}
+
 static bool search_try(map_search *s, size_t p, float value) {
   float *parameter = search_parameter(s, p), kept = *parameter;
   *parameter = value;
-  double reached = trial_run(s->t, s->weight, s->lambda);
+  double reached = search_reached(s);
   if (reached > s->best) {
     s->best = reached;
     return true;
@@ -486,7 +493,7 @@ static void search_settle(map_search *s) {
 static void search_without(map_search *s, size_t p) {
   map_search mine = *s;
   mine.weight[p] = 0;
-  mine.best = trial_run(s->t, mine.weight, mine.lambda);
+  mine.best = search_reached(&mine);
   search_settle(&mine);
   if (mine.best > s->best) *s = mine;
 }
@@ -498,7 +505,7 @@ static map_search search_from(trial *t, size_t count, size_t first) {
   map_search s = {.t = t, .count = count, .lambda = 1};
   search_prior(&s, first);
   s.weight[count] = CONSTANT_WEIGHT;
-  s.best = trial_run(t, s.weight, s.lambda);
+  s.best = search_reached(&s);
   search_settle(&s);
   return s;
 }
@@ -519,7 +526,7 @@ static void search_run(map_search *s, size_t count) {
   s->lambda = 1;
   for (size_t p = 0; p < count; p++) search_prior(s, p);
   s->weight[count] = CONSTANT_WEIGHT;
-  s->best = trial_run(s->t, s->weight, s->lambda);
+  s->best = search_reached(s);
   search_settle(s);
   if (best.best > s->best) *s = best;
   for (size_t p = 0; p < count; p++)
@@ -622,10 +629,11 @@ medley_status content_map_solve(const interactions *train, const active_items *a
   medley_status status = MEDLEY_OK;
   base_matrix base = {0};
   sparse x = {0};
-  trial t = {0};
+  trial t[HELD_DRAWS] = {0};
   reduced_parts reduced = {0};
   uint32_t *all = NULL;
-  float *phi = NULL;
+  float *phi = NULL, *draw_of = NULL;
+  rng r;
   *out = (content_map_fit){0};
   TRY(active_rows(train, active, &x, err));
   TRY(reduced_make(parts, active, settings->seed, &reduced, err));
@@ -633,8 +641,12 @@ medley_status content_map_solve(const interactions *train, const active_items *a
   for (uint32_t a = 0; a < active->count; a++) all[a] = a;
   TRY_NEW(phi, (size_t)active->count * reduced.small.dim + 1, "features");
   content_parts_rows(&reduced.small, all, active->count, phi);
-  TRY(trial_init(&t, train, active, &x, &reduced.small, phi, settings, err));
-  map_search search = {.t = &t};
+  TRY_NEW(draw_of, (size_t)active->count + 1, "held-out items");
+  rng_seed(&r, settings->seed ^ 0x6d6170u);
+  for (uint32_t a = 0; a < active->count; a++) draw_of[a] = (float)rng_uniform(&r);
+  for (size_t d = 0; d < HELD_DRAWS; d++)
+    TRY(trial_init(&t[d], train, active, &x, &reduced.small, phi, settings, draw_of, d, err));
+  map_search search = {.t = t};
   search_run(&search, parts->count);
   memcpy(out->weight, search.weight, sizeof out->weight);
   out->lambda = search.lambda;
@@ -643,7 +655,8 @@ medley_status content_map_solve(const interactions *train, const active_items *a
   TRY(map_finish(&base, &reduced.small, phi, active->count, out, err));
   TRY(projection_expand(parts, &reduced, out->rank, &out->projection, err));
 done:
-  trial_deinit(&t);
+  for (size_t d = 0; d < HELD_DRAWS; d++) trial_deinit(&t[d]);
+  mem_free(draw_of);
   base_deinit(&base);
   sparse_deinit(&x);
   reduced_deinit(&reduced);

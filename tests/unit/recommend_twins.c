@@ -407,8 +407,8 @@ void twin_content_map(const world *w, const double *values, const recommender *r
   uint32_t a = active.count;
   double *b = calloc(ITEMS * ITEMS, sizeof *b), *one = calloc(ITEMS * ITEMS, sizeof *one),
          *k = calloc((size_t)a * a, sizeof *k), right[ITEMS] = {0}, dual[ITEMS];
-  for (size_t r = 0; r < CONTENT_MAP_RIDGES; r++) {
-    ease_by_definition(w, 0.35, values[0] * content_map_fan[r], values[1], 0, 0.33, one);
+  for (size_t f = 0; f < CONTENT_MAP_RIDGES; f++) {
+    ease_by_definition(w, 0.35, values[0] * content_map_fan[f], values[1], 0, 0.33, one);
     for (size_t e = 0; e < ITEMS * ITEMS; e++) b[e] += one[e] / CONTENT_MAP_RIDGES;
   }
   for (uint32_t p = 0; p < a; p++) {
