@@ -279,7 +279,9 @@ medley_status fit_run(const fit_input *input, const fit_options *options, const 
                       .cold_recall = NAN,
                       .cold_ndcg = NAN,
                       .stranger_recall = NAN,
-                      .stranger_ndcg = NAN};
+                      .stranger_ndcg = NAN,
+                      .demand = NAN,
+                      .demand_best = NAN};
   TRY(interactions_build(input->log, input->weights, input->label, LABEL_TRAIN, &out->train, err));
   TRY(item_times(input->items, &out->item_time_s, err));
   size_t feature_count = representation_features(input->content, out->features);
@@ -349,11 +351,12 @@ static json_t *model_to_json(const fit_model *m) {
 json_t *fit_result_to_json(const fit_result *r) {
   json_t *models = json_array();
   for (size_t p = 0; p < r->model_count; p++) json_array_append_new(models, model_to_json(&r->models[p]));
-  return json_pack("{s:o, s:{s:o, s:o, s:o, s:o, s:o, s:o}, s:f, s:f, s:I, s:I, s:I}", "models", models, "validation",
-                   "warm_recall@20", number_or_null(r->warm_recall), "warm_ndcg@20", number_or_null(r->warm_ndcg),
-                   "cold_recall@20", number_or_null(r->cold_recall), "cold_ndcg@20", number_or_null(r->cold_ndcg),
-                   "stranger_recall@20", number_or_null(r->stranger_recall), "stranger_ndcg@20",
-                   number_or_null(r->stranger_ndcg), "cold_shift", r->blend ? (double)r->blend->cold_shift : 0.0,
-                   "seconds", r->seconds, "users", (json_int_t)r->train.by_user.rows, "items",
-                   (json_int_t)r->train.by_user.columns, "interactions", (json_int_t)sparse_count(&r->train.by_user));
+  return json_pack(
+      "{s:o, s:{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}, s:f, s:f, s:I, s:I, s:I}", "models", models, "validation",
+      "warm_recall@20", number_or_null(r->warm_recall), "warm_ndcg@20", number_or_null(r->warm_ndcg), "cold_recall@20",
+      number_or_null(r->cold_recall), "cold_ndcg@20", number_or_null(r->cold_ndcg), "stranger_recall@20",
+      number_or_null(r->stranger_recall), "stranger_ndcg@20", number_or_null(r->stranger_ndcg), "demand",
+      number_or_null(r->demand), "demand_best", number_or_null(r->demand_best), "cold_shift",
+      r->blend ? (double)r->blend->cold_shift : 0.0, "seconds", r->seconds, "users", (json_int_t)r->train.by_user.rows,
+      "items", (json_int_t)r->train.by_user.columns, "interactions", (json_int_t)sparse_count(&r->train.by_user));
 }

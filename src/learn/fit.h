@@ -54,6 +54,9 @@ typedef struct fit_result {
       *others[BLEND_PARTS_MAX]; /* with every_model: fitted models without a weight, by index into models; owned */
   double warm_recall, warm_ndcg, cold_recall, cold_ndcg; /* of the blend on validation; NAN when there was none */
   double stranger_recall, stranger_ndcg;
+  /* (Recall@20 + NDCG@20) / 2 of warm and cold items together on validation, and what it could be if nothing were given
+   * for finding cold ones; NAN when no place was sought for them. */
+  double demand, demand_best;
   double seconds;
 } fit_result;
 

@@ -283,6 +283,12 @@ static void place_settle(blend_tuning *t, const place *l) {
     chosen = p;
   }
   t->cold_shift = chosen < l->members ? 0 : l->shift;
+  if (chosen < l->members)
+    alone(chosen, weight);
+  else
+    place_weights(l, l->scale, l->shift, weight);
+  t->out->demand = weights_objective(&l->all, weight, NULL, NULL);
+  t->out->demand_best = l->floor / (1 - PLACE_COST);
   for (size_t p = 0; p < l->members; p++) {
     float *mine = t->out->models[p].weight;
     if (chosen < l->members)

@@ -3,7 +3,8 @@
  * Warm weights are tuned on what is asked of warm items, cold ones on cold items among themselves, those of strangers
  * with every history taken away. Then cold items get their place among warm ones: a factor on their scores and a
  * constant, so that the demand as a whole is served well and new items are found no worse than the best single model
- * finds them. A sum of models that is not surely better than the best of them gives way to that one.
+ * finds them, but for no more than a small share of the demand. A sum of models that is not surely better than the best
+ * of them gives way to that one.
  */
 #ifndef LEARN_FIT_BLEND_H
 #define LEARN_FIT_BLEND_H

@@ -507,6 +507,27 @@ static void test_fit_on_planted_structure(void **state) {
   planted_free(p);
 }
 
+/* Content says little: new items have a place, but not at any price. */
+static void test_place_of_cold_items_has_a_price(void **state) {
+  (void)state;
+  medley_error error;
+  planted *p = planted_create(200, 600, 20, false, true);
+  rng r;
+  rng_seed(&r, 5);
+  float *values = p->content.parts[0].features.values;
+  for (size_t i = 0; i < (size_t)600 * DIM; i++) values[i] += 0.2f * (float)rng_normal(&r);
+  fit_input input = planted_input(p, NULL);
+  static const char *const models[] = {"popular", "ease", "content", NULL};
+  fit_options options = {.seed = 2, .validation = SPLIT_USER_RANDOM, .models = models};
+  fit_result found;
+  assert_ok(fit_run(&input, &options, NULL, &found, &error));
+  assert_true(model_weight(&found, "content", BLEND_COLD) > 0);
+  if (!(found.demand >= 0.97 * found.demand_best * (1 - 1e-6)))
+    fail_msg("%g of the demand is served, %g could be", found.demand, found.demand_best);
+  fit_result_deinit(&found);
+  planted_free(p);
+}
+
 static void test_fit_is_repeatable(void **state) {
   (void)state;
   medley_error error;
@@ -759,7 +780,7 @@ static void test_small_catalogue_places_new_items(void **state) {
   fit_options options = {.seed = 2, .validation = SPLIT_USER_RANDOM, .models = models};
   fit_result r;
   assert_ok(fit_run(&input, &options, NULL, &r, &error));
-  assert_true(isnan(r.cold_recall));
+  assert_true(isnan(r.cold_recall) && isnan(r.demand));
   assert_true(r.blend->cold_count >= 5 && model_weight(&r, "content", BLEND_COLD) > 0);
   for (uint32_t group = 0; group < GROUPS; group++) {
     const uint32_t items[] = {group, group + 5, group + 10};
@@ -809,6 +830,7 @@ int main(void) {
       cmocka_unit_test(test_measuring_refuses),
       cmocka_unit_test(test_validation_parts),
       cmocka_unit_test(test_fit_on_planted_structure),
+      cmocka_unit_test(test_place_of_cold_items_has_a_price),
       cmocka_unit_test(test_fit_is_repeatable),
       cmocka_unit_test(test_fit_refuses),
       cmocka_unit_test(test_fuser_is_settled),
