@@ -202,7 +202,7 @@ static void place_try(place *l, float scale, float shift) {
   l->shift = shift;
 }
 
-static const float scales[] = {1, 0.5f, 0.7f, 1.4f, 2, 2.8f, 4};
+static const float scales[] = {1, 0.5f, 2, 4}, finer[] = {0.7f, 1, 1.4f};
 
 static void places_visit(place *l, place_visit *visit) {
   for (size_t s = 0; s < sizeof scales / sizeof *scales; s++)
@@ -215,9 +215,9 @@ static void place_search(place *l) {
   l->found = -1;
   places_visit(l, place_try);
   for (int round = 0; round < 2; round++) {
-    float shift = l->shift;
-    for (size_t s = 0; s < sizeof scales / sizeof *scales; s++)
-      for (int step = -3; step <= 3; step++) place_try(l, scales[s], shift + 0.125f * (float)step);
+    float scale = l->scale, shift = l->shift;
+    for (size_t s = 0; s < sizeof finer / sizeof *finer; s++)
+      for (int step = -3; step <= 3; step++) place_try(l, scale * finer[s], shift + 0.125f * (float)step);
   }
 }
 

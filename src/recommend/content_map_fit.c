@@ -26,7 +26,7 @@
 #include "recommend/ease_fit.h"
 
 #define HELD_SHARE 0.15f
-#define HELD_DRAWS 3   /* each of other items */
+#define HELD_DRAWS 2   /* each of other items */
 #define USERS_MAX 2000 /* asked for every set of weights that is tried */
 #define LIST 20
 #define SVD_RANK 256
