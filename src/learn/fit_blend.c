@@ -7,7 +7,7 @@
 #include "base/rng.h"
 #include "learn/weights.h"
 
-#define ITEM_DRAWS 2
+#define ITEM_DRAWS 2 /* halvings of the cold items */
 #define ITEM_SEED 0x6974656du
 #define WEIGHT_USERS 4000   /* users asked for the weights of the blend */
 #define STRANGER_USERS 1000 /* their lists are all the same: fewer tell as much */

@@ -500,7 +500,7 @@ static void search_without(map_search *s, size_t p) {
 
 static void search_prior(map_search *s, size_t p) { s->weight[p] = content_share(s->t->parts->part[p].name); }
 
-/* One modality by itself, then each other where it helps. */
+/* One modality by itself. */
 static map_search search_from(trial *t, size_t count, size_t first) {
   map_search s = {.t = t, .count = count, .lambda = 1};
   search_prior(&s, first);

@@ -325,7 +325,7 @@ def tuned_network():
     add('--tune', 'all', '--tune-rate', '2', status=2, says='--tune-rate')
     add('--tune-passes', '3', status=2, says='--tune-passes goes with --tune')
     medley('encoder', 'add', 'shop', 'text', 'bert', golden / 'bert_gguf/model.gguf', '--tune', 'all', status=1, says='GGUF is made for answering')
-    medley('encoder', 'add', 'shop', 'audio', 'whisper', golden / 'whisper', '--tune', 'all', status=1, says="'whisper' is used as it was published")
+    medley('encoder', 'add', 'shop', 'audio', 'whisper', golden / 'whisper', '--tune', 'all', status=1, says='0 sounds are too few to learn from')
     medley('encoder', 'add', 'shop', 'text', 'external', 'http://localhost:1/v1', '--tune', 'all', status=2, says='cannot be tuned from here', env=ENV)
     equal(model(), before, 'what was refused changed nothing')
     check(not pathlib.Path('shop/tuning').exists(), 'what was refused left something behind')
