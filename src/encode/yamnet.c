@@ -218,6 +218,9 @@ medley_status yamnet_classify(const encoder *e, const sound *s, float *scores, m
   const yamnet *y = (const yamnet *)e;
   float *embedding = NULL, *each = NULL;
   size_t patches;
+  if (y->classes != YAMNET_CLASSES)
+    FAIL(err, MEDLEY_ERR_UNSUPPORTED, "this network tells %zu classes apart, not the %d of AudioSet", y->classes,
+         YAMNET_CLASSES);
   TRY(embed_patches(y, s, &embedding, &patches, err));
   TRY_NEW(each, patches * y->classes, "scores");
   TRY(separable_classify(y->net, embedding, patches, each, err));

@@ -14,7 +14,8 @@
 /* Channels are the tensors'; the rest is the paper's. Of a checkpoint of the family. */
 medley_status yamnet_plan_make(const checkpoint *c, bool int8, separable_plan *plan, medley_error *err) MEDLEY_CHECK;
 
-/* scores [classes of the network, YAMNET_CLASSES]: how surely each class is heard, 0 to 1 each, mean over the sound. */
+/* scores [YAMNET_CLASSES]: how surely each class is heard, 0 to 1 each, mean over the sound. A network of other classes
+ * is refused. */
 medley_status yamnet_classify(const encoder *e, const sound *s, float *scores, medley_error *err) MEDLEY_CHECK;
 
 #endif

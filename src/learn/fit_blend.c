@@ -64,49 +64,28 @@ static const struct weights_row {
 } rows[BLEND_WEIGHTS] = {
     [BLEND_WARM] = {part_always, false}, [BLEND_COLD] = {part_cold, false}, [BLEND_STRANGER] = {part_stranger, true}};
 
-static medley_status problem_make(const blend_tuning *t, int temperature, measure_task task, weights_problem *out,
-                                  medley_error *err) {
-  medley_status status = MEDLEY_OK;
-  columns_context context = {t, rows[temperature].takes_part, rows[temperature].whole};
-  uint32_t *users = NULL;
-  size_t limit = temperature == BLEND_STRANGER ? STRANGER_USERS : WEIGHT_USERS;
-  TRY(measure_users(&task, limit, t->seed, &users, &task.user_count, err));
-  task.users = users;
-  TRY(weights_problem_build(&task, columns_fill, &context, t->out->model_count, WEIGHT_KEEP, out, err));
-done:
-  mem_free(users);
-  return status;
-}
-
 /* Weights of cold items vote by halves of the items, not of the users: there are few of them, all users are asked about
  * the same ones, and what one draw of them likes another may not. */
-static medley_status items_vote(const blend_tuning *t, const measure_task *asked, weights_votes *votes,
-                                medley_error *err) {
+static medley_status items_vote(const blend_tuning *t, const weights_problem *problem, const measure_task *task,
+                                weights_votes *votes, medley_error *err) {
   medley_status status = MEDLEY_OK;
   weights_problem half[2] = {0};
-  uint8_t *candidate[2] = {0};
+  uint8_t *drawn = NULL;
   size_t n = t->out->train.by_user.columns;
   rng r;
   rng_seed(&r, t->seed ^ ITEM_SEED);
-  for (int h = 0; h < 2; h++) TRY_NEW(candidate[h], n, "tuning items");
+  TRY_NEW(drawn, n, "tuning items");
   for (size_t d = 0; d < ITEM_DRAWS; d++) {
-    for (size_t i = 0; i < n; i++) {
-      bool second = rng_uniform(&r) < 0.5;
-      for (int h = 0; h < 2; h++) candidate[h][i] = asked->candidate[i] && second == h;
-    }
-    for (int h = 0; h < 2; h++) {
-      measure_task task = *asked;
-      task.candidate = candidate[h];
-      weights_problem_deinit(&half[h]);
-      TRY(problem_make(t, BLEND_COLD, task, &half[h], err));
+    for (size_t i = 0; i < n; i++) drawn[i] = rng_uniform(&r) < 0.5;
+    for (uint8_t h = 0; h < 2; h++) {
+      weights_view_deinit(&half[h]);
+      TRY(weights_view_make(problem, task, drawn, h, true, &half[h], err));
     }
     for (int h = 0; h < 2; h++) weights_vote(&half[h], &half[!h], votes);
   }
 done:
-  for (int h = 0; h < 2; h++) {
-    weights_problem_deinit(&half[h]);
-    mem_free(candidate[h]);
-  }
+  for (int h = 0; h < 2; h++) weights_view_deinit(&half[h]);
+  mem_free(drawn);
   return status;
 }
 
@@ -116,9 +95,16 @@ static medley_status weights_tune(blend_tuning *t, int temperature, const measur
   weights_problem problem = {0};
   weights_votes votes = {0};
   float weight[WEIGHTS_MAX];
-  TRY(problem_make(t, temperature, *asked, &problem, err));
+  columns_context context = {t, rows[temperature].takes_part, rows[temperature].whole};
+  measure_task task = *asked;
+  uint32_t *users = NULL;
+  size_t limit = temperature == BLEND_STRANGER ? STRANGER_USERS : WEIGHT_USERS;
+  size_t keep = temperature == BLEND_COLD ? 2 * WEIGHT_KEEP : WEIGHT_KEEP; /* a half of the items has half of them */
+  TRY(measure_users(&task, limit, t->seed, &users, &task.user_count, err));
+  task.users = users;
+  TRY(weights_problem_build(&task, columns_fill, &context, t->out->model_count, keep, &problem, err));
   if (temperature == BLEND_COLD) {
-    TRY(items_vote(t, asked, &votes, err));
+    TRY(items_vote(t, &problem, &task, &votes, err));
     weights_settle(&problem, &votes, weight);
   } else {
     TRY(weights_choose(&problem, weight, err));
@@ -127,6 +113,7 @@ static medley_status weights_tune(blend_tuning *t, int temperature, const measur
   for (size_t p = 0; p < t->out->model_count; p++) t->out->models[p].weight[temperature] = weight[p];
 done:
   weights_problem_deinit(&problem);
+  mem_free(users);
   return status;
 }
 
@@ -221,30 +208,6 @@ static void place_search(place *l) {
   }
 }
 
-/* The same rows with only what is warm, or cold, relevant. */
-static medley_status side_view(const weights_problem *all, const measure_task *task, const uint8_t *cold, int side,
-                               weights_problem *out, medley_error *err) {
-  medley_status status = MEDLEY_OK;
-  const sparse *test = &task->test->by_user, *known = &task->history->by_user;
-  size_t rows_count = all->start[all->user_count], flag = all->column_count - 1;
-  *out = *all;
-  out->relevant = NULL;
-  out->relevant_count = NULL;
-  TRY_NEW(out->relevant, rows_count, "tuning rows");
-  TRY_NEW(out->relevant_count, all->user_count, "tuning rows");
-  for (size_t r = 0; r < rows_count; r++)
-    out->relevant[r] = all->relevant[r] && (all->rows[r * all->column_count + flag] > 0) == side;
-  for (size_t u = 0; u < all->user_count; u++) {
-    uint32_t user = task->users[u];
-    for (uint64_t e = test->start[user]; e < test->start[user + 1]; e++) {
-      uint32_t item = test->column[e];
-      out->relevant_count[u] += cold[item] == side && task->candidate[item] && !sparse_has(known, user, item);
-    }
-  }
-done:
-  return status;
-}
-
 static void alone(size_t member, float *weight) {
   memset(weight, 0, WEIGHTS_MAX * sizeof *weight);
   weight[member] = 1;
@@ -308,15 +271,13 @@ static medley_status place_tune(blend_tuning *t, medley_error *err) {
   TRY(measure_users(&task, PLACE_USERS, t->seed, &users, &task.user_count, err));
   task.users = users;
   TRY(weights_problem_build(&task, place_fill, &context, members + 3, PLACE_KEEP, &l.all, err));
-  for (int s = 0; s < 2; s++) TRY(side_view(&l.all, &task, t->validation->cold_items, s, &l.side[s], err));
+  for (uint8_t s = 0; s < 2; s++)
+    TRY(weights_view_make(&l.all, &task, t->validation->cold_items, s, false, &l.side[s], err));
   standards_find(t, &l);
   place_search(&l);
   place_settle(t, &l);
 done:
-  for (int s = 0; s < 2; s++) {
-    mem_free(l.side[s].relevant);
-    mem_free(l.side[s].relevant_count);
-  }
+  for (int s = 0; s < 2; s++) weights_view_deinit(&l.side[s]);
   weights_problem_deinit(&l.all);
   mem_free(users);
   return status;

@@ -18,6 +18,7 @@
 
 typedef struct user_rows {
   float *rows;
+  uint32_t *item;
   uint8_t *relevant;
   uint32_t count, relevant_count;
 } user_rows;
@@ -88,8 +89,10 @@ static medley_status builder_user(const builder *b, builder_worker *w, size_t sl
   TRY(b->fill(b->context, &h, &w->scratch, w->columns, err));
   out->count = builder_choose(b, w, &h);
   TRY_NEW(out->rows, out->count * b->column_count, "tuning rows");
+  TRY_NEW(out->item, out->count, "tuning rows");
   TRY_NEW(out->relevant, out->count, "tuning rows");
   for (uint32_t r = 0; r < out->count; r++) {
+    out->item[r] = w->list[r];
     for (size_t c = 0; c < b->column_count; c++)
       out->rows[r * b->column_count + c] = w->columns[c * b->item_count + w->list[r]];
     out->relevant[r] = sparse_has(&b->task->test->by_user, user, w->list[r]);
@@ -129,6 +132,7 @@ static medley_status builder_join(const builder *b, weights_problem *out, medley
   *out = (weights_problem){.column_count = b->column_count, .user_count = b->task->user_count};
   TRY_NEW(out->start, out->user_count + 1, "tuning rows");
   TRY_NEW(out->rows, total * b->column_count, "tuning rows");
+  TRY_NEW(out->item, total, "tuning rows");
   TRY_NEW(out->relevant, total, "tuning rows");
   TRY_NEW(out->relevant_count, out->user_count, "tuning rows");
   for (size_t u = 0; u < out->user_count; u++) {
@@ -136,6 +140,7 @@ static medley_status builder_join(const builder *b, weights_problem *out, medley
     size_t at = out->start[u];
     if (from->count > 0) {
       memcpy(out->rows + at * b->column_count, from->rows, from->count * b->column_count * sizeof *out->rows);
+      memcpy(out->item + at, from->item, from->count * sizeof *out->item);
       memcpy(out->relevant + at, from->relevant, from->count);
     }
     out->relevant_count[u] = from->relevant_count;
@@ -161,6 +166,7 @@ medley_status weights_problem_build(const measure_task *task, weights_columns fi
 done:
   for (size_t u = 0; b.users != NULL && u < task->user_count; u++) {
     mem_free(b.users[u].rows);
+    mem_free(b.users[u].item);
     mem_free(b.users[u].relevant);
   }
   mem_free(b.users);
@@ -171,9 +177,42 @@ done:
 void weights_problem_deinit(weights_problem *p) {
   mem_free(p->start);
   mem_free(p->rows);
+  mem_free(p->item);
   mem_free(p->relevant);
   mem_free(p->relevant_count);
   *p = (weights_problem){0};
+}
+
+/* ---- some items of it ---- */
+
+medley_status weights_view_make(const weights_problem *of, const measure_task *task, const uint8_t *in, uint8_t value,
+                                bool ranked, weights_problem *out, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  const sparse *test = &task->test->by_user, *known = &task->history->by_user;
+  size_t count = of->start[of->user_count];
+  *out = *of;
+  out->among = ranked ? in : NULL;
+  out->among_value = value;
+  out->relevant = NULL;
+  out->relevant_count = NULL;
+  TRY_NEW(out->relevant, count, "tuning rows");
+  TRY_NEW(out->relevant_count, of->user_count, "tuning rows");
+  for (size_t r = 0; r < count; r++) out->relevant[r] = of->relevant[r] && in[of->item[r]] == value;
+  for (size_t u = 0; u < of->user_count; u++) {
+    uint32_t user = task->users[u];
+    for (uint64_t e = test->start[user]; e < test->start[user + 1]; e++) {
+      uint32_t item = test->column[e];
+      out->relevant_count[u] += in[item] == value && task->candidate[item] && !sparse_has(known, user, item);
+    }
+  }
+done:
+  return status;
+}
+
+void weights_view_deinit(weights_problem *view) {
+  mem_free(view->relevant);
+  mem_free(view->relevant_count);
+  *view = (weights_problem){0};
 }
 
 /* ---- trying weights ---- */
@@ -187,6 +226,7 @@ typedef struct listed {
 static size_t user_list(const weights_problem *p, size_t user, const float *weight, listed *list) {
   size_t count = 0;
   for (size_t r = p->start[user]; r < p->start[user + 1]; r++) {
+    if (p->among != NULL && p->among[p->item[r]] != p->among_value) continue;
     const float *row = p->rows + r * p->column_count;
     float score = 0;
     for (size_t c = 0; c < p->column_count; c++) score += weight[c] * row[c];

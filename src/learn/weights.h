@@ -19,10 +19,13 @@ typedef struct weights_problem {
   size_t column_count, user_count;
   size_t *start;            /* [user_count + 1] rows of each user */
   float *rows;              /* [start[user_count], column_count] */
+  uint32_t *item;           /* [start[user_count]] whose row it is */
   uint8_t *relevant;        /* [start[user_count]] */
   uint32_t *relevant_count; /* [user_count] all relevant items, kept or not */
   const uint32_t *chosen;   /* [chosen_count] users that count, borrowed; NULL: all */
   size_t chosen_count;
+  const uint8_t *among; /* [items] borrowed: only rows of items with among_value are ranked; NULL: all */
+  uint8_t among_value;
 } weights_problem;
 
 /* keep: how many of the best items of each column stay, per user. */
@@ -30,6 +33,12 @@ medley_status weights_problem_build(const measure_task *task, weights_columns fi
                                     size_t column_count, size_t keep, weights_problem *out,
                                     medley_error *err) MEDLEY_CHECK;
 void weights_problem_deinit(weights_problem *p);
+
+/* The same rows of the same task with only those items relevant that have `value` in `in` [items, borrowed]; `ranked`:
+ * and only they are ranked. Borrows from `of`, which must outlive it. */
+medley_status weights_view_make(const weights_problem *of, const measure_task *task, const uint8_t *in, uint8_t value,
+                                bool ranked, weights_problem *out, medley_error *err) MEDLEY_CHECK;
+void weights_view_deinit(weights_problem *view);
 
 /* (Recall@20 + NDCG@20) / 2, mean over users; also both alone when the pointers are not NULL. */
 double weights_objective(const weights_problem *p, const float *weight, double *recall, double *ndcg);

@@ -227,6 +227,19 @@ static medley_status fill_patch(void *context, size_t index, float *to, size_t r
   return MEDLEY_OK;
 }
 
+/* Whoever asks has room for AudioSet's classes. */
+static void yamnet_of_few_classes_is_refused(void) {
+  medley_error error = {0};
+  encoder *e;
+  char path[300];
+  float scores[YAMNET_CLASSES], samples[16000] = {0};
+  snprintf(path, sizeof path, "%s/model.safetensors", small_yamnet);
+  assert_ok(encoder_yamnet.open(path, &e, &error));
+  assert_refused(yamnet_classify(e, &(sound){16000, 16000, samples}, scores, &error), MEDLEY_ERR_UNSUPPORTED,
+                 "5 classes apart, not the 521 of AudioSet");
+  encoder_yamnet.free(e);
+}
+
 /* A YAMNet that learns, beside the one that answers, over random patches. */
 static void yamnet_agrees(const char *path, tuning_choice choice) {
   medley_error error = {0};
@@ -307,6 +320,7 @@ static void test_same_convolutions(void **state) {
     yamnet_agrees(small_yamnet, choices[c]);
     if (test_data("models/yamnet.safetensors", path) != NULL) yamnet_agrees(path, choices[c]);
   }
+  yamnet_of_few_classes_is_refused();
 }
 
 /* ---- learning ---- */
