@@ -115,8 +115,8 @@ extern const encoder_kind encoder_image_cnn, encoder_image_patches, encoder_audi
 extern const encoder_kind encoder_autoencoder_image, encoder_autoencoder_audio, encoder_autoencoder_video;
 extern const encoder_kind encoder_vae_image, encoder_vae_audio, encoder_vae_video;
 extern const encoder_kind encoder_external;
-extern const encoder_kind encoder_mobilenet_v2, encoder_mobilenet_v2_int8;
-extern const encoder_kind encoder_yamnet, encoder_yamnet_int8;
+extern const encoder_kind encoder_mobilenet_v2, encoder_mobilenet_v2_bf16, encoder_mobilenet_v2_int8;
+extern const encoder_kind encoder_yamnet, encoder_yamnet_bf16, encoder_yamnet_int8;
 /* Published networks, and the same in other precisions (nn/weights.h). */
 extern const encoder_kind encoder_bert, encoder_bert_bf16, encoder_bert_int8;
 extern const encoder_kind encoder_vit, encoder_vit_bf16, encoder_vit_int8;

@@ -164,10 +164,11 @@ done:
   return status;
 }
 
-medley_status mobilenet_plan_make(const checkpoint *c, bool int8, mobilenet_plan *out, medley_error *err) {
+medley_status mobilenet_plan_make(const checkpoint *c, weight_precision precision, mobilenet_plan *out,
+                                  medley_error *err) {
   medley_status status = MEDLEY_OK;
   model_architecture a;
-  *out = (mobilenet_plan){.network.int8 = int8};
+  *out = (mobilenet_plan){.network.precision = precision};
   planning p = {.file = c, .plan = &out->network};
   TRY(architecture_need(c, "mobilenet_v2", err));
   TRY(architecture_recognise(c, &a, err));

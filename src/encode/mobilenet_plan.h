@@ -14,6 +14,7 @@ typedef struct mobilenet_plan {
 
 /* Sizes are the tensors'; what config.json says of the network is checked, and what would make it another is refused.
  */
-medley_status mobilenet_plan_make(const checkpoint *c, bool int8, mobilenet_plan *plan, medley_error *err) MEDLEY_CHECK;
+medley_status mobilenet_plan_make(const checkpoint *c, weight_precision precision, mobilenet_plan *plan,
+                                  medley_error *err) MEDLEY_CHECK;
 
 #endif

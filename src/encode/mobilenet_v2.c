@@ -34,7 +34,7 @@ static void mobilenet_free(encoder *e) {
   mem_free(e);
 }
 
-static medley_status open_kind(const encoder_kind *kind, bool int8, const char *path, encoder **out,
+static medley_status open_kind(const encoder_kind *kind, weight_precision precision, const char *path, encoder **out,
                                medley_error *err) {
   medley_status status = MEDLEY_OK;
   checkpoint c = {0};
@@ -44,7 +44,7 @@ static medley_status open_kind(const encoder_kind *kind, bool int8, const char *
   if (m == NULL) return error_memory(err, "an encoder");
   m->base.kind = kind;
   TRY(checkpoint_open(&c, path, err));
-  TRY(mobilenet_plan_make(&c, int8, &plan, err));
+  TRY(mobilenet_plan_make(&c, precision, &plan, err));
   TRY(separable_create(&c, &plan.network, &m->net, err));
   m->preparation = plan.preparation, m->folded = plan.folded;
   m->dim = plan.network.dim, m->classes = plan.network.classes;
@@ -53,14 +53,6 @@ done:
   checkpoint_close(&c);
   if (status != MEDLEY_OK) mobilenet_free(&m->base);
   return status;
-}
-
-static medley_status mobilenet_open(const char *path, encoder **out, medley_error *err) {
-  return open_kind(&encoder_mobilenet_v2, false, path, out, err);
-}
-
-static medley_status mobilenet_open_int8(const char *path, encoder **out, medley_error *err) {
-  return open_kind(&encoder_mobilenet_v2_int8, true, path, out, err);
 }
 
 /* ---- pictures ---- */
@@ -160,7 +152,7 @@ static medley_status mobilenet_tune(const char *path, const encoder_tuning *how,
   TRY(weights_tuning_init(&tuning, how->choice, err));
   TRY(conv_tuning_check(&tuning, path, err));
   TRY(checkpoint_open(&c, path, err));
-  TRY(mobilenet_plan_make(&c, false, &plan, err));
+  TRY(mobilenet_plan_make(&c, WEIGHT_F32, &plan, err));
   separable_learner_init(&learner, &w, &plan.network);
   picture_tuner tuner = {plan.preparation, learner_vectors, &learner};
   TRY(picture_tune(&tuner, &w, how, inputs, count, progress, err));
@@ -228,34 +220,24 @@ static void mobilenet_wish(const encoder *e, media_request *request) {
     vision_wish(&m->preparation, request);
 }
 
-const encoder_kind encoder_mobilenet_v2 = {
-    .name = "mobilenet_v2",
-    .summary = "MobileNetV2, pretrained on ImageNet: what is in the picture",
-    .modality = MODALITY_IMAGE,
-    .version = 1,
-    .needs_file = true,
-    .open = mobilenet_open,
-    .wish = mobilenet_wish,
-    .dim = mobilenet_dim,
-    .encode = mobilenet_encode,
-    .check = mobilenet_check,
-    .tune = mobilenet_tune,
-    .free = mobilenet_free,
-};
+#define MOBILENET_KIND(id, title, text, precision)                                     \
+  static medley_status id##_open(const char *path, encoder **out, medley_error *err) { \
+    return open_kind(&encoder_##id, precision, path, out, err);                        \
+  }                                                                                    \
+  const encoder_kind encoder_##id = {.name = title,                                    \
+                                     .summary = text,                                  \
+                                     .modality = MODALITY_IMAGE,                       \
+                                     .version = 1,                                     \
+                                     .needs_file = true,                               \
+                                     .open = id##_open,                                \
+                                     .wish = mobilenet_wish,                           \
+                                     .dim = mobilenet_dim,                             \
+                                     .encode = mobilenet_encode,                       \
+                                     .check = mobilenet_check,                         \
+                                     .tune = mobilenet_tune,                           \
+                                     .free = mobilenet_free};
 
-const encoder_kind encoder_mobilenet_v2_int8 = {
-    .name = "mobilenet_v2_int8",
-    .summary =
-        "the same in int8 where the processor is fast at it (AVX-512 "
-        "VNNI): less exact, faster",
-    .modality = MODALITY_IMAGE,
-    .version = 1,
-    .needs_file = true,
-    .open = mobilenet_open_int8,
-    .wish = mobilenet_wish,
-    .dim = mobilenet_dim,
-    .encode = mobilenet_encode,
-    .check = mobilenet_check,
-    .tune = mobilenet_tune,
-    .free = mobilenet_free,
-};
+MOBILENET_KIND(mobilenet_v2, "mobilenet_v2", "MobileNetV2, pretrained on ImageNet: what is in the picture", WEIGHT_F32)
+MOBILENET_KIND(mobilenet_v2_bf16, "mobilenet_v2_bf16", "the same with bf16 weights", WEIGHT_BF16)
+MOBILENET_KIND(mobilenet_v2_int8, "mobilenet_v2_int8",
+               "the same in int8 where the processor is fast at it (AVX-512 VNNI): less exact, faster", WEIGHT_INT8)

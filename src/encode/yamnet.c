@@ -48,7 +48,8 @@ typedef struct yamnet {
 /* Of each layer's window; the first one's 1 × 1 is the stem. */
 static const size_t strides[] = {1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1};
 
-medley_status yamnet_plan_make(const checkpoint *c, bool int8, separable_plan *plan, medley_error *err) {
+medley_status yamnet_plan_make(const checkpoint *c, weight_precision precision, separable_plan *plan,
+                               medley_error *err) {
   medley_status status = MEDLEY_OK;
   *plan = (separable_plan){.height = FRAMES,
                            .width = BANDS,
@@ -57,7 +58,7 @@ medley_status yamnet_plan_make(const checkpoint *c, bool int8, separable_plan *p
                            .layer_count = sizeof strides / sizeof *strides,
                            .stage_count = sizeof strides / sizeof *strides,
                            .classifier = {.name = "classifier"},
-                           .int8 = int8};
+                           .precision = precision};
   for (size_t i = 0; i < plan->layer_count; i++) {
     separable_layer *l = &plan->layers[i];
     if (i == 0) snprintf(l->expand.name, SEPARABLE_NAME_MAX, "layer1.conv");
@@ -82,7 +83,7 @@ static void yamnet_free(encoder *e) {
   mem_free(y);
 }
 
-static medley_status open_kind(const encoder_kind *kind, bool int8, const char *path, encoder **out,
+static medley_status open_kind(const encoder_kind *kind, weight_precision precision, const char *path, encoder **out,
                                medley_error *err) {
   medley_status status = MEDLEY_OK;
   checkpoint c = {0};
@@ -93,7 +94,7 @@ static medley_status open_kind(const encoder_kind *kind, bool int8, const char *
   y->base.kind = kind;
   TRY(checkpoint_open(&c, path, err));
   TRY(architecture_need(&c, "yamnet", err));
-  TRY(yamnet_plan_make(&c, int8, &plan, err));
+  TRY(yamnet_plan_make(&c, precision, &plan, err));
   TRY(separable_create(&c, &plan, &y->net, err));
   y->dim = plan.dim, y->classes = plan.classes;
   TRY(checkpoint_copy_f32(&c, "mel.weight", 2, (uint64_t[]){BANDS, BINS}, &y->mel, err));
@@ -102,14 +103,6 @@ done:
   checkpoint_close(&c);
   if (status != MEDLEY_OK) yamnet_free(&y->base);
   return status;
-}
-
-static medley_status yamnet_open(const char *path, encoder **out, medley_error *err) {
-  return open_kind(&encoder_yamnet, false, path, out, err);
-}
-
-static medley_status yamnet_open_int8(const char *path, encoder **out, medley_error *err) {
-  return open_kind(&encoder_yamnet_int8, true, path, out, err);
 }
 
 /* ---- the front end ---- */
@@ -269,9 +262,9 @@ static medley_status yamnet_tune(const char *path, const encoder_tuning *how, co
   weights w = {.from = &c, .tuning = &tuning};
   TRY(weights_tuning_init(&tuning, how->choice, err));
   TRY(conv_tuning_check(&tuning, path, err));
-  TRY(yamnet_open(path, &l.heard, err));
+  TRY(open_kind(&encoder_yamnet, WEIGHT_F32, path, &l.heard, err));
   TRY(checkpoint_open(&c, path, err));
-  TRY(yamnet_plan_make(&c, false, &plan, err));
+  TRY(yamnet_plan_make(&c, WEIGHT_F32, &plan, err));
   separable_learner_init(&l.network, &w, &plan);
   sound_tuner tuner = {.window = FIRST_SAMPLES,
                        .frames = FRAMES,
@@ -345,32 +338,24 @@ static void yamnet_wish(const encoder *e, media_request *request) {
   request->sound_rate_hz = RATE_HZ;
 }
 
-const encoder_kind encoder_yamnet = {
-    .name = "yamnet",
-    .summary = "YAMNet, pretrained on AudioSet: what is in the sound",
-    .modality = MODALITY_AUDIO,
-    .version = 1,
-    .needs_file = true,
-    .open = yamnet_open,
-    .wish = yamnet_wish,
-    .dim = yamnet_dim,
-    .encode = yamnet_encode,
-    .check = yamnet_check,
-    .tune = yamnet_tune,
-    .free = yamnet_free,
-};
+#define YAMNET_KIND(id, title, text, precision)                                        \
+  static medley_status id##_open(const char *path, encoder **out, medley_error *err) { \
+    return open_kind(&encoder_##id, precision, path, out, err);                        \
+  }                                                                                    \
+  const encoder_kind encoder_##id = {.name = title,                                    \
+                                     .summary = text,                                  \
+                                     .modality = MODALITY_AUDIO,                       \
+                                     .version = 1,                                     \
+                                     .needs_file = true,                               \
+                                     .open = id##_open,                                \
+                                     .wish = yamnet_wish,                              \
+                                     .dim = yamnet_dim,                                \
+                                     .encode = yamnet_encode,                          \
+                                     .check = yamnet_check,                            \
+                                     .tune = yamnet_tune,                              \
+                                     .free = yamnet_free};
 
-const encoder_kind encoder_yamnet_int8 = {
-    .name = "yamnet_int8",
-    .summary = "the same in int8 where the processor is fast at it (AVX-512 VNNI)",
-    .modality = MODALITY_AUDIO,
-    .version = 1,
-    .needs_file = true,
-    .open = yamnet_open_int8,
-    .wish = yamnet_wish,
-    .dim = yamnet_dim,
-    .encode = yamnet_encode,
-    .check = yamnet_check,
-    .tune = yamnet_tune,
-    .free = yamnet_free,
-};
+YAMNET_KIND(yamnet, "yamnet", "YAMNet, pretrained on AudioSet: what is in the sound", WEIGHT_F32)
+YAMNET_KIND(yamnet_bf16, "yamnet_bf16", "the same with bf16 weights", WEIGHT_BF16)
+YAMNET_KIND(yamnet_int8, "yamnet_int8", "the same in int8 where the processor is fast at it (AVX-512 VNNI)",
+            WEIGHT_INT8)

@@ -12,7 +12,8 @@
        */
 
 /* Channels are the tensors'; the rest is the paper's. Of a checkpoint of the family. */
-medley_status yamnet_plan_make(const checkpoint *c, bool int8, separable_plan *plan, medley_error *err) MEDLEY_CHECK;
+medley_status yamnet_plan_make(const checkpoint *c, weight_precision precision, separable_plan *plan,
+                               medley_error *err) MEDLEY_CHECK;
 
 /* scores [YAMNET_CLASSES]: how surely each class is heard, 0 to 1 each, mean over the sound. A network of other classes
  * is refused. */

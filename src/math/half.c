@@ -1,4 +1,5 @@
-/* math/half.c: IEEE 754 binary16 ("half") to and from float32, by instruction where there is one, by bits elsewhere. */
+/* math/half.c: IEEE 754 binary16 ("half") to and from float32, by instruction where there is one, by bits elsewhere;
+ * and to bfloat16. */
 #include <string.h>
 
 #include "math/clones.h"
@@ -69,4 +70,10 @@ void half_from_float(uint16_t *out, const float *in, size_t dim) {
 
 void float_from_half(float *out, const uint16_t *in, size_t dim) {
   for (size_t i = BY_INSTRUCTION(float_from_half); i < dim; i++) out[i] = float_of(in[i]);
+}
+
+uint16_t bfloat_from_float(float value) {
+  uint32_t bits;
+  memcpy(&bits, &value, sizeof bits);
+  return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
 }

@@ -84,6 +84,18 @@ KERNEL_TARGET static inline VECTOR_INLINE KERNEL(lanes) KERNEL(lanes_half)(const
 #endif
 }
 
+KERNEL_TARGET static inline VECTOR_INLINE KERNEL(lanes) KERNEL(lanes_bfloat)(const uint16_t *p) {
+#if KERNEL_LANES == 16
+  return (KERNEL(lanes))_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)p)), 16);
+#elif KERNEL_LANES == 8
+  return (KERNEL(lanes))_mm256_slli_epi32(_mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)p)), 16);
+#else
+  typedef uint16_t halves __attribute__((vector_size(2 * KERNEL_LANES), aligned(2), may_alias));
+  typedef uint32_t words __attribute__((vector_size(4 * KERNEL_LANES)));
+  return (KERNEL(lanes))(__builtin_convertvector(*(const halves *)p, words) << 16);
+#endif
+}
+
 /* ---- the last register ---- */
 
 /* The last `count` < KERNEL_LANES elements of an array, which begin at `at`; zeros fill the register, in front or

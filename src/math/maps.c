@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "math/clones.h"
+#include "math/vector.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -52,4 +53,11 @@ void maps_pack(const float *weight, size_t outs, size_t depth, float *packed) {
   for (size_t o = 0; o < outs; o++)
     for (size_t k = 0; k < depth; k++)
       packed[(o / MAPS_LANES * depth + k) * MAPS_LANES + o % MAPS_LANES] = weight[o * depth + k];
+}
+
+void maps_pack_bf16(const float *weight, size_t outs, size_t depth, uint16_t *packed) {
+  memset(packed, 0, maps_round(outs) * depth * sizeof *packed);
+  for (size_t o = 0; o < outs; o++)
+    for (size_t k = 0; k < depth; k++)
+      packed[(o / MAPS_LANES * depth + k) * MAPS_LANES + o % MAPS_LANES] = bfloat_from_float(weight[o * depth + k]);
 }

@@ -26,8 +26,10 @@ typedef struct maps_product {
   const float *x; /* the first pixel's first run */
   size_t x_step;  /* numbers from pixel to pixel */
   size_t segments, segment_step, depth;
-  const float *weight; /* [panels, segments * depth, MAPS_LANES], by maps_pack */
-  const float *bias;   /* [panels * MAPS_LANES] */
+  const float *weight; /* [panels, segments * depth, MAPS_LANES], by maps_pack; NULL: in the next */
+  const uint16_t
+      *weight_bf16;  /* the same rounded, by maps_pack_bf16: half the memory, widened on the way to a register */
+  const float *bias; /* [panels * MAPS_LANES] */
   size_t panels, pixels;
   float *y;
   size_t y_step;
@@ -39,6 +41,7 @@ void maps_multiply(const maps_product *p);
 
 /* weight [outs, depth] → packed [maps_round(outs) / MAPS_LANES, depth, MAPS_LANES], zeros behind the last output. */
 void maps_pack(const float *weight, size_t outs, size_t depth, float *packed);
+void maps_pack_bf16(const float *weight, size_t outs, size_t depth, uint16_t *packed);
 
 /* One row of the output of a depthwise window of 3 × 3. */
 typedef struct maps_window {

@@ -16,21 +16,24 @@ enum { KERNEL(tile_vectors) = MAPS_LANES / KERNEL_LANES };
 
 #define TILE_UNROLL _Pragma("GCC unroll 32")
 
-/* rows pixels from `pixel` on, `panels` panels from `panel` on. */
+/* rows pixels from `pixel` on, `panels` panels from `panel` on; small: weights in bf16. */
 KERNEL_TARGET static inline VECTOR_INLINE void KERNEL(tile)(const maps_product *p, size_t pixel, size_t panel,
-                                                            const int rows, const int panels) {
+                                                            const int rows, const int panels, const bool small) {
   enum { VECTORS = KERNEL(tile_vectors) };
   KERNEL(lanes) sum[KERNEL_ROWS][KERNEL_PANELS * VECTORS];
   size_t patch = p->segments * p->depth, step = p->x_step;
-  const float *bias = p->bias + panel * MAPS_LANES, *w = p->weight + panel * patch * MAPS_LANES;
+  size_t at = panel * patch * MAPS_LANES; /* of the weights */
+  const float *bias = p->bias + panel * MAPS_LANES;
   TILE_UNROLL for (int v = 0; v < panels * VECTORS; v++) TILE_UNROLL for (int r = 0; r < rows; r++) sum[r][v] =
       LANES(bias + v * KERNEL_LANES);
   for (size_t s = 0; s < p->segments; s++) {
     const float *x = p->x + pixel * step + s * p->segment_step;
-    for (size_t k = 0; k < p->depth; k++, x++, w += MAPS_LANES) {
+    for (size_t k = 0; k < p->depth; k++, x++, at += MAPS_LANES) {
       KERNEL(lanes) b[KERNEL_PANELS * VECTORS];
-      TILE_UNROLL for (int v = 0; v < panels * VECTORS; v++) b[v] =
-          LANES(w + (size_t)(v / VECTORS) * patch * MAPS_LANES + (size_t)(v % VECTORS) * KERNEL_LANES);
+      TILE_UNROLL for (int v = 0; v < panels * VECTORS; v++) {
+        size_t from = at + (size_t)(v / VECTORS) * patch * MAPS_LANES + (size_t)(v % VECTORS) * KERNEL_LANES;
+        b[v] = small ? KERNEL(lanes_bfloat)(p->weight_bf16 + from) : LANES(p->weight + from);
+      }
       TILE_UNROLL for (int r = 0; r < rows; r++) {
         KERNEL(lanes) a = KERNEL(lanes_all)(x[(size_t)r * step]);
         TILE_UNROLL for (int v = 0; v < panels * VECTORS; v++) sum[r][v] =
@@ -40,55 +43,72 @@ KERNEL_TARGET static inline VECTOR_INLINE void KERNEL(tile)(const maps_product *
   }
   const KERNEL(lanes) low = KERNEL(lanes_all)(p->low), high = KERNEL(lanes_all)(p->high);
   TILE_UNROLL for (int r = 0; r < rows; r++) TILE_UNROLL for (int v = 0; v < panels * VECTORS; v++) {
-    size_t at = panel * MAPS_LANES + (size_t)v * KERNEL_LANES;
+    size_t out = panel * MAPS_LANES + (size_t)v * KERNEL_LANES;
     KERNEL(lanes) y = sum[r][v];
-    if (p->add != NULL) y += LANES(p->add + (pixel + (size_t)r) * p->add_step + at);
-    *(KERNEL(lanes) *)(p->y + (pixel + (size_t)r) * p->y_step + at) = KERNEL(lanes_clamp)(y, low, high);
+    if (p->add != NULL) y += LANES(p->add + (pixel + (size_t)r) * p->add_step + out);
+    *(KERNEL(lanes) *)(p->y + (pixel + (size_t)r) * p->y_step + out) = KERNEL(lanes_clamp)(y, low, high);
   }
 }
 
-/* A tile of each height, smaller by half, so that remainders take few tiles. */
-#define TILE_OF(height, panels)                                                                                      \
-  KERNEL_TARGET static __attribute__((noinline)) void KERNEL(tile_##height##_##panels)(const maps_product *p,        \
-                                                                                       size_t pixel, size_t panel) { \
-    KERNEL(tile)(p, pixel, panel, height, panels);                                                                   \
+/* A tile of each height, smaller by half, so that remainders take few tiles; each with weights in float32 and in bf16.
+ */
+#define TILE_OF(name, height, panels, small)                                                     \
+  KERNEL_TARGET static __attribute__((noinline)) void KERNEL(tile_##name##_##height##_##panels)( \
+      const maps_product *p, size_t pixel, size_t panel) {                                       \
+    KERNEL(tile)(p, pixel, panel, height, panels, small);                                        \
   }
+#define TILES_OF(height, panels)        \
+  TILE_OF(whole, height, panels, false) \
+  TILE_OF(small, height, panels, true)
 typedef void KERNEL(tile_function)(const maps_product *p, size_t pixel, size_t panel);
-TILE_OF(1, 1)
-TILE_OF(2, 1)
+TILES_OF(1, 1)
+TILES_OF(2, 1)
 #if KERNEL_ROWS > 2
-TILE_OF(4, 1)
+TILES_OF(4, 1)
 #endif
 #if KERNEL_ROWS == 6
-TILE_OF(6, 1)
+TILES_OF(6, 1)
 #endif
 #if KERNEL_ROWS == 14
-TILE_OF(7, 1)
-TILE_OF(14, 1)
-TILE_OF(1, 2)
-TILE_OF(2, 2)
-TILE_OF(4, 2)
-TILE_OF(7, 2)
-TILE_OF(14, 2)
+TILES_OF(7, 1)
+TILES_OF(14, 1)
+TILES_OF(1, 2)
+TILES_OF(2, 2)
+TILES_OF(4, 2)
+TILES_OF(7, 2)
+TILES_OF(14, 2)
 #endif
 
+/* By height, whether weights are small, and panels. */
 static const struct {
   size_t rows;
-  KERNEL(tile_function) * run[KERNEL_PANELS];
+  KERNEL(tile_function) * run[2][KERNEL_PANELS];
 } KERNEL(tiles)[] = {
 #if KERNEL_ROWS == 14
-    {14, {KERNEL(tile_14_1), KERNEL(tile_14_2)}}, {7, {KERNEL(tile_7_1), KERNEL(tile_7_2)}},
-    {4, {KERNEL(tile_4_1), KERNEL(tile_4_2)}},    {2, {KERNEL(tile_2_1), KERNEL(tile_2_2)}},
-    {1, {KERNEL(tile_1_1), KERNEL(tile_1_2)}},
+#define TILES_AT(height)                                                    \
+  {                                                                         \
+    height, {                                                               \
+      {KERNEL(tile_whole_##height##_1), KERNEL(tile_whole_##height##_2)}, { \
+        KERNEL(tile_small_##height##_1), KERNEL(tile_small_##height##_2)    \
+      }                                                                     \
+    }                                                                       \
+  }
+    TILES_AT(14), TILES_AT(7), TILES_AT(4), TILES_AT(2), TILES_AT(1),
 #else
+#define TILES_AT(height)                                                     \
+  {                                                                          \
+    height, {                                                                \
+      {KERNEL(tile_whole_##height##_1)}, { KERNEL(tile_small_##height##_1) } \
+    }                                                                        \
+  }
 #if KERNEL_ROWS == 6
-    {6, {KERNEL(tile_6_1)}},
+    TILES_AT(6),
 #endif
 #if KERNEL_ROWS > 2
-    {4, {KERNEL(tile_4_1)}},
+    TILES_AT(4),
 #endif
-    {2, {KERNEL(tile_2_1)}},
-    {1, {KERNEL(tile_1_1)}},
+    TILES_AT(2),
+    TILES_AT(1),
 #endif
 };
 
@@ -97,7 +117,7 @@ KERNEL_TARGET static void KERNEL(multiply)(const maps_product *p) {
     size_t panels = p->panels - panel < KERNEL_PANELS ? p->panels - panel : KERNEL_PANELS, kind = 0;
     for (size_t pixel = 0; pixel < p->pixels; pixel += KERNEL(tiles)[kind].rows) {
       while (KERNEL(tiles)[kind].rows > p->pixels - pixel) kind++;
-      KERNEL(tiles)[kind].run[panels - 1](p, pixel, panel);
+      KERNEL(tiles)[kind].run[p->weight == NULL][panels - 1](p, pixel, panel);
     }
     panel += panels;
   }
@@ -176,6 +196,8 @@ KERNEL_TARGET static void KERNEL(slide)(const maps_window *w) {
 static const maps_kernels KERNEL(kernels) = {.multiply = KERNEL(multiply), .slide = KERNEL(slide)};
 
 #undef TILE_OF
+#undef TILES_OF
+#undef TILES_AT
 #undef TILE_UNROLL
 #undef KERNEL
 #undef KERNEL_TARGET

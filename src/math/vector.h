@@ -42,6 +42,9 @@ const vector_kernels *vector_kernels_at(int level);
 void half_from_float(uint16_t *out, const float *in, size_t dim);
 void float_from_half(float *out, const uint16_t *in, size_t dim);
 
+/* bfloat16, the upper half of a float, to nearest, ties to even; value is a number. */
+uint16_t bfloat_from_float(float value);
+
 /* ---- the k best ---- */
 
 typedef struct scored {

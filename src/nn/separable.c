@@ -102,11 +102,21 @@ static maps_product product_of(const separable_product *p) {
   return (maps_product){.segments = 1,
                         .depth = p->depth,
                         .weight = p->weight,
+                        .weight_bf16 = p->small,
                         .bias = p->bias,
                         .panels = p->panels,
                         .y_step = p->panels * MAPS_LANES,
                         .low = p->low,
                         .high = p->high};
+}
+
+/* Begins at a later panel's weights. */
+static void weights_skip(maps_product *p, size_t panel) {
+  size_t count = panel * MAPS_LANES * p->depth;
+  if (p->weight != NULL)
+    p->weight += count;
+  else
+    p->weight_bf16 += count;
 }
 
 /* The same product with int8 weights, of pixels that are codes; what a code stands for is still to be said. */
@@ -267,7 +277,7 @@ static void head_map(const separable *net, const maps_product *whole, size_t pan
   p.panels = count, p.y = scratch, p.y_step = count * MAPS_LANES;
   p.bias += panel * MAPS_LANES;
   if (net->head.codes == NULL) {
-    p.weight += panel * MAPS_LANES * p.depth;
+    weights_skip(&p, panel);
     maps_multiply(&p);
     return;
   }
@@ -416,7 +426,8 @@ medley_status separable_classify(const separable *net, const float *embedding, s
   for (size_t panel = 0; panel < net->classifier.panels; panel += HEAD_PANELS) {
     maps_product p = product_of(&net->classifier);
     p.x = embedding, p.x_step = net->dim, p.pixels = count;
-    p.weight += panel * MAPS_LANES * p.depth, p.bias += panel * MAPS_LANES;
+    weights_skip(&p, panel);
+    p.bias += panel * MAPS_LANES;
     p.panels = p.panels - panel < HEAD_PANELS ? p.panels - panel : HEAD_PANELS;
     p.y = padded + panel * MAPS_LANES, p.y_step = step;
     maps_multiply(&p);

@@ -14,6 +14,7 @@
 
 #include "base/error.h"
 #include "nn/architecture.h"
+#include "nn/weights.h"
 
 #define SEPARABLE_NAME_MAX 48
 #define SEPARABLE_LAYERS_MAX 32
@@ -50,8 +51,9 @@ typedef struct separable_plan {
   size_t dim;                /* channels that are averaged over all places at the end */
   separable_conv classifier; /* or none */
   size_t classes;
-  bool int8; /* 1 × 1 convolutions in int8 where the machine is fast at it (math/maps_int8.h): channels are then
-                multiples of SEPARABLE_INT8_CHANNELS */
+  /* Of 1 × 1 convolutions. int8 where the machine is fast at it (math/maps_int8.h), float32 elsewhere: channels are
+   * multiples of SEPARABLE_INT8_CHANNELS. bf16: the classifier and the first convolution as well. */
+  weight_precision precision;
 } separable_plan;
 
 /* ---- for those who make plans of what a file has ---- */

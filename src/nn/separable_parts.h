@@ -11,15 +11,16 @@
 /* A convolution of 1 × 1 (the first one: of 3 × 3), packed for math/maps.h. */
 typedef struct separable_product {
   size_t depth, panels; /* numbers that an output is made of; outputs / MAPS_LANES */
-  float *weight, *bias; /* weight NULL: there is none, or it is in int8 */
-  int8_t *codes;        /* the weight in int8 (math/maps_int8.h); NULL: in float32 */
+  float *weight, *bias; /* weight NULL: there is none, or it is in one of the next */
+  uint16_t *small;      /* the weight in bf16 */
+  int8_t *codes;        /* the weight in int8 (math/maps_int8.h) */
   float *code_scale;
   int32_t *code_sum;
   float low, high;
 } separable_product;
 
 static inline bool separable_product_is_there(const separable_product *p) {
-  return p->weight != NULL || p->codes != NULL;
+  return p->weight != NULL || p->small != NULL || p->codes != NULL;
 }
 
 /* A layer with its weights and sizes; channels are rounded up (maps_round). */
@@ -41,7 +42,8 @@ typedef struct separable_space separable_space;
 struct separable {
   size_t height, width, channels, dim, classes;
   float ceiling;
-  bool int8, centred;
+  weight_precision precision;
+  bool centred;
   separable_stage stages[SEPARABLE_LAYERS_MAX];
   size_t stage_count;
   separable_product head, classifier;

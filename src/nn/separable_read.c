@@ -25,9 +25,10 @@ medley_status separable_outputs(const checkpoint *c, const separable_plan *plan,
   if (view == NULL || view->rank == 0)
     return error_set(err, MEDLEY_ERR_INPUT, "%s: tensor '%s%s.weight' is missing", c->path, plan->prefix, conv);
   uint64_t outs = view->shape[0];
-  if (outs == 0 || outs > SEPARABLE_CHANNELS_MAX || (plan->int8 && outs % SEPARABLE_INT8_CHANNELS != 0))
+  if (outs == 0 || outs > SEPARABLE_CHANNELS_MAX ||
+      (plan->precision == WEIGHT_INT8 && outs % SEPARABLE_INT8_CHANNELS != 0))
     return error_set(err, MEDLEY_ERR_INPUT, "%s: '%s' has %" PRIu64 " outputs: 1 to %d%s are expected", c->path,
-                     view->name, outs, SEPARABLE_CHANNELS_MAX, plan->int8 ? ", in fours" : "");
+                     view->name, outs, SEPARABLE_CHANNELS_MAX, plan->precision == WEIGHT_INT8 ? ", in fours" : "");
   *out = (size_t)outs;
   return MEDLEY_OK;
 }
@@ -123,8 +124,11 @@ static medley_status read_product(const reading *r, const separable_conv *conv, 
   if (kernel == 3) TRY(channels_last(&weight, outs, in, err));
   p->depth = in * (kernel == 3 ? 9 : 1);
   p->panels = maps_round(outs) / MAPS_LANES;
-  if (coded && r->net->int8) {
+  if (coded && r->net->precision == WEIGHT_INT8) {
     TRY(keep_codes(weight, outs, p, err));
+  } else if (r->net->precision == WEIGHT_BF16) {
+    TRY_NEW(p->small, maps_round(outs) * p->depth, "a network's weights");
+    maps_pack_bf16(weight, outs, p->depth, p->small);
   } else {
     TRY_NEW(p->weight, maps_round(outs) * p->depth, "a network's weights");
     maps_pack(weight, outs, p->depth, p->weight);
@@ -243,7 +247,7 @@ medley_status separable_create(const checkpoint *c, const separable_plan *plan, 
   net->height = plan->height, net->width = plan->width, net->channels = plan->channels;
   net->dim = plan->dim, net->classes = plan->classes, net->ceiling = plan->ceiling;
   net->centred = plan->centred;
-  net->int8 = plan->int8 && maps_int8_is_fast();
+  net->precision = plan->precision == WEIGHT_INT8 && !maps_int8_is_fast() ? WEIGHT_F32 : plan->precision;
   TRY(read_all(net, c, plan, err));
   *out = net;
 done:
@@ -254,6 +258,7 @@ done:
 static void product_free(separable_product *p) {
   mem_free(p->weight);
   mem_free(p->bias);
+  mem_free(p->small);
   mem_free(p->codes);
   mem_free(p->code_scale);
   mem_free(p->code_sum);

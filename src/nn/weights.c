@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "math/vector.h"
 #include "nn/batch_fold.h"
 #include "nn/weights_tuning.h"
 
@@ -173,12 +174,6 @@ const tensor_view *weights_table(weights *w, size_t rows, size_t columns, const 
 
 /* ---- precision ---- */
 
-static uint16_t bf16_of(float value) {
-  uint32_t bits;
-  memcpy(&bits, &value, sizeof bits);
-  return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16); /* to nearest, ties to even; no NaN comes here */
-}
-
 /* Symmetric, -127 to 127, by the row's greatest. */
 static float int8_row(const float *row, size_t count, int8_t *out) {
   float most = 0;
@@ -197,7 +192,7 @@ static tensor *in_precision(weights *w, tensor *x) {
   void *data = weights_memory(w, x->count, half ? sizeof(uint16_t) : sizeof(int8_t));
   float *scale = half || data == NULL ? NULL : weights_memory(w, rows, sizeof *scale);
   if (data == NULL || (!half && scale == NULL)) return NULL;
-  for (size_t i = 0; half && i < x->count; i++) ((uint16_t *)data)[i] = bf16_of(from[i]);
+  for (size_t i = 0; half && i < x->count; i++) ((uint16_t *)data)[i] = bfloat_from_float(from[i]);
   for (size_t r = 0; !half && r < rows; r++)
     scale[r] = int8_row(from + r * columns, columns, (int8_t *)data + r * columns);
   tensor *y = tensor_new(w, half ? DTYPE_BF16 : DTYPE_I8, 2, x->shape, data);

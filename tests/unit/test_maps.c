@@ -6,6 +6,7 @@
 #include "math/clones.h"
 #include "math/maps.h"
 #include "math/maps_int8.h"
+#include "math/vector.h"
 
 enum { CHANNELS_MAX = 80, NUMBERS = 1 << 16 };
 static float numbers[3][NUMBERS];
@@ -17,6 +18,14 @@ static void numbers_fill(rng *r) {
 
 static float clamped(double x, float low, float high) { return (float)fmin(fmax(x, low), high); }
 
+/* To what bf16 keeps of them. */
+static void round_all(float *x, size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    uint32_t bits = (uint32_t)bfloat_from_float(x[i]) << 16;
+    memcpy(&x[i], &bits, sizeof bits);
+  }
+}
+
 /* pixels, segments, depth, outs */
 static void check_product(rng *r, const size_t size[4], bool add, float low, float high) {
   size_t pixels = size[0], patch = size[1] * size[2], outs = size[3], step = maps_round(outs);
@@ -25,11 +34,28 @@ static void check_product(rng *r, const size_t size[4], bool add, float low, flo
   numbers_fill(r);
   for (size_t o = 0; o < outs; o++) bias[o] = (float)rng_uniform(r);
   maps_pack(numbers[1], outs, patch, packed);
-  maps_product p = {
-      numbers[0], size[2] + 2, size[1], pixels * (size[2] + 2) + 5, size[2],  packed, bias, step / MAPS_LANES,
-      pixels,     y,           step,    add ? numbers[2] : NULL,    step + 3, low,    high};
-  for (int level = 0; level < VECTOR_LEVEL_COUNT; level++) {
+  uint16_t *small = mem_zalloc_aligned(step * patch, sizeof *small);
+  maps_pack_bf16(numbers[1], outs, patch, small);
+  maps_product p = {.x = numbers[0],
+                    .x_step = size[2] + 2,
+                    .segments = size[1],
+                    .segment_step = pixels * (size[2] + 2) + 5,
+                    .depth = size[2],
+                    .bias = bias,
+                    .panels = step / MAPS_LANES,
+                    .pixels = pixels,
+                    .y = y,
+                    .y_step = step,
+                    .add = add ? numbers[2] : NULL,
+                    .add_step = step + 3,
+                    .low = low,
+                    .high = high};
+  for (int run = 0; run < 2 * VECTOR_LEVEL_COUNT; run++) { /* in float32, then in bf16 */
+    int level = run % VECTOR_LEVEL_COUNT;
     if (maps_kernels_at(level) == NULL) continue;
+    p.weight = run < VECTOR_LEVEL_COUNT ? packed : NULL;
+    p.weight_bf16 = run < VECTOR_LEVEL_COUNT ? NULL : small;
+    if (run == VECTOR_LEVEL_COUNT) round_all(numbers[1], outs * patch);
     memset(y, 0, pixels * step * sizeof *y);
     maps_kernels_at(level)->multiply(&p);
     for (size_t i = 0; i < pixels; i++)
@@ -41,6 +67,7 @@ static void check_product(rng *r, const size_t size[4], bool add, float low, flo
       }
   }
   mem_free(packed);
+  mem_free(small);
   mem_free(bias);
   mem_free(y);
 }
@@ -185,7 +212,7 @@ static void test_clamp_keeps_no_number(void **state) {
   (void)state;
   static float x[1] = {NAN}, weight[16], bias[16], y[16];
   for (int i = 0; i < 16; i++) weight[i] = 1;
-  maps_product p = {x, 1, 1, 0, 1, weight, bias, 1, 1, y, 16, NULL, 0, 0, 6};
+  maps_product p = {x, 1, 1, 0, 1, weight, NULL, bias, 1, 1, y, 16, NULL, 0, 0, 6};
   for (int level = 0; level < VECTOR_LEVEL_COUNT; level++) {
     if (maps_kernels_at(level) == NULL) continue;
     maps_kernels_at(level)->multiply(&p);

@@ -255,7 +255,7 @@ static void yamnet_agrees(const char *path, tuning_choice choice) {
   for (size_t i = 0; i < PATCHES * VALUES; i++) mel[i] = (float)rng_normal(&r);
   assert_ok(weights_tuning_init(&tuning, choice, &error));
   assert_ok(checkpoint_open(&file, path, &error));
-  assert_ok(yamnet_plan_make(&file, false, &plan, &error));
+  assert_ok(yamnet_plan_make(&file, WEIGHT_F32, &plan, &error));
   weights w = {.from = &file, .tuning = &tuning};
   separable_learner_init(&learner, &w, &plan);
   assert_ok(weights_status(&w, &error));
@@ -307,7 +307,7 @@ static void test_same_convolutions(void **state) {
       separable_learner learner;
       assert_ok(weights_tuning_init(&tuning, choices[c], &error));
       assert_ok(checkpoint_open(&file, golden_folder(path, mobilenets[i]), &error));
-      assert_ok(mobilenet_plan_make(&file, false, &plan, &error));
+      assert_ok(mobilenet_plan_make(&file, WEIGHT_F32, &plan, &error));
       weights w = {.from = &file, .tuning = &tuning};
       separable_learner_init(&learner, &w, &plan.network);
       assert_ok(weights_status(&w, &error));
