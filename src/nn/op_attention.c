@@ -4,8 +4,10 @@
  * along while key blocks pass (Milakov & Gimelshein 2018; Dao et al. 2022). What is kept for backward is one number per
  * query and head, the logarithm of its sum of exponentials, from which the weights are computed again.
  *
- * Nothing is padded, permuted or copied: heads lie beside each other in a row, as a linear layer makes them, and q, k
- * and v may be slices of one product. Samples of unequal length can be packed one behind the other (`starts`).
+ * On the way forward keys and values are laid out once for the products of all queries, where heads are whole panels of
+ * PRODUCT_LANES. Otherwise nothing is padded, permuted or copied: heads lie beside each other in a row, as a linear
+ * layer makes them, and q, k and v may be slices of one product. Samples of unequal length can be packed one behind the
+ * other (`starts`).
  *
  * A unit of work is one sample and one head of k and v, with all heads of q that share it: every sum is made by one
  * thread, so the numbers do not depend on how many there are.
@@ -44,11 +46,13 @@ typedef struct attention_pass {
   const real *mask;
   size_t mask_sample, mask_head, mask_row; /* strides, 0 where it is repeated */
   real *log_sum;                           /* [rows of y, heads] */
+  real *packed;                            /* keys and values for product_by_packed, or NULL */
 } attention_pass;
 
 /* One sample and one head of q. */
 typedef struct attention_unit {
   real *q, *k, *v, *y, *dq, *dk, *dv, *dy;
+  real *packed_k, *packed_v; /* [keys in panels, dim]; [blocks of keys][value_dim in panels, BLOCK]; NULL: neither */
   const real *mask;
   real *log_sum;
   size_t queries, keys, visible; /* visible: keys that are not behind the sample's length */
@@ -102,6 +106,9 @@ static attention_pass attention_of(const op_node *n) {
   return p;
 }
 
+/* Keys that room is made for: whole panels. */
+static size_t packed_rows(size_t keys) { return product_packed_columns(keys); }
+
 static attention_unit attention_unit_of(const attention_pass *p, size_t sample, size_t head) {
   size_t row = p->starts ? (size_t)p->starts[sample] : 0, key = p->starts ? (size_t)p->key_starts[sample] : 0;
   size_t at_q = sample * p->q.sample + row * p->q.row + head * p->q.head;
@@ -123,6 +130,10 @@ static attention_unit attention_unit_of(const attention_pass *p, size_t sample, 
       .keys = p->starts ? (size_t)p->key_starts[sample + 1] - key : p->keys,
   };
   u.visible = p->lengths ? (size_t)p->lengths[sample] : u.keys;
+  if (p->packed == NULL) return u;
+  size_t shared = p->heads / p->group, rows = p->starts ? key + sample * PRODUCT_LANES : sample * packed_rows(p->keys);
+  u.packed_k = p->packed + (rows * shared + head / p->group * packed_rows(u.keys)) * (p->dim + p->value_dim);
+  u.packed_v = u.packed_k + packed_rows(u.keys) * p->dim;
   return u;
 }
 
@@ -139,8 +150,12 @@ static product_matrix matrix(real *data, size_t row) { return (product_matrix){d
  * not looked at, so it is not computed away here. */
 static void attention_scores(const attention_pass *p, const attention_unit *u, size_t from, size_t rows, size_t key,
                              size_t columns, real *scores) {
-  product(rows, columns, p->dim, p->args.scale, matrix(u->q + from * p->q.row, p->q.row),
-          product_transpose(matrix(u->k + key * p->k.row, p->k.row)), 0, matrix(scores, BLOCK));
+  if (u->packed_k != NULL)
+    product_by_packed(rows, columns, p->dim, u->q + from * p->q.row, p->q.row, u->packed_k + key * p->dim, false,
+                      scores, BLOCK);
+  else
+    product(rows, columns, p->dim, p->args.scale, matrix(u->q + from * p->q.row, p->q.row),
+            product_transpose(matrix(u->k + key * p->k.row, p->k.row)), 0, matrix(scores, BLOCK));
   if (u->mask == NULL) return;
   for (size_t r = 0; r < rows; r++) row_add(scores + r * BLOCK, u->mask + (from + r) * p->mask_row + key, columns);
 }
@@ -183,18 +198,30 @@ static void attention_finish(const attention_pass *p, const attention_unit *u, c
   }
 }
 
-/* rows <= BLOCK queries against all keys that the last of them sees. */
+/* y of queries [from, from + rows) (+)= weights [rows, BLOCK] of the block's values. */
+static void attention_gather(const attention_pass *p, const attention_unit *u, size_t from, size_t rows, size_t key,
+                             size_t columns, real *weights) {
+  real *y = u->y + from * p->y.row;
+  if (u->packed_v != NULL)
+    product_by_packed(rows, p->value_dim, columns, weights, BLOCK, u->packed_v + key * p->value_dim, key > 0, y,
+                      p->y.row);
+  else
+    product(rows, p->value_dim, columns, 1, matrix(weights, BLOCK), matrix(u->v + key * p->v.row, p->v.row), key > 0,
+            matrix(y, p->y.row));
+}
+
+/* rows <= BLOCK queries against all keys that the last of them sees; of packed keys the whole block, as it was laid
+ * out. */
 static void attention_queries(const attention_pass *p, const attention_unit *u, size_t from, size_t rows) {
   real scores[BLOCK * BLOCK];
   attention_course course;
   for (size_t r = 0; r < rows; r++) course.most[r] = -INFINITY, course.sum[r] = 0;
   size_t end = keys_seen(p, u, from + rows - 1);
   for (size_t key = 0; key < end; key += BLOCK) {
-    size_t columns = end - key < BLOCK ? end - key : BLOCK;
+    size_t last = u->packed_k != NULL ? u->visible : end, columns = last - key < BLOCK ? last - key : BLOCK;
     attention_scores(p, u, from, rows, key, columns, scores);
     attention_weigh(p, u, &course, from, rows, key, columns, scores);
-    product(rows, p->value_dim, columns, 1, matrix(scores, BLOCK), matrix(u->v + key * p->v.row, p->v.row), key > 0,
-            matrix(u->y + from * p->y.row, p->y.row));
+    attention_gather(p, u, from, rows, key, columns, scores);
   }
   for (size_t r = 0; end == 0 && r < rows; r++) memset(u->y + (from + r) * p->y.row, 0, p->value_dim * sizeof(real));
   attention_finish(p, u, &course, from, rows);
@@ -209,6 +236,18 @@ static void attention_range(void *context, size_t begin, size_t end) {
   }
 }
 
+static void attention_pack_range(void *context, size_t begin, size_t end) {
+  const attention_pass *p = context;
+  size_t shared = p->heads / p->group;
+  for (size_t at = begin; at < end; at++) {
+    attention_unit u = attention_unit_of(p, at / shared, at % shared * p->group);
+    product_pack(u.visible, p->dim, p->args.scale, product_transpose(matrix(u.k, p->k.row)), u.packed_k);
+    for (size_t key = 0; key < u.visible; key += BLOCK)
+      product_pack(p->value_dim, u.visible - key < BLOCK ? u.visible - key : BLOCK, 1,
+                   matrix(u.v + key * p->v.row, p->v.row), u.packed_v + key * p->value_dim);
+  }
+}
+
 /* Units that are worth a thread of their own. */
 static size_t attention_grain(const attention_pass *p, const op_node *n) {
   size_t work = n->output->count / (p->samples * p->heads + 1) * (p->keys < BLOCK ? p->keys : BLOCK) / 4;
@@ -218,7 +257,17 @@ static size_t attention_grain(const attention_pass *p, const op_node *n) {
 static void attention_forward(tape *t, op_node *n) {
   attention_pass p = attention_of(n);
   p.log_sum = tape_save(t, n, 0, n->output->count / p.value_dim, sizeof(real));
-  if (p.log_sum != NULL) op_parallel(p.samples * p.heads, attention_grain(&p, n), attention_range, &p);
+  if (p.log_sum == NULL) return;
+  size_t shared = p.heads / p.group,
+         keys = p.starts ? p.keys + p.samples * PRODUCT_LANES : p.samples * packed_rows(p.keys);
+  size_t numbers = p.value_dim % PRODUCT_LANES == 0 ? keys * shared * (p.dim + p.value_dim) : 0;
+  if (numbers > 0) {
+    p.packed = tape_scratch(t, numbers, sizeof(real));
+    if (p.packed == NULL) return;
+    op_parallel(p.samples * shared, attention_grain(&p, n), attention_pack_range, &p);
+  }
+  op_parallel(p.samples * p.heads, attention_grain(&p, n), attention_range, &p);
+  if (p.packed != NULL) tape_scratch_give(t, p.packed, numbers, sizeof(real));
 }
 
 /* ---- backward ---- */
