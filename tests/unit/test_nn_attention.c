@@ -17,7 +17,7 @@ typedef struct trial {
 static const trial trials[] = {
     {1, 300, 300, 1, 1, 16, false, false}, {2, 129, 257, 2, 1, 8, false, true},  {1, 260, 260, 4, 2, 8, true, false},
     {1, 130, 400, 2, 2, 12, true, true},   {3, 128, 128, 2, 2, 8, false, false}, {1, 1, 500, 2, 1, 8, true, false},
-    {2, 129, 257, 4, 2, 32, false, true},  {1, 130, 395, 2, 2, 16, true, true},  {1, 270, 261, 6, 2, 48, true, false},
+    {2, 129, 257, 4, 2, 32, false, true},  {1, 130, 395, 2, 2, 16, true, true},  {1, 270, 261, 6, 2, 16, true, false},
 };
 
 typedef struct operands {
