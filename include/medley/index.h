@@ -174,8 +174,9 @@ typedef struct medley_index_recall {
 } medley_index_recall;
 
 /* Measures recall@k against the exact search and remembers it for the answers. vectors [count, dim]: real queries;
- * NULL: a sample of at most `count` (0: 200) of those that were asked of this index since it was opened, or, when there
- * were none, of its own vectors, each without itself. breadth 0: the index's own. */
+ * NULL: at most `count` (0: 200) of those that were asked of this index since it was opened (it remembers 16 to 256 of
+ * them, as two bytes a vector allow), or, when there were none, of its own vectors, each without itself. breadth 0: the
+ * index's own. */
 MEDLEY_API MEDLEY_CHECK medley_status medley_index_measure(medley_index *index, const float *vectors, size_t count,
                                                            size_t k, size_t breadth, const medley_progress *progress,
                                                            medley_index_recall *out, medley_error *err);

@@ -106,6 +106,36 @@ void mem_unmap(void *block, size_t bytes) {
   if (block != NULL && pages_round(&bytes)) pages_unmap(block, (unsigned char *)block + bytes);
 }
 
+/* The sanitizer's own header is not everywhere. */
+#if defined(__SANITIZE_ADDRESS__)
+#define LEAKS_ARE_LOOKED_FOR
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define LEAKS_ARE_LOOKED_FOR
+#endif
+#endif
+#ifdef LEAKS_ARE_LOOKED_FOR
+void __lsan_register_root_region(const void *from, size_t bytes);
+void __lsan_unregister_root_region(const void *from, size_t bytes);
+#else
+#define __lsan_register_root_region(from, bytes) ((void)0)
+#define __lsan_unregister_root_region(from, bytes) ((void)0)
+#endif
+
+void *mem_table(size_t count, size_t size) {
+  size_t bytes;
+  if (!size_multiply(count, size, &bytes)) return NULL;
+  void *table = mem_map(bytes, false);
+  if (table != NULL) __lsan_register_root_region(table, bytes);
+  return table;
+}
+
+void mem_table_free(void *table, size_t count, size_t size) {
+  if (table == NULL) return;
+  __lsan_unregister_root_region(table, count * size);
+  mem_unmap(table, count * size);
+}
+
 char *mem_strndup(const char *text, size_t length) {
   if (text == NULL || length == SIZE_MAX) return NULL;
   char *copy = mem_alloc(length + 1, 1);

@@ -33,6 +33,11 @@ void *mem_map(size_t bytes, bool huge);
 void mem_map_use(void *block, size_t bytes, size_t before, size_t used);
 void mem_unmap(void *block, size_t bytes); /* NULL is fine */
 
+/* A zeroed table of which most entries will never be touched, and take no memory: calloc clears whole blocks where it
+ * uses old ones again. What hangs from it is not lost to LeakSanitizer. NULL on failure; free with the same sizes. */
+void *mem_table(size_t count, size_t size);
+void mem_table_free(void *table, size_t count, size_t size); /* NULL is fine */
+
 /* Grows *block so that it holds at least `need` elements of `size` bytes; *capacity counts elements. Doubles. False on
  * failure, with block and capacity unchanged. */
 bool mem_grow(void **block, size_t *capacity, size_t need, size_t size);

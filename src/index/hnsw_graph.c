@@ -42,10 +42,10 @@ medley_status hnsw_create(const rows *rows, const index_options *o, index_struct
   memset(h->upper_free, 0xff, sizeof h->upper_free);
   while (lowest_bytes(h) < CHUNK_BYTES) h->chunk_shift++;
   h->chunk_max = (rows->chunk_max << rows->chunk_shift >> h->chunk_shift) + 1;
-  h->lowest = mem_zalloc(h->chunk_max, sizeof *h->lowest);
-  h->upper_of = mem_zalloc(h->chunk_max, sizeof *h->upper_of);
-  h->borrowed = mem_zalloc(h->chunk_max, 1);
-  h->upper = mem_zalloc(HNSW_UPPER_CHUNKS, sizeof *h->upper);
+  h->lowest = mem_table(h->chunk_max, sizeof *h->lowest);
+  h->upper_of = mem_table(h->chunk_max, sizeof *h->upper_of);
+  h->borrowed = mem_table(h->chunk_max, 1);
+  h->upper = mem_table(HNSW_UPPER_CHUNKS, sizeof *h->upper);
   if (!h->lowest || !h->upper_of || !h->borrowed || !h->upper) status = error_memory(err, "index graph");
   if (status == MEDLEY_OK) {
     *out = &h->base;
@@ -71,10 +71,10 @@ void hnsw_free(index_structure *s) {
     hnsw_scratch_free(h->scratches);
   }
   pthread_mutex_destroy(&h->scratch_lock);
-  mem_free(h->lowest);
-  mem_free(h->upper_of);
-  mem_free(h->borrowed);
-  mem_free(h->upper);
+  mem_table_free(h->lowest, h->chunk_max, sizeof *h->lowest);
+  mem_table_free(h->upper_of, h->chunk_max, sizeof *h->upper_of);
+  mem_table_free(h->borrowed, h->chunk_max, 1);
+  mem_table_free(h->upper, HNSW_UPPER_CHUNKS, sizeof *h->upper);
   mem_free(h->dead);
   mem_free(h);
 }

@@ -20,8 +20,8 @@ void labels_deinit(labels *l) {
   if (l->rows == NULL) return;
   for (size_t c = 0; l->chunks != NULL && l->borrowed != NULL && c < l->chunk_max; c++)
     if (l->chunks[c] != NULL && !l->borrowed[c]) mem_unmap(l->chunks[c], CHUNK_IDS * sizeof(uint64_t));
-  mem_free(l->chunks);
-  mem_free(l->borrowed);
+  mem_table_free(l->chunks, l->chunk_max, sizeof *l->chunks);
+  mem_table_free(l->borrowed, l->chunk_max, 1);
   mem_free(l->table);
   pthread_rwlock_destroy(&l->lock);
   *l = (labels){0};
@@ -31,10 +31,10 @@ void labels_deinit(labels *l) {
 
 static medley_status chunks_create(labels *l, medley_error *err) {
   if (l->chunks != NULL) return MEDLEY_OK;
-  _Atomic(_Atomic uint64_t *) *chunks = mem_zalloc(l->chunk_max, sizeof *chunks);
-  if (l->borrowed == NULL) l->borrowed = mem_zalloc(l->chunk_max, 1);
+  _Atomic(_Atomic uint64_t *) *chunks = mem_table(l->chunk_max, sizeof *chunks);
+  if (l->borrowed == NULL) l->borrowed = mem_table(l->chunk_max, 1);
   if (chunks == NULL || l->borrowed == NULL) {
-    mem_free(chunks);
+    mem_table_free(chunks, l->chunk_max, sizeof *chunks);
     return error_memory(err, "index ids");
   }
   atomic_store_explicit(&l->chunks, chunks, memory_order_release);
@@ -57,10 +57,10 @@ static medley_status chunks_reserve(labels *l, size_t slots, medley_error *err) 
   medley_status status = MEDLEY_OK;
   _Atomic(_Atomic uint64_t *) *chunks = l->chunks, *fresh = NULL;
   if (chunks == NULL) {
-    chunks = fresh = mem_zalloc(l->chunk_max, sizeof *fresh);
-    if (l->borrowed == NULL) l->borrowed = mem_zalloc(l->chunk_max, 1);
+    chunks = fresh = mem_table(l->chunk_max, sizeof *fresh);
+    if (l->borrowed == NULL) l->borrowed = mem_table(l->chunk_max, 1);
     if (chunks == NULL || l->borrowed == NULL) {
-      mem_free(fresh);
+      mem_table_free(fresh, l->chunk_max, sizeof *fresh);
       return error_memory(err, "index ids");
     }
   }
@@ -73,7 +73,7 @@ done:
     mem_unmap(fresh[c], CHUNK_IDS * sizeof(uint64_t));
     l->bytes -= CHUNK_IDS * sizeof(uint64_t);
   }
-  mem_free(fresh);
+  mem_table_free(fresh, l->chunk_max, sizeof *fresh);
   return status;
 }
 

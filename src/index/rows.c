@@ -36,9 +36,9 @@ medley_status rows_init(rows *r, size_t dim, index_distance distance, row_storag
   r->score_stream = kernels->stream;
   while (chunk_rows(r) < CHUNK_ROWS_MIN || chunk_bytes(r) < CHUNK_BYTES) r->chunk_shift++;
   r->chunk_max = (limit + chunk_rows(r) - 1) >> r->chunk_shift;
-  r->chunk = mem_zalloc(r->chunk_max, sizeof *r->chunk);
-  r->alive = mem_zalloc(r->chunk_max, sizeof *r->alive);
-  r->borrowed = mem_zalloc(r->chunk_max, sizeof *r->borrowed);
+  r->chunk = mem_table(r->chunk_max, sizeof *r->chunk);
+  r->alive = mem_table(r->chunk_max, sizeof *r->alive);
+  r->borrowed = mem_table(r->chunk_max, sizeof *r->borrowed);
   if (r->chunk == NULL || r->alive == NULL || r->borrowed == NULL) status = error_memory(err, "index chunks");
 done:
   if (status != MEDLEY_OK) rows_deinit(r);
@@ -50,9 +50,9 @@ void rows_deinit(rows *r) {
     if (!r->borrowed[c]) mem_unmap(r->chunk[c], chunk_bytes(r));
     mem_free(r->alive[c]);
   }
-  mem_free(r->chunk);
-  mem_free(r->alive);
-  mem_free(r->borrowed);
+  mem_table_free(r->chunk, r->chunk_max, sizeof *r->chunk);
+  mem_table_free(r->alive, r->chunk_max, sizeof *r->alive);
+  mem_table_free(r->borrowed, r->chunk_max, sizeof *r->borrowed);
   scratch_deinit(&r->scratch);
   *r = (rows){0};
 }

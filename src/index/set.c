@@ -63,7 +63,6 @@ medley_status set_create(const medley_index_options *o, medley_index **out, medl
   row_storage storage, rerank;
   TRY_NEW(set, 1, "index");
   pthread_mutex_init(&set->write, NULL);
-  pthread_mutex_init(&set->asked_lock, NULL);
   set->recall = -1;
   TRY(set_options_read(o, set, &distance, &storage, &rerank, err));
   TRY(rows_init(&set->rows, o->dim, distance, storage, MEDLEY_INDEX_VECTORS_MAX, err));
@@ -71,10 +70,10 @@ medley_status set_create(const medley_index_options *o, medley_index **out, medl
   set->guard = guard_create();
   if (set->guard == NULL) FAIL(err, MEDLEY_ERR_MEMORY, "out of memory for the index");
   set->rows.guard = set->guard;
+  asked_init(&set->asked, o->dim);
   TRY(labels_init(&set->labels, &set->rows, err));
   TRY(attributes_create(&set->attributes, err));
   TRY(filter_cache_create(SET_FILTER_CACHE_BYTES, &set->filters, err));
-  TRY_NEW(set->asked, SET_ASKED_MAX * o->dim, "index");
   *out = set;
   set = NULL;
 done:
@@ -105,7 +104,7 @@ done:
 
 size_t set_own_bytes(const medley_index *set) {
   return set->rows.bytes + set->full.bytes + set->kind->bytes(set->structure) + set->labels.bytes +
-         attributes_bytes(set->attributes);
+         attributes_bytes(set->attributes) + set->asked.bytes;
 }
 
 /* Read beside a writer the two may not fit for a moment. */
@@ -280,9 +279,8 @@ void medley_index_close(medley_index *set) {
   if (set->full.dim > 0) rows_deinit(&set->full);
   index_file_close(set->file);
   pthread_mutex_destroy(&set->write);
-  pthread_mutex_destroy(&set->asked_lock);
   mem_free(set->limbo);
-  mem_free(set->asked);
+  asked_deinit(&set->asked);
   mem_free(set->path);
   mem_free(set);
 }

@@ -12,6 +12,7 @@
 #include <medley/index.h>
 #include <pthread.h>
 
+#include "index/asked.h"
 #include "index/attributes.h"
 #include "index/filter.h"
 #include "index/guard.h"
@@ -19,8 +20,6 @@
 #include "index/journal.h"
 #include "index/labels.h"
 
-#define SET_ASKED_MAX 256 /* queries remembered for medley_index_measure */
-#define SET_ASKED_EVERY 8 /* of so many searches one is remembered */
 #define SET_FILTER_CACHE_BYTES ((size_t)32 << 20)
 #define SET_RERANK 4 /* an int8 or f16 search hands so many times k to the full vectors */
 
@@ -66,10 +65,7 @@ struct medley_index {
   _Atomic(journal *) journal; /* NULL: in memory only */
   set_replay *replay;         /* while it is opened */
 
-  pthread_mutex_t asked_lock;
-  float *asked; /* [SET_ASKED_MAX, dim] a ring */
-  size_t asked_count;
-  _Atomic uint64_t searches;
+  asked asked;
   _Atomic double recall; /* negative: not measured */
   _Atomic size_t recall_breadth;
 };

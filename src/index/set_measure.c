@@ -21,21 +21,17 @@ typedef struct measurement {
   double seconds[2];  /* index, exact */
 } measurement;
 
-/* Queries that were asked, newest ring first; else alive rows evenly over the slots. */
+/* Queries that were asked; else alive rows evenly over the slots. */
 static medley_status sample_take(measurement *m, bool *real, medley_error *err) {
   medley_status status = MEDLEY_OK;
   medley_index *set = m->set;
   size_t dim = set->rows.dim, slots = rows_count(&set->rows), alive = set->rows.alive_count;
-  pthread_mutex_lock(&set->asked_lock);
-  size_t asked = set->asked_count < SET_ASKED_MAX ? set->asked_count : SET_ASKED_MAX;
-  *real = asked > 0;
+  size_t taken = asked_take(&set->asked, m->count, m->vectors), passed = 0;
+  *real = taken > 0;
   if (*real) {
-    if (m->count > asked) m->count = asked;
-    memcpy(m->vectors, set->asked, m->count * dim * sizeof *m->vectors);
+    m->count = taken;
+    return MEDLEY_OK;
   }
-  pthread_mutex_unlock(&set->asked_lock);
-  if (*real) return MEDLEY_OK;
-  size_t taken = 0, passed = 0;
   if (m->count > alive) m->count = alive;
   for (size_t slot = 0; slot < slots && taken < m->count; slot++) {
     if (!rows_alive(&set->rows, (uint32_t)slot)) continue;

@@ -94,14 +94,6 @@ static size_t hits_write(const set_asking *a, const scored *found, size_t count,
   return written;
 }
 
-/* Every few searches one query is remembered, to measure the recall on what is really asked. */
-static void remember(medley_index *set, const float *vector) {
-  if (atomic_fetch_add_explicit(&set->searches, 1, memory_order_relaxed) % SET_ASKED_EVERY != 0) return;
-  if (pthread_mutex_trylock(&set->asked_lock) != 0) return;
-  memcpy(set->asked + set->asked_count++ % SET_ASKED_MAX * set->rows.dim, vector, set->rows.dim * sizeof *vector);
-  pthread_mutex_unlock(&set->asked_lock);
-}
-
 static void effort_add(index_effort *sum, index_effort more) {
   sum->exact = sum->exact && more.exact;
   sum->distances += more.distances;
@@ -125,7 +117,7 @@ static medley_status ask_one(const set_asking *a, const float *vector, medley_in
   *found = hits_write(a, candidates, count, hits);
   if (cold != NULL) pages_go_on(cold);
   effort_add(effort, own);
-  if (!a->measuring) remember((medley_index *)set, vector);
+  if (!a->measuring) asked_remember(&((medley_index *)set)->asked, vector, rows_count(&set->rows));
 done:
   row_query_deinit(&q);
   if (candidates != few) mem_free(candidates);
@@ -193,7 +185,7 @@ static medley_status ask_batch(const set_asking *a, const float *vectors, size_t
     scored *own = candidates + i * a->wanted;
     if (set->full.dim > 0) TRY(rank_again(set, vectors + i * set->rows.dim, own, found[i], err));
     found[i] = hits_write(a, own, found[i], hits + i * a->k);
-    remember((medley_index *)set, vectors + i * set->rows.dim);
+    asked_remember(&((medley_index *)set)->asked, vectors + i * set->rows.dim, rows_count(&set->rows));
   }
   if (pages_cold(set->rows.pages)) pages_go_on(set->rows.pages);
 done:

@@ -175,7 +175,7 @@ static void test_model(void **state) {
     snprintf(path, sizeof path, "%s/index", folder);
     assert_ok(medley_index_create(path, &kinds[t].options, &index, &error));
     begin(index, m, &r, kinds[t].begin);
-    for (int step = 0; step < 260; step++) {
+    for (int step = 0; step < 200; step++) {
       change(index, m, &r);
       uint64_t what = rng_below(&r, 40);
       if (what == 0) assert_ok(medley_index_save(index, NULL, NULL, &error));
@@ -185,7 +185,7 @@ static void test_model(void **state) {
         assert_ok(medley_index_open(path, what == 2 ? MEDLEY_INDEX_VERIFY : 0, &index, &error));
       }
       if (step % 20 == 19) check_model(index, m, &r, kinds[t].tolerance);
-      if (step == 130) {
+      if (step == 100) {
         snprintf(copy, sizeof copy, "%s/copy", folder);
         assert_ok(medley_index_save(index, copy, NULL, &error));
         medley_index *second;
@@ -344,7 +344,7 @@ static void test_batch(void **state) {
 static void test_larger_than_the_limit(void **state) {
   (void)state;
   medley_error error = {0};
-  enum { WIDE = 512, ROWS = 8000, LIMIT = 8 << 20 }; /* 16 MiB of vectors */
+  enum { WIDE = 512, ROWS = 5000, LIMIT = 5 << 20 }; /* 10 MiB of vectors */
   char folder[256], path[300];
   float *vectors = mem_alloc((size_t)ROWS * WIDE, sizeof *vectors);
   uint64_t *ids = mem_alloc(ROWS, sizeof *ids);
@@ -389,7 +389,7 @@ static void test_larger_than_the_limit(void **state) {
   o.kind = "hnsw";
   o.scratch = folder;
   assert_ok(medley_index_create(NULL, &o, &index, &error));
-  assert_refused(medley_index_add(index, ids, vectors, ROWS, NULL, &error), MEDLEY_ERR_LIMIT, "the limit is 8 MiB");
+  assert_refused(medley_index_add(index, ids, vectors, ROWS, NULL, &error), MEDLEY_ERR_LIMIT, "the limit is 5 MiB");
   medley_index_close(index);
   assert_ok(folder_remove(folder, &error));
   mem_free(vectors);
