@@ -414,7 +414,7 @@ done:
 /* What an index of some setting takes and finds, opened from its file as a search service would. */
 typedef struct setting {
   const char *storage, *rerank;
-  size_t links;
+  size_t links; /* 0: the default */
 } setting;
 
 static double resident_bytes(void) { return anonymous_bytes() + status_bytes("RssFile"); }
@@ -467,8 +467,8 @@ done:
 }
 
 static medley_status bytes_bench(bench *b, medley_error *err) {
-  static const setting settings[] = {{"f32", NULL, 16},   {"int8", "f32", 16}, {"int8", "f32", 12},
-                                     {"int8", "f32", 10}, {"int8", "f32", 9},  {"int8", "f32", 8}};
+  static const setting settings[] = {{"f32", NULL, 0},    {"int8", "f32", 0},  {"int8", "f32", 16},
+                                     {"int8", "f32", 12}, {"int8", "f32", 10}, {"int8", "f32", 8}};
   medley_status status = MEDLEY_OK;
   char path[64];
   medley_index_hit *truth = must(mem_alloc(b->query.rows * K, sizeof *truth));

@@ -143,7 +143,8 @@ const command cmd_index = {
              .choices = storages},
             {"rerank", 0, VALUE_CHOICE, "TYPE", "full vectors besides, to rank the best of int8 or f16 again",
              .choices = reranks},
-            {"links", 0, VALUE_INTEGER, "N", "hnsw: links of a vector in each layer (16)", 2, 128},
+            {"links", 0, VALUE_INTEGER, "N", "hnsw: links of a vector in each layer (16; short int8 vectors: fewer)", 2,
+             128},
             {"build-breadth", 0, VALUE_INTEGER, "N", "hnsw: more makes a better graph, more slowly (128)", 1, 100000},
             {"breadth", 0, VALUE_INTEGER, "N",
              "more finds more, more slowly: hnsw: candidates kept (64); ivfpq: lists looked at (16); search: for this "

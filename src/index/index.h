@@ -19,7 +19,8 @@ struct index_file_writer;
 
 /* 0 is the default everywhere. */
 typedef struct index_options {
-  size_t links;          /* hnsw: M, links per node and layer, twice as many on the lowest; 2..128, default 16 */
+  size_t links;          /* hnsw: M, links per node and layer, twice as many on the lowest; 2..128, default 16, of short
+                            int8 rows fewer (hnsw_graph.c) */
   size_t build_breadth;  /* hnsw: efConstruction, default 128 */
   size_t search_breadth; /* hnsw: ef; ivfpq: lists looked at; default by kind */
   size_t lists;          /* ivfpq: inverted lists, default sqrt(count) */

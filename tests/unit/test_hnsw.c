@@ -491,8 +491,33 @@ static void test_memory(void **state) {
 }
 #endif
 
+/* Short rows of bytes get as few links as keep them at 0.35 of what f32 takes; what is asked for is kept. */
+static void test_links_default(void **state) {
+  (void)state;
+  static const struct {
+    size_t dim, asked, links;
+    row_storage storage;
+  } cases[] = {
+      {128, 0, 16, ROW_F32},  {128, 0, 16, ROW_F16},   {128, 0, 9, ROW_INT8},   {16, 0, 8, ROW_INT8},
+      {384, 0, 16, ROW_INT8}, {1280, 0, 16, ROW_INT8}, {128, 24, 24, ROW_INT8},
+  };
+  for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+    medley_error error = {0};
+    rows r;
+    index_structure *graph;
+    index_options told = {0};
+    assert_ok(rows_init(&r, cases[c].dim, INDEX_COSINE, cases[c].storage, 1000, &error));
+    assert_ok(index_hnsw.create(&r, &(index_options){.links = cases[c].asked}, &graph, &error));
+    index_hnsw.describe(graph, &told);
+    assert_int_equal(told.links, cases[c].links);
+    index_hnsw.free(graph);
+    rows_deinit(&r);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_links_default),
       cmocka_unit_test(test_recall),
       cmocka_unit_test(test_small),
       cmocka_unit_test(test_islands),
