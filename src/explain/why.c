@@ -21,6 +21,7 @@ static const phrase history_phrases[] = {
     {"video", "its clip is like those you chose", "its clip is unlike those you chose"},
     {"tags", "it shares tags and category with your history", "it shares few tags with your history"},
     {"year", "it is from the years you like", "it is from other years"},
+    {"pairs", "it joins properties that you like together", "it joins properties that you do not like together"},
     {"content", "its content fits your history", "its content fits your history less"},
     {"popularity", "many people choose it", "few people choose it"},
     {"freshness", "it is new", "it is not new"},

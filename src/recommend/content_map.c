@@ -18,11 +18,10 @@ typedef struct content_map {
   size_t rank;
   const float *history_factors; /* [active, rank] */
   const float *projection;      /* [dim, rank] */
-  float *owned_history, *owned_projection;
-  float *item_factors;            /* [items, rank] */
-  float *part_mean;               /* [parts, rank] mean of φ_m(i) P_m over items, for split */
-  float weight[FEATURES_MAX + 1]; /* of each modality, as the fit found them; only for describe */
-  float lambda;
+  const float *item_factors;    /* [items, rank] */
+  content_map_fit owned;        /* what was fitted here; its weights are for describe */
+  float *part_mean;             /* [parts + 1, rank] mean over items of φ_m(i) P_m, and of what pairs add: for split */
+  uint32_t pairs;               /* 1: F has what pairs of properties add, 0: F is φ P */
 } content_map;
 
 static const recommender_setting content_map_settings_table[] = {
@@ -37,9 +36,7 @@ static void content_map_free(recommender *r) {
   if (r == NULL) return;
   content_map *m = (content_map *)r;
   active_items_deinit(&m->active);
-  mem_free(m->owned_history);
-  mem_free(m->owned_projection);
-  mem_free(m->item_factors);
+  content_map_fit_deinit(&m->owned);
   mem_free(m->part_mean);
   mem_free(m);
 }
@@ -53,23 +50,65 @@ static void part_place(const content_map *m, size_t p, uint32_t item, float *out
     if (row[d] != 0) vector_add_scaled(out, row[d], projection + d * m->rank, m->rank);
 }
 
+/* Where all modalities put an item: out [rank] = φ(i) P. */
+static void parts_place(const content_map *m, uint32_t item, float *out) {
+  memcpy(out, m->projection + (m->parts.dim - 1) * m->rank, m->rank * sizeof *out);
+  for (size_t p = 0; p < m->parts.count; p++) part_place(m, p, item, out);
+}
+
 static medley_status content_map_place(content_map *m, medley_error *err) {
   medley_status status = MEDLEY_OK;
   uint32_t n = m->base.item_count;
-  const float *constant = m->projection + (m->parts.dim - 1) * m->rank;
-  TRY_NEW(m->item_factors, (size_t)n * m->rank, "item factors");
-  TRY_NEW(m->part_mean, (m->parts.count + 1) * m->rank, "item factors");
+  TRY_NEW(m->owned.item_factors, (size_t)n * m->rank + 1, "item factors");
 #pragma omp parallel for schedule(static)
-  for (uint32_t i = 0; i < n; i++) {
-    float *out = m->item_factors + (size_t)i * m->rank;
-    memcpy(out, constant, m->rank * sizeof *out);
-    for (size_t p = 0; p < m->parts.count; p++) part_place(m, p, i, out);
-  }
+  for (uint32_t i = 0; i < n; i++) parts_place(m, i, m->owned.item_factors + (size_t)i * m->rank);
+  m->item_factors = m->owned.item_factors;
+done:
+  return status;
+}
+
+/* What pairs of properties add to where an item is: what is not there by the modalities one by one. */
+static void pairs_place(const content_map *m, uint32_t item, float *out) {
+  parts_place(m, item, out);
+  for (size_t d = 0; d < m->rank; d++) out[d] = m->item_factors[(size_t)item * m->rank + d] - out[d];
+}
+
+/* The mean over items of each modality's place is that of their mean row; what pairs add is what is left. */
+static medley_status content_map_means(content_map *m, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  uint32_t n = m->base.item_count;
+  float *row = NULL, *pairs;
+  TRY_NEW(m->part_mean, (m->parts.count + 1) * m->rank, "item factors");
+  TRY_NEW(row, m->parts.dim, "item factors");
+  pairs = m->part_mean + m->parts.count * m->rank;
+  for (uint32_t i = 0; m->pairs && i < n; i++)
+    vector_add_scaled(pairs, 1.0f / (float)n, m->item_factors + (size_t)i * m->rank, m->rank);
+  vector_add_scaled(pairs, -1, m->projection + (m->parts.dim - 1) * m->rank, m->rank);
   for (size_t p = 0; p < m->parts.count; p++) {
+    const features *f = &m->parts.part[p];
     float *mean = m->part_mean + p * m->rank;
-    for (uint32_t i = 0; i < n; i++) part_place(m, p, i, mean);
-    vector_scale(mean, n ? 1.0f / (float)n : 0, m->rank);
+    memset(row, 0, f->dim * sizeof *row);
+    for (uint32_t i = 0; i < n; i++)
+      if (f->present[i]) vector_add_scaled(row, 1.0f / (float)n, f->values + (size_t)i * f->dim, f->dim);
+    for (size_t d = 0; d < f->dim; d++)
+      vector_add_scaled(mean, row[d], m->projection + (m->parts.offset[p] + d) * m->rank, m->rank);
+    vector_add_scaled(pairs, -1, mean, m->rank);
   }
+done:
+  mem_free(row);
+  return status;
+}
+
+/* The model's arrays are those of `owned`. */
+static medley_status content_map_settle(content_map *m, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  m->rank = m->owned.rank;
+  m->history_factors = m->owned.history_factors;
+  m->projection = m->owned.projection;
+  m->item_factors = m->owned.item_factors;
+  m->pairs = m->item_factors != NULL;
+  if (m->item_factors == NULL) TRY(content_map_place(m, err));
+  TRY(content_map_means(m, err));
 done:
   return status;
 }
@@ -79,25 +118,16 @@ static medley_status content_map_fit_model(const recommender_data *data, const d
   (void)progress;
   medley_status status = MEDLEY_OK;
   content_map *m = NULL;
-  content_map_fit found = {0};
   content_map_settings settings = {.ridge = values[0], .output_exponent = values[1], .seed = data->seed};
   TRY_NEW(m, 1, "a model");
   m->base = (recommender){&recommender_content_map, data->train->by_user.columns};
   content_parts_init(&m->parts, data->features, data->feature_count);
   TRY(active_items_find(data->train, &m->active, err));
-  TRY(content_map_solve(data->train, &m->active, &m->parts, &settings, &found, err));
-  m->rank = found.rank;
-  memcpy(m->weight, found.weight, sizeof m->weight);
-  m->lambda = found.lambda;
-  m->history_factors = m->owned_history = found.history_factors;
-  m->projection = m->owned_projection = found.projection;
-  found = (content_map_fit){.rank = found.rank};
-  TRY(content_map_place(m, err));
+  TRY(content_map_solve(data->train, &m->active, &m->parts, &settings, &m->owned, err));
+  TRY(content_map_settle(m, err));
   *out = &m->base;
   m = NULL;
 done:
-  mem_free(found.history_factors);
-  mem_free(found.projection);
   content_map_free(m ? &m->base : NULL);
   return status;
 }
@@ -150,6 +180,11 @@ static size_t content_map_split(const recommender *r, const history *h, uint32_t
     names[count] = m->parts.part[p].name;
     values[count++] = vector_dot(u, place, m->rank) - vector_dot(u, m->part_mean + p * m->rank, m->rank);
   }
+  if (m->pairs && count < max) {
+    pairs_place(m, item, place);
+    names[count] = "pairs";
+    values[count++] = vector_dot(u, place, m->rank) - vector_dot(u, m->part_mean + m->parts.count * m->rank, m->rank);
+  }
   return count;
 }
 
@@ -157,9 +192,9 @@ static json_t *content_map_describe(const recommender *r) {
   const content_map *m = (const content_map *)r;
   json_t *weights = json_object();
   for (size_t p = 0; p < m->parts.count; p++)
-    json_object_set_new(weights, m->parts.part[p].name, json_real((double)m->weight[p]));
-  return json_pack("{s:o, s:f, s:I}", "modality_weights", weights, "lambda", (double)m->lambda, "rank",
-                   (json_int_t)m->rank);
+    json_object_set_new(weights, m->parts.part[p].name, json_real((double)m->owned.weight[p]));
+  return json_pack("{s:o, s:f, s:f, s:I}", "modality_weights", weights, "pairs", (double)m->owned.pairs, "lambda",
+                   (double)m->owned.lambda, "rank", (json_int_t)m->rank);
 }
 
 static medley_status content_map_save(const recommender *r, safetensors_writer *w, const char *prefix,
@@ -170,6 +205,8 @@ static medley_status content_map_save(const recommender *r, safetensors_writer *
   TRY(model_add_u32(w, prefix, "active", m->active.count, m->active.item, err));
   TRY(model_add_f32(w, prefix, "history_factors", m->active.count, m->rank, m->history_factors, err));
   TRY(model_add_f32(w, prefix, "projection", m->parts.dim, m->rank, m->projection, err));
+  TRY(model_add_f32(w, prefix, "item_factors", r->item_count, m->rank, m->item_factors, err));
+  TRY(model_add_u32(w, prefix, "pairs", 1, &m->pairs, err));
 done:
   return status;
 }
@@ -178,7 +215,7 @@ static medley_status content_map_load(const safetensors *s, const char *prefix, 
                                       recommender **out, medley_error *err) {
   medley_status status = MEDLEY_OK;
   content_map *m = NULL;
-  const uint32_t *items, *active;
+  const uint32_t *items, *active, *pairs;
   uint64_t count, rank;
   TRY_NEW(m, 1, "a model");
   TRY(model_get_u32(s, prefix, "items", 1, UINT32_MAX, &items, NULL, err));
@@ -194,7 +231,10 @@ static medley_status content_map_load(const safetensors *s, const char *prefix, 
   TRY(model_get_f32(s, prefix, "history_factors", count, 0, &m->history_factors, NULL, &rank, err));
   TRY(model_get_f32(s, prefix, "projection", m->parts.dim, rank, &m->projection, NULL, NULL, err));
   m->rank = rank;
-  TRY(content_map_place(m, err));
+  TRY(model_get_f32(s, prefix, "item_factors", items[0], rank, &m->item_factors, NULL, NULL, err));
+  TRY(model_get_u32(s, prefix, "pairs", 1, 2, &pairs, NULL, err));
+  m->pairs = pairs[0];
+  TRY(content_map_means(m, err));
   *out = &m->base;
   m = NULL;
 done:

@@ -1,8 +1,8 @@
 /* recommend/content_map.h: what the fit and the model of content_map share.
  *
  * The features of an item, one modality beside the other and a constant 1 last, form φ(i) [dim]; absent modalities are
- * zero. The model is two sets of factors: history factors H [active, rank] and a projection P [dim, rank] that places
- * any item, seen or new, at F(i) = φ(i) P.
+ * zero. The model is two sets of factors: history factors H [active, rank] and item factors F [items, rank], for items
+ * seen or new. F(i) = φ(i) P with a projection P [dim, rank], and what pairs of properties add (content_map_pairs.c).
  */
 #ifndef RECOMMEND_CONTENT_MAP_H
 #define RECOMMEND_CONTENT_MAP_H
@@ -24,11 +24,14 @@ void content_parts_rows(const content_parts *c, const uint32_t *item, size_t cou
 typedef struct content_map_fit {
   float weight[FEATURES_MAX + 1]; /* of each part's kernel, and of the constant */
   float lambda;
+  float pairs;            /* share of pairs of properties in the kernel, 0: none */
   float *history_factors; /* [active, rank], the caller's */
-  float *projection;      /* [dim, rank], the caller's */
+  float *projection;      /* [dim, rank], the caller's: what each modality by itself adds to an item's factors */
+  float *item_factors;    /* [items, rank], the caller's, with pairs; NULL: φ P is all there is */
   size_t rank;
   double quality; /* what the search for weights reached on held-out items */
 } content_map_fit;
+void content_map_fit_deinit(content_map_fit *f);
 
 #define CONTENT_MAP_RIDGES 2
 extern const double content_map_fan[CONTENT_MAP_RIDGES];

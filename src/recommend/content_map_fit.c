@@ -10,8 +10,8 @@
  * gets the weight 0, so a modality cannot lower the fused result on those items. Adding similarities instead of mapping
  * them was tried and stays far behind (PERFORMANCE.md).
  *
- * The product W = B Φ S (…)⁻¹ S [active, dim] is cut to a low rank in the metric of the items: the best approximation
- * of all scores W Φᵀ.
+ * With the weights found, it is tried whether pairs of properties say more than each by itself: content_map_pairs.c.
+ * The last solve and its low rank are content_map_solve.c.
  *
  * Beyond EASE_ITEMS_MAX items, B is replaced by V Vᵀ of a truncated SVD.
  */
@@ -23,6 +23,7 @@
 #include "math/linear.h"
 #include "math/vector.h"
 #include "recommend/content_map.h"
+#include "recommend/content_map_solve.h"
 #include "recommend/ease_fit.h"
 
 #define HELD_SHARE 0.15f
@@ -32,15 +33,9 @@
 #define SVD_RANK 256
 #define PART_DIM_MAX 1024 /* a part with more dimensions is cut … */
 #define PART_DIM_CUT 128  /* … to its leading directions: the solves cost the cube of all dimensions together */
-#define ENERGY 0.9995     /* of the scores that the low rank keeps */
 #define CONSTANT_WEIGHT 0.1f
-
-/* The collaborative matrix, whole or as L Lᵀ. */
-typedef struct base_matrix {
-  float *b; /* [active, active] or NULL */
-  float *v; /* [active, rank] when b is NULL */
-  size_t rank;
-} base_matrix;
+#define NEAR 1.2        /* see search_all_pairs */
+#define PLACE_BLOCK 512 /* items that are placed together */
 
 static void base_deinit(base_matrix *b) {
   mem_free(b->b);
@@ -87,23 +82,6 @@ done:
   sparse_deinit(&x);
   mem_free(scale);
   mem_free(values);
-  return status;
-}
-
-/* out [active, dim] = B phi. */
-static medley_status base_multiply(const base_matrix *b, size_t active, const float *phi, size_t dim, float *out,
-                                   medley_error *err) {
-  medley_status status = MEDLEY_OK;
-  float *inner = NULL;
-  if (b->b != NULL) {
-    matrix_multiply(false, false, active, dim, active, 1, b->b, phi, 0, out);
-    return MEDLEY_OK;
-  }
-  TRY_NEW(inner, b->rank * dim, "factors");
-  matrix_multiply(true, false, b->rank, dim, active, 1, b->v, phi, 0, inner);
-  matrix_multiply(false, false, active, dim, b->rank, 1, b->v, inner, 0, out);
-done:
-  mem_free(inner);
   return status;
 }
 
@@ -195,6 +173,25 @@ done:
   return status;
 }
 
+/* out [count, small dim] = φ of the catalogue's items from `from` on, cut. */
+static void reduced_rows(const content_parts *parts, const reduced_parts *r, uint32_t from, size_t count, float *out) {
+  size_t dim = r->small.dim;
+  for (size_t i = 0; i < count; i++) out[i * dim + dim - 1] = 1;
+  for (size_t p = 0; p < parts->count; p++) {
+    const features *f = &parts->part[p];
+    float *to = out + r->small.offset[p];
+    size_t cut = r->small.part[p].dim;
+    if (r->directions[p] != NULL)
+      matrix_multiply_strided(false, false, count, cut, f->dim, 1, f->values + (size_t)from * f->dim, f->dim,
+                              r->directions[p], cut, 0, to, dim);
+    for (size_t i = 0; i < count; i++)
+      if (!f->present[from + i])
+        memset(to + i * dim, 0, cut * sizeof *to);
+      else if (r->directions[p] == NULL)
+        memcpy(to + i * dim, f->values + (from + i) * f->dim, cut * sizeof *to);
+  }
+}
+
 /* A projection of the cut parts [small dim, rank] as one of the whole ones [parts dim, rank]. */
 static medley_status projection_expand(const content_parts *parts, const reduced_parts *r, size_t rank,
                                        float **projection, medley_error *err) {
@@ -215,22 +212,6 @@ static medley_status projection_expand(const content_parts *parts, const reduced
   *projection = whole;
 done:
   return status;
-}
-
-/* S: the square root of each column's weight. weight [count + 1], the constant last. */
-static void column_scale(const content_parts *c, const float *weight, float *scale) {
-  for (size_t p = 0; p < c->count; p++)
-    for (size_t d = 0; d < c->part[p].dim; d++) scale[c->offset[p] + d] = sqrtf(weight[p]);
-  scale[c->dim - 1] = sqrtf(weight[c->count]);
-}
-
-/* a = S gram S + λ I. */
-static void system_make(const float *gram, const float *scale, float lambda, size_t dim, float *a) {
-#pragma omp parallel for schedule(static)
-  for (size_t r = 0; r < dim; r++) {
-    for (size_t c = 0; c < dim; c++) a[r * dim + c] = scale[r] * scale[c] * gram[r * dim + c];
-    a[r * dim + r] += lambda;
-  }
 }
 
 /* The stretches of φ that have a weight. A trial solves for these alone: the cost is the cube of their length, and a
@@ -254,8 +235,10 @@ static size_t stretches_find(const content_parts *c, const float *weight, stretc
 
 typedef struct trial {
   const content_parts *parts;
-  size_t dim, users, held;
+  size_t dim, users, held, kept;
   float *gram;              /* [dim, dim] of the items that were not held out */
+  float *rows;              /* [kept, dim] their φ, for pairs; or NULL */
+  float *taste;             /* [users, kept] Σ_j x_uj B_j·, for pairs; or NULL */
   float *history;           /* [dim, users] Σ_j x_uj B_j· Φ, transposed: right sides of the system */
   float *held_columns;      /* [dim, held] φ of the held-out items */
   uint8_t *relevant;        /* [users, held] */
@@ -266,6 +249,8 @@ typedef struct trial {
 
 static void trial_deinit(trial *t) {
   mem_free(t->gram);
+  mem_free(t->rows);
+  mem_free(t->taste);
   mem_free(t->history);
   mem_free(t->held_columns);
   mem_free(t->relevant);
@@ -289,11 +274,18 @@ static double user_quality(const trial *t, size_t user) {
   return ideal > 0 ? (gain / ideal + (double)hits / t->relevant_count[user]) / 2 : 0;
 }
 
+static double trial_quality(const trial *t) {
+  double sum = 0;
+#pragma omp parallel for schedule(static) reduction(+ : sum)
+  for (size_t u = 0; u < t->users; u++) sum += user_quality(t, u);
+  return t->users ? sum / (double)t->users : 0;
+}
+
 /* a [k, k] = S gram S + λ I, and right [k, count] = S from, of the k rows and columns that have a weight. */
 static size_t trial_system(trial *t, const float *weight, float lambda, const float *from, size_t count) {
   stretch list[FEATURES_MAX + 1];
   size_t k, stretches = stretches_find(t->parts, weight, list, &k), row = 0;
-  column_scale(t->parts, weight, t->scale);
+  content_scale(t->parts, weight, t->scale);
   for (size_t s = 0; s < stretches; s++)
     for (size_t d = list[s].from; d < list[s].from + list[s].length; d++, row++) {
       float *a = t->a + row * k;
@@ -332,10 +324,32 @@ static double trial_run(trial *t, const float *weight, float lambda) {
   size_t k = trial_system(t, weight, lambda, by_item ? t->held_columns : t->history, width);
   if (k == 0 || matrix_solve_spd(t->a, k, t->right, width, NULL) != MEDLEY_OK) return 0;
   trial_scores(t, weight, by_item);
-  double sum = 0;
-#pragma omp parallel for schedule(static) reduction(+ : sum)
-  for (size_t u = 0; u < t->users; u++) sum += user_quality(t, u);
-  return t->users ? sum / (double)t->users : 0;
+  return trial_quality(t);
+}
+
+/* The same with pairs of properties, which takes the items' kernel. */
+static medley_status trial_run_pairs(trial *t, const float *weight, float lambda, float pairs, double *out,
+                                     medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  scaled_rows kept = {0}, held = {0};
+  float *held_phi = NULL, *right = NULL;
+  content_scale(t->parts, weight, t->scale);
+  TRY_NEW(held_phi, t->held * t->dim + 1, "features");
+  TRY_NEW(right, t->kept * t->held + 1, "scores");
+  for (size_t d = 0; d < t->dim; d++)
+    for (size_t i = 0; i < t->held; i++) held_phi[i * t->dim + d] = t->held_columns[d * t->held + i];
+  TRY(scaled_rows_make(t->rows, t->kept, t->dim, t->scale, &kept, err));
+  TRY(scaled_rows_make(held_phi, t->held, t->dim, t->scale, &held, err));
+  content_pairs_kernel(&kept, &held, pairs * (float)kept.mean_square, right);
+  TRY(content_pairs_solve(&kept, pairs, lambda, right, t->held, err));
+  matrix_multiply(false, false, t->users, t->held, t->kept, 1, t->taste, right, 0, t->scores);
+  *out = trial_quality(t);
+done:
+  scaled_rows_deinit(&kept);
+  scaled_rows_deinit(&held);
+  mem_free(held_phi);
+  mem_free(right);
+  return status;
 }
 
 /* Items held out (flag by position among the active), and users who have both held-out and other items. */
@@ -365,53 +379,65 @@ done:
   return status;
 }
 
-/* history [dim, users] from the rows M = B Φ of the kept items and the users' kept items. */
+/* history [dim, users] of the users' kept items: with the collaborative matrix as B I or V Vᵀ, what they chose times
+ * its first factor is their taste, and the second factor times Φ takes it to the dimensions of φ. */
 static medley_status trial_history(trial *t, const sparse *x, const uint32_t *kept_at, const uint32_t *users,
-                                   const float *m, medley_error *err) {
+                                   const base_matrix *base, medley_error *err) {
   medley_status status = MEDLEY_OK;
+  size_t width = base->b != NULL ? t->kept : base->rank;
+  const float *first = base->b != NULL ? base->b : base->v, *second = t->rows;
+  float *projected = NULL;
+  TRY_NEW(t->taste, t->users * width + 1, "users");
   TRY_NEW(t->history, t->dim * t->users + 1, "users");
 #pragma omp parallel for schedule(dynamic, 16)
   for (size_t k = 0; k < t->users; k++)
-    for (uint64_t e = x->start[users[k]]; e < x->start[users[k] + 1]; e++) {
-      if (kept_at[x->column[e]] == UINT32_MAX) continue;
-      const float *row = m + (size_t)kept_at[x->column[e]] * t->dim;
-      for (size_t d = 0; d < t->dim; d++) t->history[d * t->users + k] += x->value[e] * row[d];
-    }
+    for (uint64_t e = x->start[users[k]]; e < x->start[users[k] + 1]; e++)
+      if (kept_at[x->column[e]] != UINT32_MAX)
+        vector_add_scaled(t->taste + k * width, x->value[e], first + kept_at[x->column[e]] * width, width);
+  if (base->b == NULL) {
+    TRY_NEW(projected, width * t->dim, "factors");
+    matrix_multiply(true, false, width, t->dim, t->kept, 1, base->v, t->rows, 0, projected);
+    second = projected;
+  }
+  matrix_multiply(true, true, t->dim, t->users, width, 1, second, t->taste, 0, t->history);
 done:
+  mem_free(projected);
   return status;
 }
 
 /* The collaborative matrix is fitted again without the held-out items: conditioned on them, the weights between the
  * others are not what a catalogue without them would give, and the search would tune for that. */
 static medley_status trial_base(trial *t, const interactions *train, const active_items *active, const uint8_t *held,
-                                const float *phi, const content_map_settings *settings, uint32_t *kept_at, float **m,
-                                medley_error *err) {
+                                const float *phi, const content_map_settings *settings, uint32_t *kept_at,
+                                base_matrix *base, medley_error *err) {
   medley_status status = MEDLEY_OK;
   active_items kept = {0};
-  base_matrix base = {0};
   uint32_t *list = NULL, count = 0;
-  float *rows = NULL;
   size_t dim = t->dim;
   TRY_NEW(list, (size_t)active->count + 1, "items");
-  TRY_NEW(rows, (size_t)active->count * dim + 1, "features");
+  TRY_NEW(t->rows, (size_t)active->count * dim + 1, "features");
   for (uint32_t i = 0; i < active->count; i++) {
     kept_at[i] = held[i] ? UINT32_MAX : count;
     if (held[i]) continue;
-    memcpy(rows + (size_t)count * dim, phi + (size_t)i * dim, dim * sizeof *rows);
+    memcpy(t->rows + (size_t)count * dim, phi + (size_t)i * dim, dim * sizeof *phi);
     list[count++] = active->item[i];
   }
+  t->kept = count;
   TRY(active_items_from(list, count, train->by_user.columns, &kept, err));
-  TRY(base_make(train, &kept, settings, &base, err));
-  TRY_NEW(*m, (size_t)count * dim + 1, "features");
-  TRY(base_multiply(&base, count, rows, dim, *m, err));
+  TRY(base_make(train, &kept, settings, base, err));
   TRY_NEW(t->gram, dim * dim, "features");
-  matrix_gram(count, dim, 1, rows, 0, t->gram);
+  matrix_gram(count, dim, 1, t->rows, 0, t->gram);
 done:
   active_items_deinit(&kept);
-  base_deinit(&base);
   mem_free(list);
-  mem_free(rows);
   return status;
+}
+
+/* Without pairs nothing asks for them again. */
+static void trial_forget_items(trial *t) {
+  mem_free(t->rows);
+  mem_free(t->taste);
+  t->rows = t->taste = NULL;
 }
 
 /* draw_of [active]: items whose draw is `draw` are held out. */
@@ -422,7 +448,7 @@ static medley_status trial_init(trial *t, const interactions *train, const activ
   size_t count = active->count, dim = parts->dim;
   uint8_t *held = NULL;
   uint32_t *held_at = NULL, *kept_at = NULL, *users = NULL;
-  float *m = NULL;
+  base_matrix base = {0};
   *t = (trial){.parts = parts, .dim = dim};
   TRY_NEW(held, count + 1, "held-out items");
   TRY_NEW(held_at, count + 1, "held-out items");
@@ -434,8 +460,9 @@ static medley_status trial_init(trial *t, const interactions *train, const activ
   TRY_NEW(t->held_columns, t->held * dim + 1, "features");
   for (size_t i = 0; i < count; i++)
     for (size_t d = 0; held[i] && d < dim; d++) t->held_columns[d * t->held + held_at[i]] = phi[i * dim + d];
-  TRY(trial_base(t, train, active, held, phi, settings, kept_at, &m, err));
-  TRY(trial_history(t, x, kept_at, users, m, err));
+  TRY(trial_base(t, train, active, held, phi, settings, kept_at, &base, err));
+  TRY(trial_history(t, x, kept_at, users, &base, err));
+  if (!content_pairs_affordable(active->count, train->by_user.columns)) trial_forget_items(t);
   TRY_NEW(t->a, dim * dim, "features");
   TRY_NEW(t->right, dim * (t->held < t->users ? t->held : t->users) + 1, "features");
   TRY_NEW(t->scale, dim, "features");
@@ -445,7 +472,7 @@ done:
   mem_free(held_at);
   mem_free(kept_at);
   mem_free(users);
-  mem_free(m);
+  base_deinit(&base);
   return status;
 }
 
@@ -454,7 +481,7 @@ done:
 typedef struct map_search {
   trial *t;     /* [HELD_DRAWS] */
   size_t count; /* modalities; the constant's weight comes after theirs, λ last */
-  float weight[FEATURES_MAX + 1], lambda;
+  float weight[FEATURES_MAX + 1], lambda, pairs;
   double best;
 } map_search;
 
@@ -512,12 +539,12 @@ static map_search search_from(trial *t, size_t count, size_t first) {
 
 /* From shares that hold on most catalogues, and from the best modality by itself, to which the others come one by one:
  * no step is taken that lowers what is reached, so that all together are never worse than the best by itself. Then,
- * where more than one is in, without each. */
-static void search_run(map_search *s, size_t count) {
+ * where more than one is in, without each. alone [count]: what each reaches by itself. */
+static void search_run(map_search *s, size_t count, map_search *alone) {
   map_search best = {.best = -1};
   for (size_t p = 0; p < count; p++) {
-    map_search one = search_from(s->t, count, p);
-    if (one.best > best.best) best = one;
+    alone[p] = search_from(s->t, count, p);
+    if (alone[p].best > best.best) best = alone[p];
   }
   for (size_t p = 0; p < count; p++)
     if (best.weight[p] <= 0) search_try(&best, p, content_share(s->t->parts->part[p].name));
@@ -533,95 +560,104 @@ static void search_run(map_search *s, size_t count) {
     if (s->weight[p] > 0) search_without(s, p);
 }
 
-/* ---- the last solve ---- */
-
-/* W [active, dim] = M S (S G S + λ I)⁻¹ S, in place of m. */
-static medley_status map_apply(float *m, const float *gram, size_t active, const float *scale, float lambda, size_t dim,
-                               medley_error *err) {
+static medley_status search_try_pairs(map_search *s, float pairs, float lambda, bool *better, medley_error *err) {
   medley_status status = MEDLEY_OK;
-  float *a = NULL, *right = NULL;
-  TRY_NEW(a, dim * dim, "features");
-  TRY_NEW(right, dim * active + 1, "features");
-  system_make(gram, scale, lambda, dim, a);
-#pragma omp parallel for schedule(static)
-  for (size_t d = 0; d < dim; d++)
-    for (size_t i = 0; i < active; i++) right[d * active + i] = scale[d] * m[i * dim + d];
-  TRY(matrix_solve_spd(a, dim, right, active, err));
-#pragma omp parallel for schedule(static)
-  for (size_t i = 0; i < active; i++)
-    for (size_t d = 0; d < dim; d++) m[i * dim + d] = scale[d] * right[d * active + i];
-done:
-  mem_free(a);
-  mem_free(right);
-  return status;
-}
-
-/* W ≈ H (P-side): with E the eigenvectors of Rᵀ(WᵀW)R, R = (G + εI)^½ through its own eigenvectors, scores W Φᵀ = (W R
- * E)(Φ R⁻¹ E)ᵀ; the leading columns keep ENERGY of their sum of squares. */
-static medley_status map_factor(const float *w, const float *gram, size_t active, size_t dim, content_map_fit *out,
-                                medley_error *err) {
-  medley_status status = MEDLEY_OK;
-  float *q = NULL, *values = NULL, *root = NULL, *inverse = NULL, *wr = NULL, *k = NULL, *energy = NULL;
-  TRY_NEW(q, dim * dim, "factors");
-  TRY_NEW(values, dim, "factors");
-  TRY_NEW(root, dim * dim, "factors");
-  TRY_NEW(inverse, dim * dim, "factors");
-  TRY_NEW(wr, active * dim + 1, "factors");
-  TRY_NEW(k, dim * dim, "factors");
-  TRY_NEW(energy, dim, "factors");
-  memcpy(q, gram, dim * dim * sizeof *q);
-  TRY(matrix_eigen_symmetric(q, dim, values, err)); /* rows of q are eigenvectors */
-  float floor = 1e-6f * (values[dim - 1] > 0 ? values[dim - 1] : 1);
-  for (size_t e = 0; e < dim; e++) {
-    float s = sqrtf(values[e] > floor ? values[e] : floor);
-    for (size_t d = 0; d < dim; d++) {
-      root[d * dim + e] = q[e * dim + d] * s;    /* R columns */
-      inverse[d * dim + e] = q[e * dim + d] / s; /* R⁻ᵀ columns */
-    }
+  double sum = 0, one = 0;
+  for (size_t d = 0; d < HELD_DRAWS; d++) {
+    TRY(trial_run_pairs(&s->t[d], s->weight, lambda, pairs, &one, err));
+    sum += one;
   }
-  matrix_multiply(false, false, active, dim, dim, 1, w, root, 0, wr);
-  matrix_gram(active, dim, 1, wr, 0, k);
-  TRY(matrix_eigen_symmetric(k, dim, energy, err));
-  double all = 0, kept = 0;
-  for (size_t e = 0; e < dim; e++) all += energy[e] > 0 ? energy[e] : 0;
-  for (out->rank = 0; out->rank < dim && out->rank < CONTENT_MAP_RANK_MAX && (out->rank == 0 || kept < ENERGY * all);
-       out->rank++)
-    kept += energy[dim - 1 - out->rank] > 0 ? energy[dim - 1 - out->rank] : 0;
-  /* The last `rank` rows of k, as columns. */
-  const float *leading = k + (dim - out->rank) * dim;
-  TRY_NEW(out->history_factors, active * out->rank + 1, "factors");
-  TRY_NEW(out->projection, dim * out->rank, "factors");
-  matrix_multiply(false, true, active, out->rank, dim, 1, wr, leading, 0, out->history_factors);
-  matrix_multiply(false, true, dim, out->rank, dim, 1, inverse, leading, 0, out->projection);
+  *better = sum / HELD_DRAWS > s->best;
+  if (!*better) goto done;
+  s->best = sum / HELD_DRAWS;
+  s->pairs = pairs;
+  s->lambda = lambda;
 done:
-  mem_free(q);
-  mem_free(values);
-  mem_free(root);
-  mem_free(inverse);
-  mem_free(wr);
-  mem_free(k);
-  mem_free(energy);
   return status;
 }
 
-static medley_status map_finish(const base_matrix *base, const content_parts *parts, const float *phi, size_t active,
-                                content_map_fit *out, medley_error *err) {
+/* Whether pairs of properties help, a little or as much as the single ones; and, where they do, with less shrinking.
+ * Each try costs as much as all of the search before it. */
+static medley_status search_pairs(map_search *s, medley_error *err) {
+  static const float shares[] = {0.35f, 1};
   medley_status status = MEDLEY_OK;
-  size_t dim = parts->dim;
-  float *m = NULL, *gram = NULL, *scale = NULL;
-  TRY_NEW(m, active * dim + 1, "features");
-  TRY_NEW(gram, dim * dim, "features");
-  TRY_NEW(scale, dim, "features");
-  TRY(base_multiply(base, active, phi, dim, m, err));
-  matrix_gram(active, dim, 1, phi, 0, gram);
-  column_scale(parts, out->weight, scale);
-  TRY(map_apply(m, gram, active, scale, out->lambda, dim, err));
-  TRY(map_factor(m, gram, active, dim, out, err));
+  bool better = true;
+  if (s->t[0].taste == NULL || s->best <= 0) return MEDLEY_OK;
+  for (size_t k = 0; better && k < sizeof shares / sizeof *shares; k++)
+    TRY(search_try_pairs(s, shares[k], s->lambda, &better, err));
+  if (s->pairs > 0) TRY(search_try_pairs(s, s->pairs, s->lambda / 1.4f, &better, err));
 done:
-  mem_free(m);
-  mem_free(gram);
-  mem_free(scale);
   return status;
+}
+
+/* The same for all together and for each modality that comes near them by itself: pairs must not make one of them
+ * better than all. A modality with pairs has been seen a tenth above itself, never more. */
+static medley_status search_all_pairs(map_search *s, map_search *alone, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  TRY(search_pairs(s, err));
+  for (size_t p = 0; p < s->count; p++) {
+    if (alone[p].best * NEAR < s->best) continue;
+    search_settle(&alone[p]); /* as often as all together did */
+    TRY(search_pairs(&alone[p], err));
+    if (alone[p].best > s->best) *s = alone[p];
+  }
+done:
+  return status;
+}
+
+/* ---- the whole ---- */
+
+/* item_factors [items, rank] = K₂(items, active) dual, some items at a time. */
+static medley_status items_place(const content_parts *parts, const reduced_parts *reduced, const scaled_rows *known,
+                                 const float *scale, const float *dual, size_t items, content_map_fit *out,
+                                 medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  float *phi = NULL, *kernel = NULL;
+  size_t dim = reduced->small.dim;
+  scaled_rows block = {0};
+  TRY_NEW(out->item_factors, items * out->rank + 1, "item factors");
+  TRY_NEW(phi, PLACE_BLOCK * dim, "features");
+  TRY_NEW(kernel, PLACE_BLOCK * known->count + 1, "the kernel of the items");
+  for (size_t from = 0; from < items; from += PLACE_BLOCK) {
+    size_t count = items - from < PLACE_BLOCK ? items - from : PLACE_BLOCK;
+    reduced_rows(parts, reduced, (uint32_t)from, count, phi);
+    scaled_rows_deinit(&block);
+    TRY(scaled_rows_make(phi, count, dim, scale, &block, err));
+    content_pairs_kernel(&block, known, out->pairs * (float)known->mean_square, kernel);
+    matrix_multiply(false, false, count, out->rank, known->count, 1, kernel, dual, 0,
+                    out->item_factors + from * out->rank);
+  }
+done:
+  scaled_rows_deinit(&block);
+  mem_free(phi);
+  mem_free(kernel);
+  return status;
+}
+
+static medley_status finish_with_pairs(const base_matrix *base, const content_parts *parts,
+                                       const reduced_parts *reduced, const float *phi, size_t active, size_t items,
+                                       uint64_t seed, content_map_fit *out, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  size_t dim = reduced->small.dim;
+  scaled_rows known = {0};
+  float *scale = NULL, *dual = NULL;
+  TRY_NEW(scale, dim, "features");
+  content_scale(&reduced->small, out->weight, scale);
+  TRY(scaled_rows_make(phi, active, dim, scale, &known, err));
+  TRY(content_pairs_finish(base, &known, scale, seed, out, &dual, err));
+  TRY(items_place(parts, reduced, &known, scale, dual, items, out, err));
+done:
+  scaled_rows_deinit(&known);
+  mem_free(scale);
+  mem_free(dual);
+  return status;
+}
+
+void content_map_fit_deinit(content_map_fit *f) {
+  mem_free(f->history_factors);
+  mem_free(f->projection);
+  mem_free(f->item_factors);
+  *f = (content_map_fit){0};
 }
 
 medley_status content_map_solve(const interactions *train, const active_items *active, const content_parts *parts,
@@ -646,13 +682,19 @@ medley_status content_map_solve(const interactions *train, const active_items *a
   for (uint32_t a = 0; a < active->count; a++) draw_of[a] = (float)rng_uniform(&r);
   for (size_t d = 0; d < HELD_DRAWS; d++)
     TRY(trial_init(&t[d], train, active, &x, &reduced.small, phi, settings, draw_of, d, err));
-  map_search search = {.t = t};
-  search_run(&search, parts->count);
+  map_search search = {.t = t}, alone[FEATURES_MAX];
+  search_run(&search, parts->count, alone);
+  TRY(search_all_pairs(&search, alone, err));
   memcpy(out->weight, search.weight, sizeof out->weight);
   out->lambda = search.lambda;
+  out->pairs = search.pairs;
   out->quality = search.best;
   TRY(base_make(train, active, settings, &base, err));
-  TRY(map_finish(&base, &reduced.small, phi, active->count, out, err));
+  if (out->pairs > 0)
+    TRY(finish_with_pairs(&base, parts, &reduced, phi, active->count, train->by_user.columns, settings->seed, out,
+                          err));
+  else
+    TRY(content_map_finish(&base, &reduced.small, phi, active->count, out, err));
   TRY(projection_expand(parts, &reduced, out->rank, &out->projection, err));
 done:
   for (size_t d = 0; d < HELD_DRAWS; d++) trial_deinit(&t[d]);
@@ -662,10 +704,6 @@ done:
   reduced_deinit(&reduced);
   mem_free(all);
   mem_free(phi);
-  if (status != MEDLEY_OK) {
-    mem_free(out->history_factors);
-    mem_free(out->projection);
-    *out = (content_map_fit){0};
-  }
+  if (status != MEDLEY_OK) content_map_fit_deinit(out);
   return status;
 }

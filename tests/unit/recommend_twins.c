@@ -10,10 +10,10 @@
 
 /* ---- a small world ---- */
 
-static void unit_row(rng *r, float *row, size_t dim) {
+static void unit_row(rng *r, double property, float *row, size_t dim) {
   double sum = 0;
   for (size_t d = 0; d < dim; d++) {
-    row[d] = (float)rng_normal(r);
+    row[d] = (float)(rng_normal(r) + (d == 0 ? property : 0));
     sum += (double)row[d] * row[d];
   }
   for (size_t d = 0; d < dim; d++) row[d] /= (float)sqrt(sum);
@@ -48,8 +48,10 @@ world *world_create(uint32_t users, uint32_t items, uint32_t warm) {
   for (uint32_t i = 0; i < items; i++) {
     w->has_text[i] = i % 7 != 3;
     w->has_tags[i] = i % 5 != 1;
-    if (w->has_text[i]) unit_row(&r, w->text + i * TEXT_DIM, TEXT_DIM);
-    if (w->has_tags[i]) unit_row(&r, w->tags + i * TAGS_DIM, TAGS_DIM);
+    /* Which half an item is of, its text and its tags tell together and neither alone. */
+    bool text = i / 2 % 2, tags = text != i % 2;
+    if (w->has_text[i]) unit_row(&r, text ? 3 : -3, w->text + i * TEXT_DIM, TEXT_DIM);
+    if (w->has_tags[i]) unit_row(&r, tags ? 3 : -3, w->tags + i * TAGS_DIM, TAGS_DIM);
     w->born[i] = i % 3 == 0 ? STORE_TIME_UNKNOWN : NEWEST - 200 * DAY + i * DAY;
   }
   w->features[0] = (features){"text", items, TEXT_DIM, w->text, w->has_text};
@@ -393,7 +395,21 @@ void twin_content_popular(const world *w, const double *values, const recommende
   }
 }
 
-/* Kernel ridge in its dual form, with the weights and λ that the fit found: score(i) = x B (K + λI)⁻¹ k(i). */
+static double map_kernel(const world *w, const content_map_fit *f, uint32_t a, uint32_t b) {
+  double k = (double)f->weight[2];
+  for (size_t m = 0; m < 2; m++) k += (double)f->weight[m] * dot_of(&w->features[m], a, b);
+  return k;
+}
+
+/* K₂, from K(i, i) [items]. */
+static double map_kernel_pairs(const world *w, const content_map_fit *f, const double *squares, double share,
+                               uint32_t a, uint32_t b) {
+  double k = map_kernel(w, f, a, b);
+  return k + share * k * k / (squares[a] * squares[b]);
+}
+
+/* Kernel ridge in its dual form, with the weights, the share of pairs and λ that the fit found: score(i) = x B (K₂ +
+ * λI)⁻¹ k₂(i). */
 void twin_content_map(const world *w, const double *values, const recommender *r, const history *h, double *scores) {
   (void)r;
   medley_error error;
@@ -411,12 +427,13 @@ void twin_content_map(const world *w, const double *values, const recommender *r
     ease_by_definition(w, 0.35, values[0] * content_map_fan[f], values[1], 0, 0.33, one);
     for (size_t e = 0; e < ITEMS * ITEMS; e++) b[e] += one[e] / CONTENT_MAP_RIDGES;
   }
+  double squares[ITEMS], share = 0;
+  for (uint32_t i = 0; i < w->items; i++) squares[i] = map_kernel(w, &found, i, i);
+  for (uint32_t p = 0; p < a; p++) share += (double)found.pairs * squares[active.item[p]] / a;
   for (uint32_t p = 0; p < a; p++) {
-    for (uint32_t q = 0; q < a; q++) {
-      k[p * a + q] = (double)found.weight[2] + (p == q ? (double)found.lambda : 0);
-      for (size_t m = 0; m < 2; m++)
-        k[p * a + q] += (double)found.weight[m] * dot_of(&w->features[m], active.item[p], active.item[q]);
-    }
+    for (uint32_t q = 0; q < a; q++)
+      k[p * a + q] = map_kernel_pairs(w, &found, squares, share, active.item[p], active.item[q]);
+    k[p * a + p] += (double)found.lambda;
     for (size_t j = 0; j < h->count; j++) right[p] += (double)h->weight[j] * b[h->item[j] * w->items + active.item[p]];
   }
   invert(k, a);
@@ -426,16 +443,12 @@ void twin_content_map(const world *w, const double *values, const recommender *r
   }
   for (uint32_t i = 0; i < w->items; i++) {
     scores[i] = 0;
-    for (uint32_t p = 0; p < a; p++) {
-      double kernel = (double)found.weight[2];
-      for (size_t m = 0; m < 2; m++) kernel += (double)found.weight[m] * dot_of(&w->features[m], active.item[p], i);
-      scores[i] += dual[p] * kernel;
-    }
+    for (uint32_t p = 0; p < a; p++)
+      scores[i] += dual[p] * map_kernel_pairs(w, &found, squares, share, active.item[p], i);
   }
   free(b);
   free(one);
   free(k);
   active_items_deinit(&active);
-  mem_free(found.history_factors);
-  mem_free(found.projection);
+  content_map_fit_deinit(&found);
 }

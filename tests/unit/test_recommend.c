@@ -116,10 +116,10 @@ static double map_quality(const world *w, const features *list, size_t count, fl
   assert_ok(
       content_map_solve(&w->train, &active, &parts, &(content_map_settings){.ridge = 10, .seed = 3}, &found, &error));
   if (last_weight != NULL) *last_weight = found.weight[count - 1];
-  mem_free(found.history_factors);
-  mem_free(found.projection);
+  double quality = found.quality;
+  content_map_fit_deinit(&found);
   active_items_deinit(&active);
-  return found.quality;
+  return quality;
 }
 
 /* Modalities together are, on the validation part, no worse than each alone; one of noise gets no say, or does no harm.
@@ -145,6 +145,19 @@ static void test_modalities_never_lower_the_fit(void **state) {
     }
     if (all < both) fail_msg("seed %d: noise of weight %g lowers %g to %g", (int)seed, (double)weight, both, all);
   }
+  world_free(w);
+}
+
+/* In this world two modalities tell together what is liked and neither does alone: their pairs come into the kernel, so
+ * that the other tests see them too. */
+static void test_pairs_are_found(void **state) {
+  (void)state;
+  world *w = world_create(USERS, ITEMS, WARM);
+  recommender *model = row_fit(&(struct row){"content_map", NULL, {0}, 0}, w);
+  json_t *told = model->kind->describe(model);
+  assert_true(json_real_value(json_object_get(told, "pairs")) > 0);
+  json_decref(told);
+  model->kind->free(model);
   world_free(w);
 }
 
@@ -195,11 +208,11 @@ static void test_splits_sum_to_the_score(void **state) {
     for (uint32_t k = 0; model->kind->split != NULL && k < ITEMS; k++) {
       double sum = 0;
       size_t count = model->kind->split(model, &h, k, &scratch, names, values, FEATURES_MAX);
-      assert_true(count <= 2);
+      assert_true(count <= 3);
       assert_int_equal(model->kind->split(model, &h, k, &scratch, names, values, 1), count < 1 ? count : 1);
       count = model->kind->split(model, &h, k, &scratch, names, values, FEATURES_MAX);
       for (size_t s = 0; s < count; s++) {
-        assert_true(strcmp(names[s], "text") == 0 || strcmp(names[s], "tags") == 0);
+        assert_true(strcmp(names[s], "text") == 0 || strcmp(names[s], "tags") == 0 || strcmp(names[s], "pairs") == 0);
         sum += (double)values[s];
       }
       if (k == 0) constant = (double)scores[0] - sum;
@@ -706,6 +719,7 @@ int main(void) {
       cmocka_unit_test(test_every_kind_has_a_row),
       cmocka_unit_test(test_slow_twins),
       cmocka_unit_test(test_modalities_never_lower_the_fit),
+      cmocka_unit_test(test_pairs_are_found),
       cmocka_unit_test(test_traces_sum_to_the_score),
       cmocka_unit_test(test_splits_sum_to_the_score),
       cmocka_unit_test(test_saved_and_loaded),

@@ -1,0 +1,54 @@
+/* recommend/content_map_solve.h: what the fit of content_map hands to its last solve, in two forms: over the dimensions
+ * of φ (content_map_solve.c), or over the items, which pairs of properties ask for (content_map_pairs.c). */
+#ifndef RECOMMEND_CONTENT_MAP_SOLVE_H
+#define RECOMMEND_CONTENT_MAP_SOLVE_H
+
+#include "recommend/content_map.h"
+
+/* The collaborative matrix, whole or as V Vᵀ. */
+typedef struct base_matrix {
+  float *b; /* [active, active] or NULL */
+  float *v; /* [active, rank] when b is NULL */
+  size_t rank;
+} base_matrix;
+
+/* S: the square root of each column's weight. weight [count + 1], the constant last; scale [dim]. */
+void content_scale(const content_parts *c, const float *weight, float *scale);
+
+/* How many of the values [count] that fall hold nearly all of the scores' sum of squares, at most CONTENT_MAP_RANK_MAX.
+ */
+size_t content_rank(const float *energy, size_t count, double all);
+
+/* history_factors and projection of out from its weight and lambda; phi [active, dim]. */
+medley_status content_map_finish(const base_matrix *base, const content_parts *parts, const float *phi, size_t active,
+                                 content_map_fit *out, medley_error *err) MEDLEY_CHECK;
+
+/* ---- pairs of properties ---- */
+
+/* Whether kernels of these items can be afforded. */
+bool content_pairs_affordable(size_t active, size_t items);
+
+/* Rows of φ scaled by S: the dot product of two is K. */
+typedef struct scaled_rows {
+  float *rows;    /* [count, dim] */
+  float *squares; /* [count] their squared lengths */
+  size_t count, dim;
+  double mean_square;
+} scaled_rows;
+medley_status scaled_rows_make(const float *phi, size_t count, size_t dim, const float *scale, scaled_rows *out,
+                               medley_error *err) MEDLEY_CHECK;
+void scaled_rows_deinit(scaled_rows *r);
+
+/* out [a, b] = K₂ with that q. */
+void content_pairs_kernel(const scaled_rows *a, const scaled_rows *b, float q, float *out);
+
+/* right [known, columns] = (K₂ + λ I)⁻¹ right over the known items; pairs: their share of the kernel. */
+medley_status content_pairs_solve(const scaled_rows *known, float pairs, float lambda, float *right, size_t columns,
+                                  medley_error *err) MEDLEY_CHECK;
+
+/* history_factors and projection of out as content_map_finish, from its pairs and lambda; known: of the active items,
+ * scaled by `scale`. And dual [active, rank], the caller's: K₂(i, active) dual places any item. */
+medley_status content_pairs_finish(const base_matrix *base, const scaled_rows *known, const float *scale, uint64_t seed,
+                                   content_map_fit *out, float **dual, medley_error *err) MEDLEY_CHECK;
+
+#endif
