@@ -3,9 +3,12 @@
  * Below the workspace: tuning/<key>/run.safetensors, where the run stands, and tuning/<key>/model/, the published
  * folder with the weights that came out, until it is a kept model. The key is the hash of everything the outcome
  * depends on, so a stopped run is gone on with by asking for the same again, and by nothing else. A run clears its own
- * folder and no other: another may be running in there. */
+ * folder, and those of stopped runs that nobody can go on with: the catalogue is no longer what theirs says it was
+ * (tuning/<key>/catalogue, a fingerprint), or a month has passed. One that was written within the hour may be running.
+ */
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -16,12 +19,16 @@
 
 #define FOLDER "tuning"
 #define TUNE_RATE_MAX 1.0
+#define CATALOGUE_FILE "catalogue"
+#define RUN_QUIET_S 3600 /* a run writes every half minute */
+#define RUN_AGE_MAX_S (30 * 24 * 3600)
 
 typedef struct tuning_job {
   const encoder_kind *kind;
   const char *source;
   encoder_tuning how;
   char *folder, *model, *state, *out; /* paths */
+  char catalogue[HASH_HEX_BYTES];     /* its fingerprint */
   size_t count;                       /* items learnt from */
 } tuning_job;
 
@@ -61,8 +68,8 @@ static void media_append(const catalogue *items, modality m, strbuf *out) {
 }
 
 /* Everything the outcome depends on. The weights by size and time: hashing them takes as long as some steps. */
-static medley_status key_make(const tuning_job *job, const medley_workspace *w, const checkpoint *c,
-                              const catalogue *items, char key[HASH_HEX_BYTES], medley_error *err) {
+static medley_status key_make(tuning_job *job, const medley_workspace *w, const checkpoint *c, const catalogue *items,
+                              char key[HASH_HEX_BYTES], medley_error *err) {
   medley_status status = MEDLEY_OK;
   strbuf text = {0};
   unsigned char hash[HASH_BYTES];
@@ -71,11 +78,11 @@ static medley_status key_make(const tuning_job *job, const medley_workspace *w, 
   int64_t modified_ns = 0;
   preparation prepare;
   TRY(preparation_read(&w->config, &prepare, err));
-  TRY(dataset_fingerprint(items, &prepare, key, err));
+  TRY(dataset_fingerprint(items, &prepare, job->catalogue, err));
   file_stat(c->path, &size, &modified_ns);
   strbuf_printf(&text, "%s/%u %s %llu %lld %s %zu %.17g %llu %s", job->kind->name, job->kind->version, c->path,
                 (unsigned long long)size, (long long)modified_ns, tuning_choice_text(job->how.choice, choice),
-                job->how.passes, job->how.rate, (unsigned long long)job->how.seed, key);
+                job->how.passes, job->how.rate, (unsigned long long)job->how.seed, job->catalogue);
   preparation_sign(&prepare, job->kind->modality, &text);
   media_append(items, job->kind->modality, &text);
   if (text.failed) FAIL(err, MEDLEY_ERR_MEMORY, "out of memory for a key");
@@ -83,6 +90,14 @@ static medley_status key_make(const tuning_job *job, const medley_workspace *w, 
   hash_to_hex(hash, key);
 done:
   strbuf_deinit(&text);
+  return status;
+}
+
+static medley_status catalogue_write(const tuning_job *job, medley_error *err) {
+  char *path = path_join(job->folder, CATALOGUE_FILE);
+  medley_status status =
+      path == NULL ? error_memory(err, "a file name") : file_write(path, job->catalogue, HASH_HEX_BYTES - 1, err);
+  mem_free(path);
   return status;
 }
 
@@ -103,12 +118,50 @@ static medley_status job_place(tuning_job *job, const medley_workspace *w, const
     goto done;
   }
   TRY(folder_create(job->model, err));
+  TRY(catalogue_write(job, err));
   if (c.folder != NULL) TRY(kept_model_companions(c.folder, job->model, err));
   job->how.state = job->state;
   job->how.out = job->out;
 done:
   checkpoint_close(&c);
   return status;
+}
+
+/* ---- runs that nobody can go on with ---- */
+
+static bool run_knows_catalogue(const char *folder, const char *catalogue) {
+  char *path = path_join(folder, CATALOGUE_FILE), *text = NULL;
+  size_t length = 0;
+  bool same = path != NULL && file_read(path, HASH_HEX_BYTES, &text, &length, NULL) == MEDLEY_OK &&
+              length == HASH_HEX_BYTES - 1 && memcmp(text, catalogue, length) == 0;
+  mem_free(path);
+  mem_free(text);
+  return same;
+}
+
+/* Since the run was kept, or was begun when it never was. */
+static double run_age_s(const char *folder) {
+  char *state = path_join(folder, "run.safetensors"), *begun = path_join(folder, CATALOGUE_FILE);
+  uint64_t size;
+  int64_t modified_ns = 0;
+  if (state != NULL && begun != NULL && !file_stat(state, &size, &modified_ns)) file_stat(begun, &size, &modified_ns);
+  mem_free(state);
+  mem_free(begun);
+  return difftime(time(NULL), (time_t)(modified_ns / 1000000000));
+}
+
+static void runs_clear(const tuning_job *job, const char *all) {
+  char **names = NULL;
+  size_t count = 0;
+  if (all == NULL || folder_list(all, &names, &count, NULL) != MEDLEY_OK) return;
+  for (size_t i = 0; i < count; i++) {
+    char *folder = path_join(all, names[i]);
+    double age_s = folder == NULL || strcmp(folder, job->folder) == 0 ? 0 : run_age_s(folder);
+    if (age_s > RUN_AGE_MAX_S || (age_s > RUN_QUIET_S && !run_knows_catalogue(folder, job->catalogue)))
+      (void)(folder_remove(folder, NULL) == MEDLEY_OK);
+    mem_free(folder);
+  }
+  folder_list_free(names, count);
 }
 
 /* ---- the run ---- */
@@ -175,6 +228,7 @@ medley_status encoders_tune(medley_workspace *w, const encoder_kind *kind, const
   TRY(options_read(w, kind, o, &job.how, err));
   TRY(dataset_load(w, progress, &data, err));
   TRY(job_place(&job, w, &data.items, err));
+  runs_clear(&job, all);
   TRY(job_learn(&job, w, &data.items, progress, err));
   TRY(job_keep(&job, w, progress, id, err));
 done:

@@ -13,9 +13,13 @@
 #include "learn/represent_parts.h"
 #include "math/vector.h"
 
-#define ENCODE_BATCH 64     /* samples that are decoded before the encoder runs over them with all threads */
-#define FIT_SAMPLE_MAX 3000 /* media an encoder that needs fitting may hold in memory at once */
-#define REASONS_TOLD 3      /* unreadable files that are named in full */
+#define ENCODE_BATCH 64 /* samples that are decoded before the encoder runs over them with all threads */
+/* What an encoder that learns may hold decoded at once: so many files (a clip is 16 pictures), and of sound so many
+ * bytes, of which each file has the same share. Three thousand songs of a minute would be 11 GB. */
+static const size_t fit_files_max[MODALITY_COUNT] = {
+    [MODALITY_IMAGE] = 3000, [MODALITY_AUDIO] = 3000, [MODALITY_VIDEO] = 600};
+#define FIT_SOUND_BYTES_MAX ((size_t)1 << 30)
+#define REASONS_TOLD 3 /* unreadable files that are named in full */
 
 /* Samples that go to the encoder together. */
 typedef struct media_batch {
@@ -170,6 +174,15 @@ done:
   return status;
 }
 
+/* A sound that is longer than its share of the memory is learnt from by its beginning. */
+static void sound_shorten(sound *s, size_t files) {
+  size_t most = FIT_SOUND_BYTES_MAX / sizeof *s->samples / files;
+  if (s->count <= most) return;
+  s->count = most;
+  float *fewer = mem_resize(s->samples, most, sizeof *s->samples);
+  if (fewer != NULL) s->samples = fewer;
+}
+
 static medley_status job_receive(void *context, size_t index, medley_status outcome, media_sample *sample,
                                  const char *reason) {
   media_job *job = context;
@@ -182,6 +195,8 @@ static medley_status job_receive(void *context, size_t index, medley_status outc
   }
   if (job->collect) {
     job->collected[index] = *sample;
+    if (sample->kind == MODALITY_AUDIO) sound_shorten(&job->collected[index].sound, job->request_count);
+    if (sample->kind == MODALITY_VIDEO) sound_shorten(&job->collected[index].video.sound, job->request_count);
     job->decoded[index] = true;
     job->collected_count++;
     return MEDLEY_OK;
@@ -272,7 +287,7 @@ static medley_status job_use(media_job *job, represent_use *use, void *context, 
   char **texts = NULL;
   progress_stage stage;
   TRY(pool_need(job->run, err));
-  TRY(job_make_requests(job, want_for_fit, FIT_SAMPLE_MAX, err));
+  TRY(job_make_requests(job, want_for_fit, fit_files_max[job->part->modality], err));
   TRY_NEW(job->collected, job->request_count, "decoded media");
   TRY_NEW(job->decoded, job->request_count, "decoded media");
   TRY_NEW(inputs, job->request_count, "decoded media");

@@ -6,8 +6,8 @@
  * BLAS reads them. A kernel of one that moves by one needs no columns: the input is the matrix. Samples go to threads,
  * each with columns of its own; a single sample is left to BLAS's threads.
  *
- * Where a group has one input channel (depthwise), a product would multiply by vectors: instead each tap adds a scaled
- * row of the input to a row of the output, plane by plane.
+ * Where a group has one input channel and hardly more outputs (depthwise), a product would multiply by vectors: instead
+ * each tap adds a scaled row of the input to a row of the output, plane by plane.
  *
  * The weight's gradient is a sum over samples. It is taken sample by sample in order, all threads at one product, so
  * that no sum is cut by the number of threads and no copies of the weight are needed.
@@ -20,6 +20,8 @@
 #include "nn/product.h"
 #include "nn/rows.h"
 #include "nn/window.h"
+
+enum { DEPTHWISE_OUTS = 4 };
 
 typedef struct conv_args {
   window high, wide;
@@ -59,6 +61,9 @@ static conv_pass conv_of(op_node *n) {
   p.out_plane = p.high.out * p.wide.out;
   return p;
 }
+
+/* One input channel a group, and so few outputs of it that a product would multiply by vectors. */
+static bool conv_is_depthwise(const conv_pass *p) { return p->depth == 1 && p->outs < DEPTHWISE_OUTS; }
 
 static bool conv_is_plain(const conv_pass *p) { return window_is_identity(&p->high) && window_is_identity(&p->wide); }
 
@@ -290,7 +295,7 @@ static size_t plane_grain(const conv_pass *p) { return 1 + OP_GRAIN / (p->out_pl
 
 static void conv_forward(tape *t, op_node *n) {
   conv_pass p = conv_of(n);
-  if (p.depth == 1) {
+  if (conv_is_depthwise(&p)) {
     op_parallel(p.samples * p.groups * p.outs, plane_grain(&p), depthwise_range, &p);
     return;
   }
@@ -300,7 +305,7 @@ static void conv_forward(tape *t, op_node *n) {
 }
 
 static void conv_input_back(tape *t, conv_pass *p) {
-  if (p->depth == 1) {
+  if (conv_is_depthwise(p)) {
     op_parallel(p->samples * p->groups, plane_grain(p), depthwise_back_range, p);
   } else if (slots_take(t, p, slots_wanted(p))) {
     op_parallel(p->slots, 1, slots_range, p);
@@ -316,7 +321,7 @@ static void conv_backward(tape *t, op_node *n) {
   if (p.dx != NULL) conv_input_back(t, &p);
   p.dx = NULL, p.columns = NULL;
   p.dweight = tape_gradient(t, n->input[1], &p.add);
-  if (p.dweight != NULL && p.depth == 1) {
+  if (p.dweight != NULL && conv_is_depthwise(&p)) {
     op_parallel(channels, plane_grain(&p), depthwise_weight_range, &p);
   } else if (p.dweight != NULL && slots_take(t, &p, 1)) {
     conv_weight_back(&p);

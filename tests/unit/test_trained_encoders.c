@@ -19,6 +19,7 @@ typedef struct catalogue {
   image pictures[ITEMS];
   sound sounds[ITEMS];
   video clips[ITEMS];
+  size_t count; /* of sounds, whose networks are the slowest, half will do */
 } catalogue;
 
 /* Seven of 144 words, of which three hundred items could not share the same five. */
@@ -60,7 +61,8 @@ static void catalogue_fill(catalogue *c, modality m) {
   rng r;
   rng_seed(&r, 4);
   memset(c, 0, sizeof *c);
-  for (int i = 0; i < ITEMS; i++) {
+  c->count = m == MODALITY_AUDIO ? ITEMS / 2 : ITEMS;
+  for (int i = 0; i < (int)c->count; i++) {
     if (m == MODALITY_TEXT) text_fill(c, i, &r);
     if (m == MODALITY_IMAGE) picture_fill(&c->pictures[i], i % TOPICS, &r), c->inputs[i].image = &c->pictures[i];
     if (m == MODALITY_AUDIO) sound_fill(&c->sounds[i], i % TOPICS, &r), c->inputs[i].sound = &c->sounds[i];
@@ -79,19 +81,19 @@ static void catalogue_deinit(catalogue *c) {
 /* ---- the table's promises ---- */
 
 /* Share of items whose nearest other is of their topic, after the mean is taken away. */
-static double purity(const float *vectors, size_t dim) {
-  float *rows = mem_alloc(ITEMS * dim, sizeof *rows);
-  memcpy(rows, vectors, ITEMS * dim * sizeof *rows);
+static double purity(const float *vectors, size_t count, size_t dim) {
+  float *rows = mem_alloc(count * dim, sizeof *rows);
+  memcpy(rows, vectors, count * dim * sizeof *rows);
   for (size_t k = 0; k < dim; k++) {
     double mean = 0;
-    for (size_t i = 0; i < ITEMS; i++) mean += rows[i * dim + k] / ITEMS;
-    for (size_t i = 0; i < ITEMS; i++) rows[i * dim + k] -= (float)mean;
+    for (size_t i = 0; i < count; i++) mean += rows[i * dim + k] / (double)count;
+    for (size_t i = 0; i < count; i++) rows[i * dim + k] -= (float)mean;
   }
   int right = 0;
-  for (size_t i = 0; i < ITEMS; i++) {
+  for (size_t i = 0; i < count; i++) {
     double best = -INFINITY;
     size_t nearest = 0;
-    for (size_t j = 0; j < ITEMS; j++) {
+    for (size_t j = 0; j < count; j++) {
       double length = sqrt(vector_dot(rows + j * dim, rows + j * dim, dim)) + 1e-12;
       double score = vector_dot(rows + i * dim, rows + j * dim, dim) / length;
       if (j != i && score > best) best = score, nearest = j;
@@ -99,7 +101,7 @@ static double purity(const float *vectors, size_t dim) {
     right += nearest % TOPICS == i % TOPICS;
   }
   mem_free(rows);
-  return (double)right / ITEMS;
+  return right / (double)count;
 }
 
 /* Share of texts that are found by five of their words. */
@@ -139,11 +141,11 @@ static float *fit_and_encode(const encoder_kind *kind, const catalogue *c, size_
   safetensors_writer_deinit(&w);
   progress_stage stage;
   progress_begin(&stage, NULL, "fit", 0);
-  assert_ok(kind->fit(e, c->inputs, ITEMS, &stage, &error));
+  assert_ok(kind->fit(e, c->inputs, c->count, &stage, &error));
   double loss = INFINITY;
   assert_true(stage.total > 0 && sscanf(stage.detail, "loss %lf", &loss) == 1);
   if (!(loss <= most)) fail_msg("%s: the loss is %g after training, above %g", kind->name, loss, most);
-  assert_ok(kind->encode(e, c->inputs, ITEMS, vectors, &error));
+  assert_ok(kind->encode(e, c->inputs, c->count, vectors, &error));
   *out = e;
   return vectors;
 }
@@ -169,15 +171,15 @@ static void loads_again(const encoder_kind *kind, const encoder *e, const catalo
   safetensors s = {0};
   encoder *again = NULL;
   size_t dim = kind->dim(e);
-  float *other = mem_alloc(ITEMS * dim, sizeof *other);
+  float *other = mem_alloc(c->count * dim, sizeof *other);
   saved_open(kind, e, NULL, &s);
   assert_int_not_equal(kind->load(&s, "other", &again, &error), MEDLEY_OK);
   assert_null(again);
   assert_ok(kind->load(&s, "part", &again, &error));
   safetensors_close(&s);
   assert_int_equal(kind->dim(again), dim);
-  assert_ok(kind->encode(again, c->inputs, ITEMS, other, &error));
-  assert_memory_equal(vectors, other, ITEMS * dim * sizeof *other);
+  assert_ok(kind->encode(again, c->inputs, c->count, other, &error));
+  assert_memory_equal(vectors, other, c->count * dim * sizeof *other);
   kind->free(again);
   mem_free(other);
 }
@@ -280,7 +282,8 @@ typedef struct trained_row {
   size_t dim;
   double right; /* share of nearest items that are, at least */
   double loss;  /* after training, at most; two views of one among 16 items begin at log 16 = 2.8, and
-                   pictures and sounds of one topic differ in noise alone: log 4 = 1.4 */
+                   pictures and clips of one topic differ in noise alone: log 4 = 1.4; of sounds there are 8,
+                   two of a topic: from log 8 = 2.1 to log 2 = .7 */
 } trained_row;
 
 /* One line an encoder; the other modalities of the last two differ in the descriptor alone. */
@@ -290,10 +293,10 @@ static const trained_row trained_rows_of[] = {
     {"text.transformer", MODALITY_TEXT, 24, 0.85, 0.2},
     {"image.cnn", MODALITY_IMAGE, 12, 0.9, 2},
     {"image.vit", MODALITY_IMAGE, 12, 0.9, 2},
-    {"audio.cnn", MODALITY_AUDIO, 12, 0.9, 2},
+    {"audio.cnn", MODALITY_AUDIO, 12, 0.9, 1.2},
     {"video.attention", MODALITY_VIDEO, 12, 0.9, 2},
     {"autoencoder", MODALITY_IMAGE, 12, 0.9, 0.5},
-    {"vae", MODALITY_AUDIO, 12, 0.95, 2},
+    {"vae", MODALITY_AUDIO, 12, 0.95, 1.2},
 };
 
 /* From the command line: the only kind of content to try; NULL: all. */
@@ -311,7 +314,8 @@ static void test_all(void **state) {
     encoder *e;
     float *vectors = fit_and_encode(kind, &c, row->dim, row->loss, &e);
     assert_int_equal(kind->dim(e), row->dim);
-    double right = row->modality == MODALITY_TEXT ? found_by_part(e, &c, vectors, row->dim) : purity(vectors, row->dim);
+    double right =
+        row->modality == MODALITY_TEXT ? found_by_part(e, &c, vectors, row->dim) : purity(vectors, c.count, row->dim);
     if (right < row->right)
       fail_msg("%s, %s: %.3f of the nearest are the right ones", row->name, modality_name(row->modality), right);
     loads_again(kind, e, &c, vectors);
@@ -412,12 +416,13 @@ static void test_resumes(void **state) {
   unlink(path), rmdir(folder);
 }
 
-/* Stopped, every encoder's fit goes on to the bits of one that was not. */
+/* Stopped, every encoder's fit goes on to the bits of one that was not. A few items do: the steps are as many. */
 static void fit_goes_on(const trained_row *row) {
   medley_error error = {0};
   static catalogue c;
   char folder[256], path[300];
   const encoder_kind *kind = encoder_kind_for(row->modality, row->name);
+  enum { SOME = ITEMS / 4 };
   float *vectors[2];
   size_t stops = 0;
   catalogue_fill(&c, row->modality);
@@ -433,15 +438,15 @@ static void fit_goes_on(const trained_row *row) {
       assert_ok(kind->create(7, 8, &e, &error));
       if (parts) kind->keep(e, path);
       progress_begin(&stage, parts ? &receiver : NULL, "fit", 0);
-      status = kind->fit(e, c.inputs, ITEMS, &stage, &error);
+      status = kind->fit(e, c.inputs, SOME, &stage, &error);
       assert_true(status == MEDLEY_OK || (parts && status == MEDLEY_ERR_CANCELLED));
       stops += status != MEDLEY_OK;
     }
-    vectors[parts] = mem_alloc(ITEMS * 8, sizeof *vectors[parts]);
-    assert_ok(kind->encode(e, c.inputs, ITEMS, vectors[parts], &error));
+    vectors[parts] = mem_alloc(SOME * 8, sizeof *vectors[parts]);
+    assert_ok(kind->encode(e, c.inputs, SOME, vectors[parts], &error));
     kind->free(e);
   }
-  assert_memory_equal(vectors[0], vectors[1], ITEMS * 8 * sizeof **vectors);
+  assert_memory_equal(vectors[0], vectors[1], SOME * 8 * sizeof **vectors);
   printf("%s: stopped %zu times\n", row->name, stops);
   mem_free(vectors[0]), mem_free(vectors[1]);
   catalogue_deinit(&c);

@@ -343,7 +343,7 @@ static const tuned_row tuned_rows[] = {
     {"chinese_clip", "clip", MODALITY_IMAGE, 5e-3, {2.2, 0, 0}, 150, ITEMS},
     {"siglip", "clip", MODALITY_IMAGE, 5e-3, {2.2, 0, 0}, 150, ITEMS},
     {"whisper", "whisper", MODALITY_AUDIO, 5e-3, {1.3, 1.4, 1.4}, 30, 6},
-    {"resnet", "resnet", MODALITY_IMAGE, 2e-3, {0.9, 1.2, 0}, 70, 4},
+    {"resnet", "resnet", MODALITY_IMAGE, 2e-3, {0.9, 1.2, 0}, 90, 4},
     {"resnet_bottleneck", "resnet", MODALITY_IMAGE, 2e-3, {0.9, 0, 0}, 60, 4},
     {"mobilenet_v2_timm", "mobilenet_v2", MODALITY_IMAGE, 5e-4, {1.33, 1.33, 0}, 50, 4},
     {NULL, "yamnet", MODALITY_AUDIO, 5e-3, {1.1, 1.37, 0}, 60, 4},
