@@ -12,8 +12,8 @@ extern "C" {
 #endif
 
 typedef struct medley_part {
-  const char
-      *name; /* "taste", "text", "image", "audio", "video", "tags", "popularity", "freshness", "words", "rule" … */
+  const char *name; /* "taste", "text", "image", "audio", "video", "tags", "pairs", "popularity", "freshness", "words",
+                       "rule" … */
   double value;
 } medley_part;
 
