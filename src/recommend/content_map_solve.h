@@ -1,9 +1,26 @@
-/* recommend/content_map_solve.h: what the fit of content_map hands to its last solve, in two forms: over the dimensions
- * of φ (content_map_solve.c), or over the items, which pairs of properties ask for (content_map_pairs.c). */
+/* recommend/content_map_solve.h: what the files of content_map's fit share: its features (content_map_parts.c) and the
+ * last solve in two forms: over the dimensions of φ (content_map_solve.c), or over the items, which pairs of properties
+ * ask for (content_map_pairs.c). */
 #ifndef RECOMMEND_CONTENT_MAP_SOLVE_H
 #define RECOMMEND_CONTENT_MAP_SOLVE_H
 
 #include "recommend/content_map.h"
+
+/* The parts of the active items, wide ones cut to their leading directions. `small` numbers the active items from 0. */
+typedef struct reduced_parts {
+  content_parts small;
+  float *values[FEATURES_MAX]; /* owned rows of small */
+  uint8_t *present[FEATURES_MAX];
+  float *directions[FEATURES_MAX]; /* [dim, cut dim] or NULL: not cut */
+} reduced_parts;
+medley_status reduced_make(const content_parts *parts, const active_items *active, uint64_t seed, reduced_parts *r,
+                           medley_error *err) MEDLEY_CHECK;
+void reduced_deinit(reduced_parts *r);
+/* out [count, small dim] = φ of the catalogue's items from `from` on, cut. */
+void reduced_rows(const content_parts *parts, const reduced_parts *r, uint32_t from, size_t count, float *out);
+/* A projection of the cut parts [small dim, rank] becomes one of the whole ones [parts dim, rank]. */
+medley_status projection_expand(const content_parts *parts, const reduced_parts *r, size_t rank, float **projection,
+                                medley_error *err) MEDLEY_CHECK;
 
 /* The collaborative matrix, whole or as V Vᵀ. */
 typedef struct base_matrix {
