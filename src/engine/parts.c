@@ -7,7 +7,7 @@
 
 #include "explain/why.h"
 
-#define SIDES_MAX FEATURES_MAX
+#define SIDES_MAX (FEATURES_MAX + 1) /* and pairs of them */
 #define EVIDENCE_TOLD 3
 
 static int temperature_of(const generation *g, uint32_t item) {
