@@ -112,6 +112,20 @@ static medley_status publish_lock(const char *models, int *lock, medley_error *e
   return MEDLEY_OK;
 }
 
+/* A generation first loses its number, so that whoever is killed in the middle of removing it leaves a leftover and not
+ * half a generation. */
+static void generation_remove(const char *models, int64_t number) {
+  char name[64];
+  snprintf(name, sizeof name, "%lld", (long long)number);
+  char *path = path_join(models, name);
+  snprintf(name, sizeof name, "%lld.tmp-%ld", (long long)number, (long)getpid());
+  char *leftover = path_join(models, name);
+  if (path != NULL && leftover != NULL && rename(path, leftover) == 0)
+    (void)(folder_remove(leftover, NULL) == MEDLEY_OK);
+  mem_free(path);
+  mem_free(leftover);
+}
+
 /* Removes what a killed run left behind and generations older than the last few. Failing to tidy is no failure of
  * training. */
 static void tidy(const char *models, int64_t number) {
@@ -120,8 +134,11 @@ static void tidy(const char *models, int64_t number) {
   if (folder_list(models, &names, &count, NULL) != MEDLEY_OK) return;
   for (size_t i = 0; i < count; i++) {
     int64_t old = folder_number(names[i]);
-    bool keep = old > number - GENERATIONS_KEPT && old > 0;
-    char *path = keep ? NULL : path_join(models, names[i]);
+    if (old > 0) {
+      if (old <= number - GENERATIONS_KEPT) generation_remove(models, old);
+      continue;
+    }
+    char *path = path_join(models, names[i]);
     if (path != NULL) (void)(folder_remove(path, NULL) == MEDLEY_OK);
     mem_free(path);
   }
