@@ -100,6 +100,7 @@ static void scale_block(weighted_term *row, size_t count, float length) {
 /* ids [count] are sorted in place; row has room for count; returns how many distinct terms there are. */
 size_t text_lsa_weigh(const lsa_model *m, uint32_t *ids, size_t count, weighted_term *row) {
   size_t distinct = 0, words = 0;
+  if (count == 0) return 0; /* row may be NULL then */
   if (count > 1) qsort(ids, count, sizeof *ids, text_lsa_compare_ids);
   for (size_t i = 0, next; i < count; i = next) {
     for (next = i + 1; next < count && ids[next] == ids[i];) next++;
