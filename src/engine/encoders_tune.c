@@ -8,9 +8,9 @@
  */
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "engine/dataset.h"
 #include "engine/encoders.h"
@@ -139,15 +139,13 @@ static bool run_knows_catalogue(const char *folder, const char *catalogue) {
   return same;
 }
 
-/* Since the run was kept, or was begun when it never was. */
-static double run_age_s(const char *folder) {
-  char *state = path_join(folder, "run.safetensors"), *begun = path_join(folder, CATALOGUE_FILE);
-  uint64_t size;
-  int64_t modified_ns = 0;
-  if (state != NULL && begun != NULL && !file_stat(state, &size, &modified_ns)) file_stat(begun, &size, &modified_ns);
+/* Since the run was kept, or its folder was made when it never was. 0: nobody can tell. */
+static int64_t run_age_s(const char *folder) {
+  char *state = path_join(folder, "run.safetensors");
+  int64_t modified_ns;
+  bool told = state != NULL && (file_stat(state, NULL, &modified_ns) || file_stat(folder, NULL, &modified_ns));
   mem_free(state);
-  mem_free(begun);
-  return difftime(time(NULL), (time_t)(modified_ns / 1000000000));
+  return told ? clock_wall_s() - modified_ns / 1000000000 : 0;
 }
 
 static void runs_clear(const tuning_job *job, const char *all) {
@@ -156,7 +154,7 @@ static void runs_clear(const tuning_job *job, const char *all) {
   if (all == NULL || folder_list(all, &names, &count, NULL) != MEDLEY_OK) return;
   for (size_t i = 0; i < count; i++) {
     char *folder = path_join(all, names[i]);
-    double age_s = folder == NULL || strcmp(folder, job->folder) == 0 ? 0 : run_age_s(folder);
+    int64_t age_s = folder == NULL || strcmp(folder, job->folder) == 0 ? 0 : run_age_s(folder);
     if (age_s > RUN_AGE_MAX_S || (age_s > RUN_QUIET_S && !run_knows_catalogue(folder, job->catalogue)))
       (void)(folder_remove(folder, NULL) == MEDLEY_OK);
     mem_free(folder);

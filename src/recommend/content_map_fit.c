@@ -196,7 +196,7 @@ static double trial_run(trial *t, const float *weight, float lambda) {
   return trial_quality(t);
 }
 
-/* The same with pairs of properties, which takes the items' kernel. */
+/* The same with pairs of properties, which takes the items' kernel. MEDLEY_ERR_INPUT: it cannot be solved. */
 static medley_status trial_run_pairs(trial *t, const float *weight, float lambda, float pairs, double *out,
                                      medley_error *err) {
   medley_status status = MEDLEY_OK;
@@ -432,8 +432,11 @@ static void search_run(map_search *s, size_t count, map_search *alone) {
 static medley_status search_try_pairs(map_search *s, float pairs, float lambda, bool *better, medley_error *err) {
   medley_status status = MEDLEY_OK;
   double sum = 0, one = 0;
+  *better = false;
   for (size_t d = 0; d < HELD_DRAWS; d++) {
-    TRY(trial_run_pairs(&s->t[d], s->weight, lambda, pairs, &one, err));
+    status = trial_run_pairs(&s->t[d], s->weight, lambda, pairs, &one, err);
+    if (status == MEDLEY_ERR_INPUT) return MEDLEY_OK;
+    if (status != MEDLEY_OK) goto done;
     sum += one;
   }
   *better = sum / HELD_DRAWS > s->best;
@@ -445,8 +448,7 @@ done:
   return status;
 }
 
-/* Whether pairs of properties help, a little or as much as the single ones; and, where they do, with less shrinking.
- * Each try costs as much as all of the search before it. */
+/* Whether pairs of properties help, a little or as much as the single ones; and, where they do, with less shrinking. */
 static medley_status search_pairs(map_search *s, medley_error *err) {
   static const float shares[] = {0.35f, 1};
   medley_status status = MEDLEY_OK;
@@ -460,7 +462,8 @@ done:
 }
 
 /* The same for all together and for each modality that comes near them by itself: pairs must not make one of them
- * better than all. A modality with pairs has been seen a tenth above itself, never more. */
+ * better than all. One that is further behind is not asked: pairs are worth some hundredths, and every try solves for
+ * all items. */
 static medley_status search_all_pairs(map_search *s, map_search *alone, medley_error *err) {
   medley_status status = MEDLEY_OK;
   TRY(search_pairs(s, err));
@@ -559,11 +562,13 @@ medley_status content_map_solve(const interactions *train, const active_items *a
   out->pairs = search.pairs;
   out->quality = search.best;
   TRY(base_make(train, active, settings, &base, err));
-  if (out->pairs > 0)
-    TRY(finish_with_pairs(&base, parts, &reduced, phi, active->count, train->by_user.columns, settings->seed, out,
-                          err));
-  else
-    TRY(content_map_finish(&base, &reduced.small, phi, active->count, out, err));
+  if (out->pairs > 0) {
+    status =
+        finish_with_pairs(&base, parts, &reduced, phi, active->count, train->by_user.columns, settings->seed, out, err);
+    if (status != MEDLEY_OK && status != MEDLEY_ERR_INPUT) goto done;
+    if (status == MEDLEY_ERR_INPUT) out->pairs = 0; /* solvable without some items, but not with all */
+  }
+  if (out->pairs <= 0) TRY(content_map_finish(&base, &reduced.small, phi, active->count, out, err));
   TRY(projection_expand(parts, &reduced, out->rank, &out->projection, err));
 done:
   for (size_t d = 0; d < HELD_DRAWS; d++) trial_deinit(&t[d]);
