@@ -298,24 +298,10 @@ done:
   return status;
 }
 
-#define WHISPER_KIND(id, title, text, precision)                                       \
-  static medley_status id##_open(const char *path, encoder **out, medley_error *err) { \
-    return whisper_open_as(path, &encoder_##id, precision, NULL, out, err);            \
-  }                                                                                    \
-  const encoder_kind encoder_##id = {.name = title,                                    \
-                                     .summary = text,                                  \
-                                     .modality = MODALITY_AUDIO,                       \
-                                     .version = 1,                                     \
-                                     .needs_file = true,                               \
-                                     .open = id##_open,                                \
-                                     .wish = whisper_wish,                             \
-                                     .dim = whisper_dim,                               \
-                                     .encode = whisper_encode,                         \
-                                     .check = whisper_check,                           \
-                                     .tune = whisper_tune,                             \
-                                     .free = whisper_free};
+#define WHISPER_KIND(id, text, precision)                                                                             \
+  ENCODER_OF_FILE(id, whisper, MODALITY_AUDIO, text, whisper_open_as(path, &encoder_##id, precision, NULL, out, err), \
+                  .wish = whisper_wish)
 
-WHISPER_KIND(whisper, "whisper", "speech and sound by the encoder of a published Whisper, the first half minute",
-             WEIGHT_F32)
-WHISPER_KIND(whisper_bf16, "whisper_bf16", "the same with bf16 weights", WEIGHT_BF16)
-WHISPER_KIND(whisper_int8, "whisper_int8", "the same with int8 weights", WEIGHT_INT8)
+WHISPER_KIND(whisper, "speech and sound by the encoder of a published Whisper, the first half minute", WEIGHT_F32)
+WHISPER_KIND(whisper_bf16, "the same with bf16 weights", WEIGHT_BF16)
+WHISPER_KIND(whisper_int8, "the same with int8 weights", WEIGHT_INT8)

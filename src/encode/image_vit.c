@@ -122,23 +122,10 @@ static medley_status vit_check(const encoder *encoder, const safetensors *golden
   return vision_check(&e->network, false, "pooler_output", golden, report, err);
 }
 
-#define VIT_KIND(id, title, text, precision)                                           \
-  static medley_status id##_open(const char *path, encoder **out, medley_error *err) { \
-    return vit_open_as(path, &encoder_##id, precision, NULL, out, err);                \
-  }                                                                                    \
-  const encoder_kind encoder_##id = {.name = title,                                    \
-                                     .summary = text,                                  \
-                                     .modality = MODALITY_IMAGE,                       \
-                                     .version = 1,                                     \
-                                     .needs_file = true,                               \
-                                     .open = id##_open,                                \
-                                     .wish = vit_wish,                                 \
-                                     .dim = vit_dim,                                   \
-                                     .encode = vit_encode,                             \
-                                     .check = vit_check,                               \
-                                     .tune = vit_tune,                                 \
-                                     .free = vit_free};
+#define VIT_KIND(id, text, precision)                                                                         \
+  ENCODER_OF_FILE(id, vit, MODALITY_IMAGE, text, vit_open_as(path, &encoder_##id, precision, NULL, out, err), \
+                  .wish = vit_wish)
 
-VIT_KIND(vit, "vit", "a published ViT over patches of the picture, the first token's vector", WEIGHT_F32)
-VIT_KIND(vit_bf16, "vit_bf16", "the same with bf16 weights", WEIGHT_BF16)
-VIT_KIND(vit_int8, "vit_int8", "the same with int8 weights", WEIGHT_INT8)
+VIT_KIND(vit, "a published ViT over patches of the picture, the first token's vector", WEIGHT_F32)
+VIT_KIND(vit_bf16, "the same with bf16 weights", WEIGHT_BF16)
+VIT_KIND(vit_int8, "the same with int8 weights", WEIGHT_INT8)

@@ -220,24 +220,11 @@ static void mobilenet_wish(const encoder *e, media_request *request) {
     vision_wish(&m->preparation, request);
 }
 
-#define MOBILENET_KIND(id, title, text, precision)                                     \
-  static medley_status id##_open(const char *path, encoder **out, medley_error *err) { \
-    return open_kind(&encoder_##id, precision, path, out, err);                        \
-  }                                                                                    \
-  const encoder_kind encoder_##id = {.name = title,                                    \
-                                     .summary = text,                                  \
-                                     .modality = MODALITY_IMAGE,                       \
-                                     .version = 1,                                     \
-                                     .needs_file = true,                               \
-                                     .open = id##_open,                                \
-                                     .wish = mobilenet_wish,                           \
-                                     .dim = mobilenet_dim,                             \
-                                     .encode = mobilenet_encode,                       \
-                                     .check = mobilenet_check,                         \
-                                     .tune = mobilenet_tune,                           \
-                                     .free = mobilenet_free};
+#define MOBILENET_KIND(id, text, precision)                                                                 \
+  ENCODER_OF_FILE(id, mobilenet, MODALITY_IMAGE, text, open_kind(&encoder_##id, precision, path, out, err), \
+                  .wish = mobilenet_wish)
 
-MOBILENET_KIND(mobilenet_v2, "mobilenet_v2", "MobileNetV2, pretrained on ImageNet: what is in the picture", WEIGHT_F32)
-MOBILENET_KIND(mobilenet_v2_bf16, "mobilenet_v2_bf16", "the same with bf16 weights", WEIGHT_BF16)
-MOBILENET_KIND(mobilenet_v2_int8, "mobilenet_v2_int8",
+MOBILENET_KIND(mobilenet_v2, "MobileNetV2, pretrained on ImageNet: what is in the picture", WEIGHT_F32)
+MOBILENET_KIND(mobilenet_v2_bf16, "the same with bf16 weights", WEIGHT_BF16)
+MOBILENET_KIND(mobilenet_v2_int8,
                "the same in int8 where the processor is fast at it (AVX-512 VNNI): less exact, faster", WEIGHT_INT8)

@@ -374,23 +374,10 @@ done:
   return status;
 }
 
-#define RESNET_KIND(id, title, text, precision)                                        \
-  static medley_status id##_open(const char *path, encoder **out, medley_error *err) { \
-    return resnet_open_as(path, &encoder_##id, precision, NULL, out, err);             \
-  }                                                                                    \
-  const encoder_kind encoder_##id = {.name = title,                                    \
-                                     .summary = text,                                  \
-                                     .modality = MODALITY_IMAGE,                       \
-                                     .version = 1,                                     \
-                                     .needs_file = true,                               \
-                                     .open = id##_open,                                \
-                                     .wish = resnet_wish,                              \
-                                     .dim = resnet_dim,                                \
-                                     .encode = resnet_encode,                          \
-                                     .check = resnet_check,                            \
-                                     .tune = resnet_tune,                              \
-                                     .free = resnet_free};
+#define RESNET_KIND(id, text, precision)                                                                            \
+  ENCODER_OF_FILE(id, resnet, MODALITY_IMAGE, text, resnet_open_as(path, &encoder_##id, precision, NULL, out, err), \
+                  .wish = resnet_wish)
 
-RESNET_KIND(resnet, "resnet", "a published ResNet, 18 to 152 layers: the means of its last map", WEIGHT_F32)
-RESNET_KIND(resnet_bf16, "resnet_bf16", "the same with bf16 weights", WEIGHT_BF16)
-RESNET_KIND(resnet_int8, "resnet_int8", "the same with int8 weights", WEIGHT_INT8)
+RESNET_KIND(resnet, "a published ResNet, 18 to 152 layers: the means of its last map", WEIGHT_F32)
+RESNET_KIND(resnet_bf16, "the same with bf16 weights", WEIGHT_BF16)
+RESNET_KIND(resnet_int8, "the same with int8 weights", WEIGHT_INT8)

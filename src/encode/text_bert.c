@@ -218,25 +218,11 @@ done:
   return status;
 }
 
-#define BERT_KIND(id, title, text, precision)                                          \
-  static medley_status id##_open(const char *path, encoder **out, medley_error *err) { \
-    return bert_open_as(path, &encoder_##id, precision, NULL, out, err);               \
-  }                                                                                    \
-  const encoder_kind encoder_##id = {.name = title,                                    \
-                                     .summary = text,                                  \
-                                     .modality = MODALITY_TEXT,                        \
-                                     .version = 1,                                     \
-                                     .needs_file = true,                               \
-                                     .open = id##_open,                                \
-                                     .dim = bert_dim,                                  \
-                                     .encode = bert_encode,                            \
-                                     .check = bert_check,                              \
-                                     .tune = bert_tune,                                \
-                                     .free = bert_free};
+#define BERT_KIND(id, text, precision)                                                                         \
+  ENCODER_OF_FILE(id, bert, MODALITY_TEXT, text, bert_open_as(path, &encoder_##id, precision, NULL, out, err), \
+                  .wish = NULL)
 
-BERT_KIND(bert, "bert", "a published BERT, RoBERTa, MiniLM, E5, BGE or Chinese BERT, pooled as its files say",
-          WEIGHT_F32)
-BERT_KIND(bert_bf16, "bert_bf16", "the same with bf16 weights: half the memory", WEIGHT_BF16)
-BERT_KIND(bert_int8, "bert_int8",
-          "the same with int8 weights: a quarter of the memory, faster where the processor multiplies int8",
+BERT_KIND(bert, "a published BERT, RoBERTa, MiniLM, E5, BGE or Chinese BERT, pooled as its files say", WEIGHT_F32)
+BERT_KIND(bert_bf16, "the same with bf16 weights: half the memory", WEIGHT_BF16)
+BERT_KIND(bert_int8, "the same with int8 weights: a quarter of the memory, faster where the processor multiplies int8",
           WEIGHT_INT8)

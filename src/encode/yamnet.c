@@ -338,24 +338,10 @@ static void yamnet_wish(const encoder *e, media_request *request) {
   request->sound_rate_hz = RATE_HZ;
 }
 
-#define YAMNET_KIND(id, title, text, precision)                                        \
-  static medley_status id##_open(const char *path, encoder **out, medley_error *err) { \
-    return open_kind(&encoder_##id, precision, path, out, err);                        \
-  }                                                                                    \
-  const encoder_kind encoder_##id = {.name = title,                                    \
-                                     .summary = text,                                  \
-                                     .modality = MODALITY_AUDIO,                       \
-                                     .version = 1,                                     \
-                                     .needs_file = true,                               \
-                                     .open = id##_open,                                \
-                                     .wish = yamnet_wish,                              \
-                                     .dim = yamnet_dim,                                \
-                                     .encode = yamnet_encode,                          \
-                                     .check = yamnet_check,                            \
-                                     .tune = yamnet_tune,                              \
-                                     .free = yamnet_free};
+#define YAMNET_KIND(id, text, precision)                                                                 \
+  ENCODER_OF_FILE(id, yamnet, MODALITY_AUDIO, text, open_kind(&encoder_##id, precision, path, out, err), \
+                  .wish = yamnet_wish)
 
-YAMNET_KIND(yamnet, "yamnet", "YAMNet, pretrained on AudioSet: what is in the sound", WEIGHT_F32)
-YAMNET_KIND(yamnet_bf16, "yamnet_bf16", "the same with bf16 weights", WEIGHT_BF16)
-YAMNET_KIND(yamnet_int8, "yamnet_int8", "the same in int8 where the processor is fast at it (AVX-512 VNNI)",
-            WEIGHT_INT8)
+YAMNET_KIND(yamnet, "YAMNet, pretrained on AudioSet: what is in the sound", WEIGHT_F32)
+YAMNET_KIND(yamnet_bf16, "the same with bf16 weights", WEIGHT_BF16)
+YAMNET_KIND(yamnet_int8, "the same in int8 where the processor is fast at it (AVX-512 VNNI)", WEIGHT_INT8)
