@@ -12,12 +12,60 @@
 #include <lapacke.h>
 #include <limits.h>
 #include <math.h>
+#include <omp.h>
 #include <string.h>
 
 #include "base/memory.h"
 #include "math/clones.h"
 
 static size_t size_min(size_t a, size_t b) { return a < b ? a : b; }
+
+/* One product as BLAS takes it: operands row-major, transposed or not, with the distance between rows. */
+typedef struct product {
+  CBLAS_TRANSPOSE transpose_a, transpose_b;
+  size_t m, n, k, row_a, row_b, row_c;
+  float alpha, beta;
+  const float *a, *b;
+  float *c;
+} product;
+
+#define TOGETHER_MIN ((size_t)1 << 18) /* multiplications; OpenBLAS, too, takes one thread for fewer */
+#define STRIP_MIN 512                  /* rows or columns of a strip when there are more strips than threads */
+#define STRIP_STEP 16
+
+/* Strips a product is cut into, for threads that take one after the other. */
+static size_t strips_of(const product *p) {
+  size_t threads = omp_in_parallel() ? 1 : (size_t)omp_get_max_threads(), length = p->m > p->n ? p->m : p->n;
+  if (threads == 1 || p->m * p->n < TOGETHER_MIN / p->k) return 1;
+  size_t strips = size_min(4 * threads, length / STRIP_MIN / threads * threads);
+  return size_min(strips > threads ? strips : threads, (length + STRIP_STEP - 1) / STRIP_STEP);
+}
+
+/* Rows (or columns, when they are more) from … end of the result. */
+static void strip_multiply(const product *p, size_t from, size_t end) {
+  bool rows = p->m >= p->n;
+  const float *a = p->a, *b = p->b;
+  if (rows) a += p->transpose_a == CblasTrans ? from : from * p->row_a;
+  if (!rows) b += p->transpose_b == CblasTrans ? from * p->row_b : from;
+  cblas_sgemm(CblasRowMajor, p->transpose_a, p->transpose_b, (int)(rows ? end - from : p->m),
+              (int)(rows ? p->n : end - from), (int)p->k, p->alpha, a, (int)p->row_a, b, (int)p->row_b, p->beta,
+              p->c + (rows ? from * p->row_c : from), (int)p->row_c);
+}
+
+/* OpenBLAS's own threads wait for each other's pieces by turning: on a machine that is busy, or with a test beside it,
+ * each wait lasts until the system takes the processor away (ten times as long for all, with 0.3.29, which does not
+ * even yield). Strips wait for nobody. */
+static void multiply(const product *p) {
+  size_t strips = strips_of(p), length = p->m >= p->n ? p->m : p->n;
+  size_t steps = (length + STRIP_STEP - 1) / STRIP_STEP;
+  if (strips == 1) {
+    strip_multiply(p, 0, length);
+    return;
+  }
+#pragma omp parallel for schedule(dynamic, 1)
+  for (size_t s = 0; s < strips; s++)
+    strip_multiply(p, steps * s / strips * STRIP_STEP, size_min(steps * (s + 1) / strips * STRIP_STEP, length));
+}
 
 void matrix_multiply_strided(bool transpose_a, bool transpose_b, size_t m, size_t n, size_t k, float alpha,
                              const float *a, size_t row_a, const float *b, size_t row_b, float beta, float *c,
@@ -29,8 +77,8 @@ void matrix_multiply_strided(bool transpose_a, bool transpose_b, size_t m, size_
       for (size_t j = 0; j < n; j++) c[i * row_c + j] = beta == 0 ? 0 : c[i * row_c + j] * beta;
     return;
   }
-  cblas_sgemm(CblasRowMajor, transpose_a ? CblasTrans : CblasNoTrans, transpose_b ? CblasTrans : CblasNoTrans, (int)m,
-              (int)n, (int)k, alpha, a, (int)row_a, b, (int)row_b, beta, c, (int)row_c);
+  multiply(&(product){transpose_a ? CblasTrans : CblasNoTrans, transpose_b ? CblasTrans : CblasNoTrans, m, n, k, row_a,
+                      row_b, row_c, alpha, beta, a, b, c});
 }
 
 void matrix_multiply(bool transpose_a, bool transpose_b, size_t m, size_t n, size_t k, float alpha, const float *a,
@@ -42,8 +90,7 @@ void matrix_multiply(bool transpose_a, bool transpose_b, size_t m, size_t n, siz
 void matrix_multiply_rows(size_t m, size_t n, size_t k, const float *a, const float *b, size_t b_stride, float *c) {
   assert(m <= INT_MAX && n <= INT_MAX && k > 0 && k <= b_stride && b_stride <= INT_MAX);
   if (m == 0 || n == 0) return;
-  cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)m, (int)n, (int)k, 1, a, (int)k, b, (int)b_stride, 0, c,
-              (int)n);
+  multiply(&(product){CblasNoTrans, CblasTrans, m, n, k, k, b_stride, n, 1, 0, a, b, c});
 }
 
 void matrix_mirror_upper(float *c, size_t n) {
@@ -59,10 +106,27 @@ void matrix_times_vector(size_t rows, size_t dim, const float *a, const float *x
   for (size_t r = 0; r < rows; r++) y[r] = vector_dot(a + r * dim, x, dim);
 }
 
+/* Rows from … end of the upper triangle of c = alpha aᵀ a + beta c. */
+static void gram_strip(size_t m, size_t n, float alpha, const float *a, float beta, float *c, size_t from, size_t end) {
+  int row = (int)n, wide = (int)(end - from);
+  c += from * n;
+  cblas_ssyrk(CblasRowMajor, CblasUpper, CblasTrans, wide, (int)m, alpha, a + from, row, beta, c + from, row);
+  if (end == n) return;
+  cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, wide, (int)(n - end), (int)m, alpha, a + from, row, a + end, row,
+              beta, c + end, row);
+}
+
 void matrix_gram(size_t m, size_t n, float alpha, const float *a, float beta, float *c) {
   assert(m <= INT_MAX && n <= INT_MAX);
   if (n == 0) return;
-  cblas_ssyrk(CblasRowMajor, CblasUpper, CblasTrans, (int)n, (int)m, alpha, a, (int)n, beta, c, (int)n);
+  size_t strips = m == 0 ? 1 : strips_of(&(product){.m = n, .n = n, .k = m});
+  if (strips == 1) {
+    gram_strip(m, n, alpha, a, beta, c, 0, n);
+  } else {
+    size_t wide = (n + 2 * strips - 1) / (2 * strips); /* twice as many: the first are the longest */
+#pragma omp parallel for schedule(dynamic, 1)
+    for (size_t from = 0; from < n; from += wide) gram_strip(m, n, alpha, a, beta, c, from, size_min(from + wide, n));
+  }
   matrix_mirror_upper(c, n);
 }
 
