@@ -38,8 +38,8 @@ medley_status rows_init(rows *r, size_t dim, index_distance distance, row_storag
   r->chunk_max = (limit + chunk_rows(r) - 1) >> r->chunk_shift;
   r->chunk = mem_table(r->chunk_max, sizeof *r->chunk);
   r->alive = mem_table(r->chunk_max, sizeof *r->alive);
-  r->borrowed = mem_table(r->chunk_max, sizeof *r->borrowed);
-  if (r->chunk == NULL || r->alive == NULL || r->borrowed == NULL) status = error_memory(err, "index chunks");
+  r->place = mem_table(r->chunk_max, sizeof *r->place);
+  if (r->chunk == NULL || r->alive == NULL || r->place == NULL) status = error_memory(err, "index chunks");
 done:
   if (status != MEDLEY_OK) rows_deinit(r);
   return status;
@@ -47,12 +47,12 @@ done:
 
 void rows_deinit(rows *r) {
   for (size_t c = 0; r->chunk != NULL && r->alive != NULL && c < r->chunk_max && r->alive[c] != NULL; c++) {
-    if (!r->borrowed[c]) mem_unmap(r->chunk[c], chunk_bytes(r));
+    if (r->place[c] != ROWS_BORROWED) mem_unmap(r->chunk[c], chunk_bytes(r));
     mem_free(r->alive[c]);
   }
   mem_table_free(r->chunk, r->chunk_max, sizeof *r->chunk);
   mem_table_free(r->alive, r->chunk_max, sizeof *r->alive);
-  mem_table_free(r->borrowed, r->chunk_max, sizeof *r->borrowed);
+  mem_table_free(r->place, r->chunk_max, sizeof *r->place);
   scratch_deinit(&r->scratch);
   *r = (rows){0};
 }
@@ -61,60 +61,55 @@ medley_status rows_use_scratch(rows *r, const char *folder, medley_error *err) {
   return scratch_init(&r->scratch, folder, err);
 }
 
-static medley_status chunk_own(rows *r, unsigned char **out, medley_error *err) {
-  *out = mem_map(chunk_bytes(r), true);
-  if (*out == NULL) return error_memory(err, "vectors of the index");
-  r->bytes += chunk_bytes(r);
-  return MEDLEY_OK;
-}
-
-/* `bytes` becomes chunk c; borrowed: it is not ours to unmap. */
-static medley_status chunk_put(rows *r, size_t c, unsigned char *bytes, bool borrowed, medley_error *err) {
+/* `bytes` becomes chunk c; refused, it is unmapped unless it is borrowed. */
+static medley_status chunk_put(rows *r, size_t c, unsigned char *bytes, rows_place place, medley_error *err) {
   _Atomic uint64_t *alive = mem_zalloc(alive_bytes(r), 1);
   if (alive == NULL) {
-    if (!borrowed) mem_unmap(bytes, chunk_bytes(r));
+    if (place != ROWS_BORROWED) mem_unmap(bytes, chunk_bytes(r));
     return error_memory(err, "vectors of the index");
   }
-  r->borrowed[c] = borrowed;
+  r->place[c] = (uint8_t)place;
   r->bytes += alive_bytes(r);
   atomic_store_explicit(&r->chunk[c], bytes, memory_order_release);
   atomic_store_explicit(&r->alive[c], alive, memory_order_release);
   return MEDLEY_OK;
 }
 
-static medley_status chunk_add(rows *r, size_t c, bool in_memory, medley_error *err) {
+static medley_status chunk_add(rows *r, size_t c, rows_place place, medley_error *err) {
   medley_status status = MEDLEY_OK;
-  unsigned char *own = NULL;
   void *mapped = NULL;
-  if (in_memory || r->scratch.folder == NULL) {
-    TRY(chunk_own(r, &own, err));
-  } else {
+  if (place == ROWS_IN_FILE) {
     TRY(scratch_map(&r->scratch, chunk_bytes(r), &mapped, err));
-    own = mapped;
+  } else {
+    mapped = mem_map(chunk_bytes(r), true);
+    if (mapped == NULL) return error_memory(err, "vectors of the index");
   }
-  TRY(chunk_put(r, c, own, false, err));
+  TRY(chunk_put(r, c, mapped, place, err));
 done:
   return status;
 }
 
-/* Huge pages for the rows below `count` and no more. */
+/* Huge pages for the rows below `count` and no more; a chunk's memory counts as far as it is used. */
 static void chunks_use(rows *r, size_t count) {
   for (size_t c = r->reserved >> r->chunk_shift; r->reserved < count; c++) {
     size_t first = c << r->chunk_shift, end = first + chunk_rows(r) < count ? first + chunk_rows(r) : count;
-    if (!r->borrowed[c] && r->scratch.folder == NULL)
+    if (r->place[c] == ROWS_IN_MEMORY) {
       mem_map_use(r->chunk[c], chunk_bytes(r), (r->reserved - first) * r->stride_bytes,
                   (end - first) * r->stride_bytes);
+      r->bytes += (end - r->reserved) * r->stride_bytes;
+    }
     r->reserved = end;
   }
 }
 
 medley_status rows_reserve(rows *r, size_t count, medley_error *err) {
   medley_status status = MEDLEY_OK;
+  rows_place new_place = r->scratch.folder == NULL ? ROWS_IN_MEMORY : ROWS_IN_FILE;
   if (count > r->chunk_max << r->chunk_shift)
     FAIL(err, MEDLEY_ERR_LIMIT, "the index can hold %zu vectors, %zu are asked for", r->chunk_max << r->chunk_shift,
          count);
   for (size_t c = 0; c << r->chunk_shift < count; c++)
-    if (r->chunk[c] == NULL) TRY(chunk_add(r, c, false, err));
+    if (r->chunk[c] == NULL) TRY(chunk_add(r, c, new_place, err));
   chunks_use(r, count);
 done:
   return status;
@@ -126,10 +121,10 @@ medley_status rows_borrow(rows *r, unsigned char *bytes, size_t count, medley_er
   if (count > r->chunk_max << r->chunk_shift)
     FAIL(err, MEDLEY_ERR_LIMIT, "the index can hold %zu vectors, the file has %zu", r->chunk_max << r->chunk_shift,
          count);
-  for (size_t c = 0; c < whole; c++) TRY(chunk_put(r, c, bytes + c * chunk_bytes(r), true, err));
+  for (size_t c = 0; c < whole; c++) TRY(chunk_put(r, c, bytes + c * chunk_bytes(r), ROWS_BORROWED, err));
   if (rest > 0) {
     if (pages_cold(r->pages)) pages_want(r->pages, bytes + whole * chunk_bytes(r), rest * r->stride_bytes);
-    TRY(chunk_add(r, whole, true, err));
+    TRY(chunk_add(r, whole, ROWS_IN_MEMORY, err));
     chunks_use(r, count);
     memcpy(r->chunk[whole], bytes + whole * chunk_bytes(r), rest * r->stride_bytes);
   }

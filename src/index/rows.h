@@ -47,6 +47,13 @@ typedef float (*row_score)(const row_query *q, const void *row, size_t dim);
 /* Four rows at once: their loads overlap, which a walk through random rows lives from. */
 typedef void (*row_score4)(const row_query *q, const void *const row[4], size_t dim, float out[4]);
 
+/* Where a chunk of rows lies. */
+typedef enum rows_place {
+  ROWS_IN_MEMORY, /* ours */
+  ROWS_IN_FILE,   /* the scratch file's, mapped by us */
+  ROWS_BORROWED   /* a piece of an index file, not ours to unmap */
+} rows_place;
+
 typedef struct rows {
   size_t dim, stride_bytes; /* of a row, a multiple of 16 */
   index_distance distance;
@@ -58,11 +65,11 @@ typedef struct rows {
   size_t chunk_max;                   /* entries in the tables of chunks */
   _Atomic(unsigned char *) *chunk;    /* [chunk_max] rows; NULL: not there yet */
   _Atomic(_Atomic uint64_t *) *alive; /* [chunk_max] a bit per row of the chunk */
-  uint8_t *borrowed;                  /* [chunk_max] nonzero: the chunk is a piece of a mapped file, not ours to free */
+  uint8_t *place;                     /* [chunk_max] of rows_place */
   size_t reserved;                    /* slots that there is memory for, in the last chunk fewer than it could hold */
   _Atomic uint32_t count;             /* slots ever given out, dead ones too; stored with release */
   _Atomic uint32_t alive_count;
-  _Atomic size_t bytes; /* of our own memory */
+  _Atomic size_t bytes; /* of our own memory, as far as it is used */
   scratch scratch;      /* folder NULL: new chunks are our own memory; otherwise they lie in there */
   struct pages *pages;  /* of the file that rows were borrowed from (pages.h); NULL: none were */
   struct guard *guard;  /* who reads (guard.h); borrowed; NULL: nobody beside the writer */
