@@ -71,6 +71,8 @@ typedef struct recommender_kind {
   /* Whether this data fits the kind ("ease needs 4·n² bytes: 12 GB for 55,000 items, the limit is …"): MEDLEY_OK, or a
    * refusal that says why. */
   medley_status (*accepts)(const recommender_data *data, medley_error *err);
+  /* Whether it takes part without being named ("graph_filter is for sparse clicks"); NULL: always. */
+  bool (*by_itself)(const recommender_data *data);
   /* values [settings] in the order of the table. */
   medley_status (*fit)(const recommender_data *data, const double *values, progress_stage *progress, recommender **out,
                        medley_error *err);

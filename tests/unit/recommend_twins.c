@@ -166,6 +166,115 @@ void twin_userknn(const world *w, const double *values, const recommender *r, co
   }
 }
 
+/* out [items] = Xᵀ diag(d_u^−2a) X z */
+static void graph_hop(const world *w, double exponent, const double *z, double *out) {
+  memset(out, 0, w->items * sizeof *out);
+  for (uint32_t u = 0; u < w->users; u++) {
+    double sum = 0;
+    for (uint32_t i = 0; i < w->items; i++) sum += x_of(w, u, i) * z[i];
+    for (uint32_t i = 0; i < w->items && count_of(w, u) > 0; i++)
+      out[i] += x_of(w, u, i) * sum * pow(count_of(w, u), -2 * exponent);
+  }
+}
+
+static double deviation_of(const double *values, size_t count) {
+  double sum = 0, square = 0;
+  for (size_t i = 0; i < count; i++) sum += values[i] / (double)count;
+  for (size_t i = 0; i < count; i++) square += (values[i] - sum) * (values[i] - sum) / (double)count;
+  return sqrt(square);
+}
+
+/* Terms of a history: three hops and content, each before its weight. */
+static void graph_terms(const world *w, const double *values, const double *x, double terms[4][ITEMS],
+                        double alike[ITEMS][ITEMS]) {
+  double z[ITEMS], next[ITEMS], lambda = 0;
+  for (uint32_t i = 0; i < w->items; i++) z[i] = w->train.popularity[i] > 0 ? 1.0 / (double)w->event_count : 0;
+  graph_hop(w, values[0], z, next);
+  for (uint32_t i = 0; i < w->items; i++) lambda += next[i];
+  for (uint32_t i = 0; i < w->items; i++)
+    z[i] = w->train.popularity[i] > 0 ? x[i] * pow((double)w->train.popularity[i], -values[1]) : 0;
+  for (int k = 0; k < 3; k++) {
+    graph_hop(w, values[0], z, next);
+    for (uint32_t i = 0; i < w->items; i++) {
+      double count = (double)w->train.popularity[i];
+      terms[k][i] = count > 0 ? next[i] * pow(count, -values[2]) : 0;
+      z[i] = count > 0 ? next[i] / count / lambda : 0;
+    }
+  }
+  for (uint32_t i = 0; i < w->items; i++) {
+    terms[3][i] = 0;
+    for (uint32_t j = 0; j < w->items; j++) terms[3][i] += x[j] * (alike[i][j] + alike[j][i]);
+  }
+}
+
+/* rows [items, TEXT_DIM + TAGS_DIM]: both modalities centred, of unit length, and the whole too. */
+static void graph_rows(const world *w, double rows[ITEMS][TEXT_DIM + TAGS_DIM]) {
+  memset(rows, 0, ITEMS * sizeof *rows);
+  for (size_t p = 0, at = 0; p < 2; at += w->features[p++].dim) {
+    const features *f = &w->features[p];
+    double mean[TEXT_DIM + TAGS_DIM] = {0}, present = 0;
+    for (uint32_t i = 0; i < w->items; i++) present += f->present[i];
+    for (uint32_t i = 0; i < w->items; i++)
+      for (size_t d = 0; f->present[i] && d < f->dim; d++) mean[d] += (double)f->values[i * f->dim + d] / present;
+    for (uint32_t i = 0; i < w->items; i++) {
+      double square = 0;
+      for (size_t d = 0; f->present[i] && d < f->dim; d++) {
+        rows[i][at + d] = (double)f->values[i * f->dim + d] - mean[d];
+        square += rows[i][at + d] * rows[i][at + d];
+      }
+      for (size_t d = 0; square > 0 && d < f->dim; d++) rows[i][at + d] /= sqrt(square);
+    }
+  }
+}
+
+/* alike [items][items]: of each row the k greatest cosines above zero, summing to one. */
+static void graph_alike(const world *w, size_t k, double alike[ITEMS][ITEMS]) {
+  double rows[ITEMS][TEXT_DIM + TAGS_DIM], cosine[ITEMS][ITEMS];
+  graph_rows(w, rows);
+  for (uint32_t i = 0; i < w->items; i++)
+    for (uint32_t j = 0; j < w->items; j++) {
+      double dot = 0, a = 0, b = 0;
+      for (size_t d = 0; d < TEXT_DIM + TAGS_DIM; d++) {
+        dot += rows[i][d] * rows[j][d];
+        a += rows[i][d] * rows[i][d];
+        b += rows[j][d] * rows[j][d];
+      }
+      cosine[i][j] = i != j && a > 0 && b > 0 ? dot / sqrt(a * b) : 0;
+    }
+  for (uint32_t i = 0; i < w->items; i++) {
+    double sum = 0;
+    for (uint32_t j = 0; j < w->items; j++) {
+      size_t better = 0;
+      for (uint32_t o = 0; o < w->items; o++) better += cosine[i][o] > cosine[i][j];
+      alike[i][j] = cosine[i][j] > 0 && better < k ? cosine[i][j] : 0;
+      sum += alike[i][j];
+    }
+    for (uint32_t j = 0; j < w->items && sum > 0; j++) alike[i][j] /= sum;
+  }
+}
+
+void twin_graph_filter(const world *w, const double *values, const recommender *r, const history *h, double *scores) {
+  (void)r;
+  double x[ITEMS] = {0}, terms[4][ITEMS], alike[ITEMS][ITEMS], sum[4] = {0}, asked = 0;
+  const double weight[4] = {1, values[3], values[4], values[5]};
+  graph_alike(w, (size_t)values[6], alike);
+  for (uint32_t u = 0; u < w->users; u++) {
+    double own[ITEMS];
+    if (count_of(w, u) == 0) continue;
+    for (uint32_t i = 0; i < w->items; i++) own[i] = x_of(w, u, i);
+    graph_terms(w, values, own, terms, alike);
+    for (int k = 0; k < 4; k++) sum[k] += deviation_of(terms[k], w->items);
+    asked++;
+  }
+  for (size_t j = 0; j < h->count; j++) x[h->item[j]] = (double)h->weight[j];
+  graph_terms(w, values, x, terms, alike);
+  for (uint32_t i = 0; i < w->items; i++) {
+    scores[i] = 0;
+    for (int k = 0; k < 4; k++)
+      if (weight[k] > 0) scores[i] += weight[k] * asked / sum[k] * terms[k][i];
+  }
+}
+
 /* a [n, n] becomes its inverse, by Gauss and Jordan with pivots. */
 static void invert(double *a, size_t n) {
   double *b = calloc(n * n, sizeof *b);
