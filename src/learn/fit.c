@@ -9,7 +9,7 @@
 #include "fuse/fuser.h"
 #include "learn/fit_blend.h"
 
-#define TUNE_USERS 1500 /* users asked for each setting that is tried */
+#define TUNE_USERS 1500 /* users asked for each setting that is tried; more where they have few events each */
 
 /* One run of fit. */
 typedef struct fitter {

@@ -11,6 +11,8 @@
 #define COLD_SHARE 0.1        /* of the items */
 #define COLD_ITEMS_MIN 20     /* fewer cold items say nothing */
 #define COLD_USERS_MIN 50     /* nor do fewer people who chose them */
+#define WARM_EVENTS 10000     /* asked for, if there are so many: with one or two a user they need many users … */
+#define WARM_SCORES 2e8       /* … but not more scores than this a trial, beyond those of user_limit */
 #define COLD_SALT 0x636f6c64u /* so that the items' draw differs from the events' */
 
 static void choose_cold(const interactions *all, uint64_t seed, uint8_t *made_cold, uint32_t *count) {
@@ -89,7 +91,9 @@ static medley_status labels_make(const fit_input *input, const fit_options *opti
 
 /* ---- matrices ---- */
 
-/* Which matrix an event belongs to. `drawn`: of the events on items made cold, as large a share as of the others. */
+/* Which matrix an event belongs to. `drawn`: of the events on items made cold, as large a share as of the user's
+ * others.
+ */
 typedef struct event_view {
   uint8_t cut; /* LABEL_* */
   bool item_is_cold, made_cold, drawn, only_cold_asked;
@@ -109,7 +113,27 @@ typedef struct matrices {
   const fit_options *options;
   labels *l;
   fit_validation *out;
+  float *asked_share; /* [users] of a user's events, how much the cut asks for; NULL: not known yet */
 } matrices;
+
+/* Of items made cold as large a share of a user's events is asked for as of the others: a user of whom nothing else is
+ * asked would ask for new items alone. */
+static medley_status shares_find(matrices *m, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  const event_log *log = m->input->log;
+  uint32_t *events = NULL;
+  TRY_NEW(events, log->user_count, "validation users");
+  TRY_NEW(m->asked_share, log->user_count, "validation users");
+  for (size_t e = 0; e < log->event_count; e++) {
+    events[log->events[e].user] += m->l->cut[e] != LABEL_DROP;
+    m->asked_share[log->events[e].user] += m->l->cut[e] == LABEL_TEST;
+  }
+  for (uint32_t u = 0; u < log->user_count; u++)
+    if (events[u] > 0) m->asked_share[u] /= (float)events[u];
+done:
+  mem_free(events);
+  return status;
+}
 
 static medley_status matrix_make(const matrices *m, bool (*wanted)(event_view), interactions *out, medley_error *err) {
   const event_log *log = m->input->log;
@@ -121,7 +145,7 @@ static medley_status matrix_make(const matrices *m, bool (*wanted)(event_view), 
                     .item_is_cold = m->out->cold_items[item],
                     .made_cold = is_mine(m->input, e) && m->out->made_cold[item],
                     .only_cold_asked = m->options->validation == SPLIT_COLD_ITEM && m->out->has_cold};
-    v.drawn = v.made_cold && rng_uniform(&r) < VALID_SHARE;
+    v.drawn = v.made_cold && m->asked_share != NULL && rng_uniform(&r) < (double)m->asked_share[log->events[e].user];
     m->l->out[e] = wanted(v) ? LABEL_TEST : LABEL_DROP;
   }
   return interactions_build(log, m->input->weights, m->l->out, LABEL_TEST, out, err);
@@ -208,27 +232,42 @@ done:
   return status;
 }
 
+/* user_limit, or more where users have few events each: between settings that differ by a hundredth the chance of who
+ * is asked must not decide. */
+static size_t warm_users_limit(const interactions *test, size_t user_limit) {
+  size_t users = 0;
+  double events = (double)sparse_count(&test->by_user);
+  for (uint32_t u = 0; u < test->by_user.rows; u++) users += test->by_user.start[u] < test->by_user.start[u + 1];
+  double wanted = events > 0 ? WARM_EVENTS * (double)users / events : 0;
+  double most = WARM_SCORES / (1 + test->by_user.columns);
+  if (wanted > most) wanted = most;
+  return wanted > (double)user_limit ? (size_t)wanted : user_limit;
+}
+
 medley_status fit_validation_make(const fit_input *input, const fit_options *options, const interactions *all,
                                   size_t user_limit, fit_validation *out, medley_error *err) {
   medley_status status = MEDLEY_OK;
   labels l = {0};
-  matrices m = {input, options, &l, out};
+  matrices m = {input, options, &l, out, NULL};
   *out = (fit_validation){0};
   TRY(room_make(input, all->by_user.columns, &l, out, err));
   TRY(cold_settle(&m, all, user_limit, err));
   TRY(matrix_make(&m, of_known, &out->known, err));
   TRY(matrix_make(&m, of_nobody, &out->nobody, err));
   TRY(matrix_make(&m, of_warm, &out->warm_test, err));
+  TRY(shares_find(&m, err));
   TRY(matrix_make(&m, of_demand, &out->demand_test, err));
   out->cold.history = &out->known;
   /* Cold items have no event in the warm part: ranked there, they would only punish what places them well. */
   out->warm = (measure_task){.history = &out->known, .test = &out->warm_test, .candidate = out->warm_asked};
   out->demand = (measure_task){.history = &out->known, .test = &out->demand_test, .candidate = out->asked};
   out->stranger = (measure_task){.history = &out->nobody, .test = &out->demand_test, .candidate = out->asked};
-  TRY(measure_users(&out->warm, user_limit, options->seed, &out->warm_users, &out->warm.user_count, err));
+  TRY(measure_users(&out->warm, warm_users_limit(&out->warm_test, user_limit), options->seed, &out->warm_users,
+                    &out->warm.user_count, err));
   out->warm.users = out->warm_users;
 done:
   labels_deinit(&l);
+  mem_free(m.asked_share);
   if (status != MEDLEY_OK) fit_validation_deinit(out);
   return status;
 }

@@ -27,6 +27,7 @@ typedef struct fit_validation {
   bool has_cold; /* there is content, and enough items are cold */
 } fit_validation;
 
+/* user_limit: users asked in each task; more of warm items where that would be few events. */
 medley_status fit_validation_make(const fit_input *input, const fit_options *options, const interactions *all,
                                   size_t user_limit, fit_validation *out, medley_error *err) MEDLEY_CHECK;
 void fit_validation_deinit(fit_validation *v);

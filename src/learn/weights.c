@@ -17,7 +17,7 @@
 /* ---- building ---- */
 
 typedef struct user_rows {
-  float *rows;
+  float *columns; /* [column_count, count] */
   uint32_t *item;
   uint8_t *relevant;
   uint32_t count, relevant_count;
@@ -88,13 +88,13 @@ static medley_status builder_user(const builder *b, builder_worker *w, size_t sl
   TRY(history_of_row(b->task->history, user, b->task->hidden_item, &w->buffer, &h, err));
   TRY(b->fill(b->context, &h, &w->scratch, w->columns, err));
   out->count = builder_choose(b, w, &h);
-  TRY_NEW(out->rows, out->count * b->column_count, "tuning rows");
+  TRY_NEW(out->columns, out->count * b->column_count, "tuning rows");
   TRY_NEW(out->item, out->count, "tuning rows");
   TRY_NEW(out->relevant, out->count, "tuning rows");
   for (uint32_t r = 0; r < out->count; r++) {
     out->item[r] = w->list[r];
     for (size_t c = 0; c < b->column_count; c++)
-      out->rows[r * b->column_count + c] = w->columns[c * b->item_count + w->list[r]];
+      out->columns[c * out->count + r] = w->columns[c * b->item_count + w->list[r]];
     out->relevant[r] = sparse_has(&b->task->test->by_user, user, w->list[r]);
   }
   const sparse *test = &b->task->test->by_user;
@@ -131,7 +131,7 @@ static medley_status builder_join(const builder *b, weights_problem *out, medley
   for (size_t u = 0; u < b->task->user_count; u++) total += b->users[u].count;
   *out = (weights_problem){.column_count = b->column_count, .user_count = b->task->user_count};
   TRY_NEW(out->start, out->user_count + 1, "tuning rows");
-  TRY_NEW(out->rows, total * b->column_count, "tuning rows");
+  TRY_NEW(out->columns, total * b->column_count, "tuning rows");
   TRY_NEW(out->item, total, "tuning rows");
   TRY_NEW(out->relevant, total, "tuning rows");
   TRY_NEW(out->relevant_count, out->user_count, "tuning rows");
@@ -139,7 +139,7 @@ static medley_status builder_join(const builder *b, weights_problem *out, medley
     const user_rows *from = &b->users[u];
     size_t at = out->start[u];
     if (from->count > 0) {
-      memcpy(out->rows + at * b->column_count, from->rows, from->count * b->column_count * sizeof *out->rows);
+      memcpy(out->columns + at * b->column_count, from->columns, from->count * b->column_count * sizeof *out->columns);
       memcpy(out->item + at, from->item, from->count * sizeof *out->item);
       memcpy(out->relevant + at, from->relevant, from->count);
     }
@@ -165,7 +165,7 @@ medley_status weights_problem_build(const measure_task *task, weights_columns fi
   TRY(builder_join(&b, out, err));
 done:
   for (size_t u = 0; b.users != NULL && u < task->user_count; u++) {
-    mem_free(b.users[u].rows);
+    mem_free(b.users[u].columns);
     mem_free(b.users[u].item);
     mem_free(b.users[u].relevant);
   }
@@ -176,7 +176,7 @@ done:
 
 void weights_problem_deinit(weights_problem *p) {
   mem_free(p->start);
-  mem_free(p->rows);
+  mem_free(p->columns);
   mem_free(p->item);
   mem_free(p->relevant);
   mem_free(p->relevant_count);
@@ -222,14 +222,32 @@ typedef struct listed {
   uint8_t relevant;
 } listed;
 
+#define AT_ONCE 64 /* rows */
+
+/* scores [count] of a user's rows from … from + count; columns without weight are passed over. */
+static void rows_score(const weights_problem *p, size_t user, size_t from, size_t count, const float *weight,
+                       float *scores) {
+  size_t all = p->start[user + 1] - p->start[user];
+  const float *column = p->columns + p->start[user] * p->column_count + from;
+  memset(scores, 0, AT_ONCE * sizeof *scores);
+  for (size_t c = 0; c < p->column_count; c++, column += all) {
+    if (weight[c] == 0) continue;
+    if (count < AT_ONCE)
+      for (size_t r = 0; r < count; r++) scores[r] += weight[c] * column[r];
+    else
+      for (size_t r = 0; r < AT_ONCE; r++) scores[r] += weight[c] * column[r];
+  }
+}
+
 /* The LIST best rows, best first, by insertion into a short sorted list; the first of equal scores stays ahead. */
 static size_t user_list(const weights_problem *p, size_t user, const float *weight, listed *list) {
   size_t count = 0;
-  for (size_t r = p->start[user]; r < p->start[user + 1]; r++) {
+  float scores[AT_ONCE];
+  for (size_t first = p->start[user], end = p->start[user + 1], r = first; r < end; r++) {
+    size_t in_block = (r - first) % AT_ONCE;
+    if (in_block == 0) rows_score(p, user, r - first, end - r < AT_ONCE ? end - r : AT_ONCE, weight, scores);
     if (p->among != NULL && p->among[p->item[r]] != p->among_value) continue;
-    const float *row = p->rows + r * p->column_count;
-    float score = 0;
-    for (size_t c = 0; c < p->column_count; c++) score += weight[c] * row[c];
+    float score = scores[in_block];
     if (count == LIST && score <= list[LIST - 1].score) continue;
     size_t at = count < LIST ? count++ : LIST - 1;
     for (; at > 0 && list[at - 1].score < score; at--) list[at] = list[at - 1];

@@ -18,7 +18,7 @@ typedef medley_status (*weights_columns)(const void *context, const history *h, 
 typedef struct weights_problem {
   size_t column_count, user_count;
   size_t *start;            /* [user_count + 1] rows of each user */
-  float *rows;              /* [start[user_count], column_count] */
+  float *columns;           /* of each user, at start[u] · column_count: [column_count, rows of the user] */
   uint32_t *item;           /* [start[user_count]] whose row it is */
   uint8_t *relevant;        /* [start[user_count]] */
   uint32_t *relevant_count; /* [user_count] all relevant items, kept or not */

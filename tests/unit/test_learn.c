@@ -21,7 +21,7 @@ static void problem_make(weights_problem *p, size_t users, size_t rows, uint64_t
   rng_seed(&r, seed);
   *p = (weights_problem){.column_count = 3, .user_count = users};
   p->start = calloc(users + 1, sizeof *p->start);
-  p->rows = calloc(users * rows * 3, sizeof *p->rows);
+  p->columns = calloc(users * rows * 3, sizeof *p->columns);
   p->relevant = calloc(users * rows, 1);
   p->relevant_count = calloc(users, sizeof *p->relevant_count);
   for (size_t u = 0; u < users; u++) {
@@ -31,7 +31,7 @@ static void problem_make(weights_problem *p, size_t users, size_t rows, uint64_t
       p->relevant_count[u] += p->relevant[i];
       for (size_t c = 0; c < 3; c++) {
         static const double knows[] = {0.9, 0.7, 0};
-        p->rows[i * 3 + c] = (float)(rng_normal(&r) + knows[c] * p->relevant[i]);
+        p->columns[(u * 3 + c) * rows + i - p->start[u]] = (float)(rng_normal(&r) + knows[c] * p->relevant[i]);
       }
     }
     p->relevant_count[u] += u % 3; /* items that no column ranks high are missed for good */
@@ -40,7 +40,7 @@ static void problem_make(weights_problem *p, size_t users, size_t rows, uint64_t
 
 static void problem_free(weights_problem *p) {
   free(p->start);
-  free(p->rows);
+  free(p->columns);
   free(p->relevant);
   free(p->relevant_count);
 }
@@ -54,12 +54,11 @@ static void objective_by_metrics(const weights_problem *p, const float *weight, 
     size_t count = p->start[u + 1] - p->start[u], known = 0;
     if (p->relevant_count[u] == 0) continue;
     for (uint32_t i = 0; i < count; i++) {
-      const float *mine = p->rows + (p->start[u] + i) * 3;
+      const float *columns = p->columns + p->start[u] * 3;
       uint32_t ahead = 0;
       for (uint32_t k = 0; k < count; k++) {
-        const float *other = p->rows + (p->start[u] + k) * 3;
         float a = 0, b = 0;
-        for (size_t c = 0; c < 3; c++) a += weight[c] * mine[c], b += weight[c] * other[c];
+        for (size_t c = 0; c < 3; c++) a += weight[c] * columns[c * count + i], b += weight[c] * columns[c * count + k];
         ahead += b > a || (b == a && k < i);
       }
       top[ahead] = i;
@@ -406,7 +405,8 @@ static void test_validation_parts(void **state) {
   (void)state;
   medley_error error;
   planted *p = planted_create(120, 400, 25, true, true);
-  static const split_kind kinds[] = {SPLIT_USER_RANDOM, SPLIT_GLOBAL_TIME, SPLIT_LEAVE_ONE_OUT, SPLIT_RANDOM};
+  static const split_kind kinds[] = {SPLIT_USER_RANDOM, SPLIT_GLOBAL_TIME, SPLIT_LEAVE_ONE_OUT, SPLIT_RANDOM,
+                                     SPLIT_COLD_USER};
   uint8_t *label = calloc(p->log.event_count, 1);
   for (size_t e = 0; e < p->log.event_count; e++) label[e] = e % 9 == 0 ? LABEL_TEST : LABEL_TRAIN;
   fit_input input = planted_input(p, label);
@@ -416,7 +416,12 @@ static void test_validation_parts(void **state) {
     fit_options options = {.seed = 4, .validation = kinds[k]};
     fit_validation v;
     assert_ok(fit_validation_make(&input, &options, &all, 50, &v, &error));
-    assert_true(v.has_cold && v.warm.user_count > 0 && v.warm.user_count <= 50 && v.cold.user_count > 0);
+    assert_true(v.has_cold && v.cold.user_count > 0 && v.cold.user_count <= 50);
+    /* Three events each to ask for: fifty users would say too little, so all are asked. */
+    size_t askable = 0;
+    for (uint32_t u = 0; u < v.warm_test.by_user.rows; u++)
+      askable += v.warm_test.by_user.start[u] < v.warm_test.by_user.start[u + 1];
+    assert_true(v.warm.user_count > 0 && v.warm.user_count <= askable && (v.warm.user_count > 50 || askable < 60));
     uint64_t train = sparse_count(&v.train.by_user), cold = sparse_count(&v.cold_test.by_user);
     assert_true(train > 0 && cold > 0 && sparse_count(&v.warm_test.by_user) > 0);
     assert_true(train + cold <= sparse_count(&all.by_user));
@@ -434,6 +439,9 @@ static void test_validation_parts(void **state) {
       assert_true(!v.cold_items[i] || !has_pair(&v.warm_test, u, i));
       assert_true(!has_pair(&v.warm_test, u, i) || has_pair(&v.demand_test, u, i));
       assert_true(!has_pair(&v.demand_test, u, i) || has_pair(&v.warm_test, u, i) || has_pair(&v.cold_test, u, i));
+      /* Nobody is asked for items made cold alone. */
+      if (v.made_cold[i] && has_pair(&v.demand_test, u, i))
+        assert_true(v.warm_test.by_user.start[u] < v.warm_test.by_user.start[u + 1]);
     }
     uint32_t cold_count = 0;
     for (uint32_t i = 0; i < p->catalogue.count; i++) {
