@@ -391,12 +391,19 @@ double weights_search(const weights_problem *p, float *weight) {
 
 /* ---- a sum has to prove itself ---- */
 
-#define FEW_USERS 1000 /* with fewer, halves differ much and more of them are drawn */
+#define FEW_USERS 1000   /* with fewer, halves differ much and more of them are drawn … */
+#define FEW_EVENTS 10000 /* … or with fewer events that are looked for */
 #define DRAWS_OF_FEW 5
 #define DRAWS 2
 #define SHARE_MIN 0.05f /* of the mean: what only some halves found is noise */
 #define HALF_LOSS 0.01  /* a search on one half falls short of the mean of all by about so much */
 #define DRAW_SEED 0x68616c66u
+
+static bool are_few(const weights_problem *p) {
+  uint64_t events = 0;
+  for (size_t u = 0; u < p->user_count; u++) events += p->relevant_count[u];
+  return p->user_count < FEW_USERS || events < FEW_EVENTS;
+}
 
 void weights_vote(const weights_problem *mine, const weights_problem *other, weights_votes *v) {
   float searched[WEIGHTS_MAX], alone[WEIGHTS_MAX];
@@ -420,7 +427,7 @@ static void shares_settle(float *weight, size_t count) {
 }
 
 void weights_settle(const weights_problem *p, const weights_votes *v, float *weight) {
-  double loss = p->user_count < FEW_USERS ? HALF_LOSS : 0, reached;
+  double loss = are_few(p) ? HALF_LOSS : 0, reached;
   memcpy(weight, v->sum, p->column_count * sizeof *weight);
   shares_settle(weight, p->column_count);
   if (!(v->together >= v->single * (1 - loss))) best_column(p, weight, &reached);
@@ -431,7 +438,7 @@ medley_status weights_choose(const weights_problem *p, float *weight, medley_err
   uint32_t *users = NULL;
   weights_votes votes = {0};
   rng r;
-  size_t half = p->user_count / 2, draws = p->user_count < FEW_USERS ? DRAWS_OF_FEW : DRAWS;
+  size_t half = p->user_count / 2, draws = are_few(p) ? DRAWS_OF_FEW : DRAWS;
   TRY_NEW(users, p->user_count, "tuning users");
   for (uint32_t u = 0; u < p->user_count; u++) users[u] = u;
   rng_seed(&r, DRAW_SEED);

@@ -62,7 +62,7 @@ static inline float real_power_of_two(int32_t exponent) {
 static inline float real_exp(float x) {
   x = x > 89.0f ? 89.0f : x;
   x = x < -104.0f ? -104.0f : x;
-  float n = (x * 1.44269504f + 12582912.0f) - 12582912.0f;
+  float shifted = x * 1.44269504f + 12582912.0f, n = shifted - 12582912.0f;
   float r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
   float p = 1.9875691500e-4f;
   p = p * r + 1.3981999507e-3f;
@@ -71,7 +71,7 @@ static inline float real_exp(float x) {
   p = p * r + 1.6666665459e-1f;
   p = p * r + 5.0000001201e-1f;
   p = p * r * r + r + 1;
-  int32_t whole = (int32_t)n, half = whole >> 1;
+  int32_t whole = real_to_bits(shifted) - real_to_bits(12582912.0f), half = whole >> 1; /* n; of NaN any number */
   return p * real_power_of_two(half) * real_power_of_two(whole - half);
 }
 

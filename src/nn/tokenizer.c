@@ -454,7 +454,8 @@ static medley_status texts_encode(const tokenizer *t, tokenizer_scratch *s, cons
     ranges[i].begin = s->token_count;
     TRY(text_encode(t, s, texts[i], options, err));
     ranges[i].count = s->token_count - ranges[i].begin;
-    if (options->offsets && t->template.trim_offsets) spans_trim(t, s->tokens + ranges[i].begin, ranges[i].count);
+    if (options->offsets && t->template.trim_offsets && ranges[i].count > 0)
+      spans_trim(t, s->tokens + ranges[i].begin, ranges[i].count);
   }
   if (count == 1) range_cut(&ranges[0], limit - specials, t->truncate_left, &out->dropped);
   if (count == 2) ranges_cut(ranges, limit - specials, t->truncate_left, &out->dropped);

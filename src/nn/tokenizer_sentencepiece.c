@@ -189,7 +189,7 @@ static void normalizer_read(model_spec *spec, protobuf *message) {
 
 static medley_status model_read(tokenizer *t, model_spec *spec, tokenizer_bytes model, medley_error *err) {
   medley_status status = MEDLEY_OK;
-  protobuf message = {.at = (const unsigned char *)model.bytes};
+  protobuf message = {.at = (const unsigned char *)(model.length > 0 ? model.bytes : "")};
   protobuf_field field;
   message.end = message.at + model.length;
   while (protobuf_next(&message, &field)) {
