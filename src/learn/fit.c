@@ -148,7 +148,7 @@ static medley_status models_choose(fitter *f, medley_error *err) {
     else if ((*k)->accepts != NULL && (*k)->accepts(&f->tune_data, &why) != MEDLEY_OK)
       snprintf(model->skipped, sizeof model->skipped, "%.*s", (int)sizeof model->skipped - 1, why.text);
     else if (f->options->models == NULL && (*k)->by_itself != NULL && !(*k)->by_itself(&f->tune_data))
-      snprintf(model->skipped, sizeof model->skipped, "not made for events like these; --models asks for it");
+      snprintf(model->skipped, sizeof model->skipped, "not for such events, unless it is named");
     if (model->skipped[0] != '\0' && f->options->models != NULL)
       return error_set(err, MEDLEY_ERR_USAGE, "%s cannot take part: %s", (*k)->name, model->skipped);
   }
