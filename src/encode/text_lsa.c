@@ -216,7 +216,8 @@ done:
 
 /* True when the stretch [begin, end) can be a term: inside the bytes, of sane length, with a block letter, no NUL. */
 static bool term_is_sane(const lsa_model *m, int64_t begin, int64_t end) {
-  if (begin < 0 || end > (int64_t)m->byte_count || end - begin < 2 || end - begin > TERM_BYTES_MAX) return false;
+  if (begin < 0 || end < begin || end > (int64_t)m->byte_count) return false;
+  if (end - begin < 2 || end - begin > TERM_BYTES_MAX) return false;
   if (m->bytes[begin] != TERM_WORD && m->bytes[begin] != TERM_GRAM) return false;
   return memchr(m->bytes + begin, 0, (size_t)(end - begin)) == NULL;
 }

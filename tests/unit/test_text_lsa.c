@@ -168,6 +168,7 @@ static void test_refusals(void **state) {
 typedef enum tampering {
   KEEP,
   OFFSET_BACK,
+  OFFSET_FAR,
   OFFSET_END,
   BLOCK_LETTER,
   TWICE,
@@ -182,6 +183,7 @@ static void tamper(safetensors_writer *w, tampering kind) {
     if (strstr(v->name, ".offsets")) {
       int64_t *offsets = (int64_t *)(uintptr_t)v->data;
       if (kind == OFFSET_BACK) offsets[3] = offsets[2] - 1;
+      if (kind == OFFSET_FAR) offsets[3] = INT64_MIN; /* whose distance from the one before is no int64 */
       if (kind == OFFSET_END) offsets[v->count - 1] += 1;
       if (kind == TWICE) offsets[2] = offsets[1] + (offsets[1] - offsets[0]);
     }
@@ -196,11 +198,9 @@ static void tamper(safetensors_writer *w, tampering kind) {
 
 static void test_files(void **state) {
   (void)state;
-  static const char *const words[TAMPERINGS] = {[OFFSET_BACK] = "malformed",
-                                                [OFFSET_END] = "do not span",
-                                                [BLOCK_LETTER] = "malformed",
-                                                [NOT_FINITE] = "finite",
-                                                [SHORT_IDF] = "expected"};
+  static const char *const words[TAMPERINGS] = {
+      [OFFSET_BACK] = "malformed",  [OFFSET_FAR] = "malformed", [OFFSET_END] = "do not span",
+      [BLOCK_LETTER] = "malformed", [NOT_FINITE] = "finite",    [SHORT_IDF] = "expected"};
   medley_error error = {0};
   char folder[256];
   test_folder(folder);
