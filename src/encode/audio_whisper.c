@@ -298,9 +298,9 @@ done:
   return status;
 }
 
-#define WHISPER_KIND(id, text, precision)                                                                             \
-  ENCODER_OF_FILE(id, whisper, MODALITY_AUDIO, text, whisper_open_as(path, &encoder_##id, precision, NULL, out, err), \
-                  .wish = whisper_wish)
+#define WHISPER_KIND(id, text, precision)                          \
+  ENCODER_OF_FILE(id, whisper, MODALITY_AUDIO, text, whisper_wish, \
+                  whisper_open_as(path, &encoder_##id, precision, NULL, out, err))
 
 WHISPER_KIND(whisper, "speech and sound by the encoder of a published Whisper, the first half minute", WEIGHT_F32)
 WHISPER_KIND(whisper_bf16, "the same with bf16 weights", WEIGHT_BF16)

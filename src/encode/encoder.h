@@ -106,8 +106,8 @@ const encoder_kind *encoder_kind_for(modality m, const char *name);
 const encoder_kind *encoder_kind_default(modality m);
 
 /* A kind that reads a published file, one of a family's precisions: encoder_<id>, whose functions are <family>_dim and
- * so on. opened: the call that opens `path` as that kind; what follows are further members. */
-#define ENCODER_OF_FILE(id, family, of, text, opened, ...)                                              \
+ * so on. wished: its `wish`, or NULL; opened: the call that opens `path` as that kind. */
+#define ENCODER_OF_FILE(id, family, of, text, wished, opened)                                           \
   static medley_status id##_open(const char *path, encoder **out, medley_error *err) { return opened; } \
   const encoder_kind encoder_##id = {.name = #id,                                                       \
                                      .summary = text,                                                   \
@@ -115,12 +115,12 @@ const encoder_kind *encoder_kind_default(modality m);
                                      .version = 1,                                                      \
                                      .needs_file = true,                                                \
                                      .open = id##_open,                                                 \
+                                     .wish = wished,                                                    \
                                      .dim = family##_dim,                                               \
                                      .encode = family##_encode,                                         \
                                      .check = family##_check,                                           \
                                      .tune = family##_tune,                                             \
-                                     .free = family##_free,                                             \
-                                     __VA_ARGS__};
+                                     .free = family##_free};
 
 /* The kinds, one file each. */
 extern const encoder_kind encoder_text_lsa;

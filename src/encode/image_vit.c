@@ -122,9 +122,8 @@ static medley_status vit_check(const encoder *encoder, const safetensors *golden
   return vision_check(&e->network, false, "pooler_output", golden, report, err);
 }
 
-#define VIT_KIND(id, text, precision)                                                                         \
-  ENCODER_OF_FILE(id, vit, MODALITY_IMAGE, text, vit_open_as(path, &encoder_##id, precision, NULL, out, err), \
-                  .wish = vit_wish)
+#define VIT_KIND(id, text, precision) \
+  ENCODER_OF_FILE(id, vit, MODALITY_IMAGE, text, vit_wish, vit_open_as(path, &encoder_##id, precision, NULL, out, err))
 
 VIT_KIND(vit, "a published ViT over patches of the picture, the first token's vector", WEIGHT_F32)
 VIT_KIND(vit_bf16, "the same with bf16 weights", WEIGHT_BF16)

@@ -220,9 +220,9 @@ static void mobilenet_wish(const encoder *e, media_request *request) {
     vision_wish(&m->preparation, request);
 }
 
-#define MOBILENET_KIND(id, text, precision)                                                                 \
-  ENCODER_OF_FILE(id, mobilenet, MODALITY_IMAGE, text, open_kind(&encoder_##id, precision, path, out, err), \
-                  .wish = mobilenet_wish)
+#define MOBILENET_KIND(id, text, precision)                            \
+  ENCODER_OF_FILE(id, mobilenet, MODALITY_IMAGE, text, mobilenet_wish, \
+                  open_kind(&encoder_##id, precision, path, out, err))
 
 MOBILENET_KIND(mobilenet_v2, "MobileNetV2, pretrained on ImageNet: what is in the picture", WEIGHT_F32)
 MOBILENET_KIND(mobilenet_v2_bf16, "the same with bf16 weights", WEIGHT_BF16)

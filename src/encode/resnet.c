@@ -374,9 +374,9 @@ done:
   return status;
 }
 
-#define RESNET_KIND(id, text, precision)                                                                            \
-  ENCODER_OF_FILE(id, resnet, MODALITY_IMAGE, text, resnet_open_as(path, &encoder_##id, precision, NULL, out, err), \
-                  .wish = resnet_wish)
+#define RESNET_KIND(id, text, precision)                         \
+  ENCODER_OF_FILE(id, resnet, MODALITY_IMAGE, text, resnet_wish, \
+                  resnet_open_as(path, &encoder_##id, precision, NULL, out, err))
 
 RESNET_KIND(resnet, "a published ResNet, 18 to 152 layers: the means of its last map", WEIGHT_F32)
 RESNET_KIND(resnet_bf16, "the same with bf16 weights", WEIGHT_BF16)

@@ -218,9 +218,8 @@ done:
   return status;
 }
 
-#define BERT_KIND(id, text, precision)                                                                         \
-  ENCODER_OF_FILE(id, bert, MODALITY_TEXT, text, bert_open_as(path, &encoder_##id, precision, NULL, out, err), \
-                  .wish = NULL)
+#define BERT_KIND(id, text, precision) \
+  ENCODER_OF_FILE(id, bert, MODALITY_TEXT, text, NULL, bert_open_as(path, &encoder_##id, precision, NULL, out, err))
 
 BERT_KIND(bert, "a published BERT, RoBERTa, MiniLM, E5, BGE or Chinese BERT, pooled as its files say", WEIGHT_F32)
 BERT_KIND(bert_bf16, "the same with bf16 weights: half the memory", WEIGHT_BF16)

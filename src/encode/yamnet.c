@@ -338,9 +338,8 @@ static void yamnet_wish(const encoder *e, media_request *request) {
   request->sound_rate_hz = RATE_HZ;
 }
 
-#define YAMNET_KIND(id, text, precision)                                                                 \
-  ENCODER_OF_FILE(id, yamnet, MODALITY_AUDIO, text, open_kind(&encoder_##id, precision, path, out, err), \
-                  .wish = yamnet_wish)
+#define YAMNET_KIND(id, text, precision) \
+  ENCODER_OF_FILE(id, yamnet, MODALITY_AUDIO, text, yamnet_wish, open_kind(&encoder_##id, precision, path, out, err))
 
 YAMNET_KIND(yamnet, "YAMNet, pretrained on AudioSet: what is in the sound", WEIGHT_F32)
 YAMNET_KIND(yamnet_bf16, "the same with bf16 weights", WEIGHT_BF16)

@@ -18,7 +18,6 @@
  * catalogue where everybody saw a twentieth of everything.
  */
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/memory.h"
@@ -374,29 +373,11 @@ static medley_status graph_filter_save(const recommender *r, safetensors_writer 
                                        medley_error *err) {
   medley_status status = MEDLEY_OK;
   const graph_filter *m = (const graph_filter *)r;
-  char name[128];
-  snprintf(name, sizeof name, "%s.settings", prefix);
-  TRY(safetensors_add(w, name, DTYPE_F64, 1, (const uint64_t[]){SETTINGS}, m->values, err));
-  snprintf(name, sizeof name, "%s.weights", prefix);
-  TRY(safetensors_add(w, name, DTYPE_F64, 1, (const uint64_t[]){TERMS}, m->weight, err));
-  snprintf(name, sizeof name, "%s.lambda", prefix);
-  TRY(safetensors_add(w, name, DTYPE_F64, 1, (const uint64_t[]){1}, &m->lambda, err));
+  TRY(model_add_f64(w, prefix, "settings", SETTINGS, m->values, err));
+  TRY(model_add_f64(w, prefix, "weights", TERMS, m->weight, err));
+  TRY(model_add_f64(w, prefix, "lambda", 1, &m->lambda, err));
   TRY(model_add_sparse(w, prefix, "by_user", &m->by_user, err));
   if (m->weight[HOPS] > 0) TRY(model_add_sparse(w, prefix, "alike", &m->alike, err));
-done:
-  return status;
-}
-
-static medley_status numbers_get(const safetensors *s, const char *prefix, const char *what, size_t count, double *out,
-                                 medley_error *err) {
-  medley_status status = MEDLEY_OK;
-  const tensor_view *view;
-  char name[128];
-  snprintf(name, sizeof name, "%s.%s", prefix, what);
-  TRY(safetensors_need(s, name, DTYPE_F64, 1, (const uint64_t[]){count}, &view, err));
-  memcpy(out, view->data, count * sizeof *out);
-  for (size_t i = 0; i < count; i++)
-    if (!isfinite(out[i])) FAIL(err, MEDLEY_ERR_CORRUPT, "%s: entry %zu of '%s' is no number", s->path, i, name);
 done:
   return status;
 }
@@ -406,13 +387,9 @@ static medley_status graph_filter_load(const safetensors *s, const char *prefix,
   medley_status status = MEDLEY_OK;
   graph_filter *m = NULL;
   TRY_NEW(m, 1, "a model");
-  TRY(numbers_get(s, prefix, "settings", SETTINGS, m->values, err));
-  TRY(numbers_get(s, prefix, "weights", TERMS, m->weight, err));
-  TRY(numbers_get(s, prefix, "lambda", 1, &m->lambda, err));
-  for (int i = 0; i < SETTINGS; i++)
-    if (!(m->values[i] >= graph_filter_settings[i].min && m->values[i] <= graph_filter_settings[i].max))
-      FAIL(err, MEDLEY_ERR_CORRUPT, "%s: %s of '%s' is %g", s->path, graph_filter_settings[i].name, prefix,
-           m->values[i]);
+  TRY(model_get_settings(s, prefix, graph_filter_settings, m->values, err));
+  TRY(model_get_f64(s, prefix, "weights", TERMS, m->weight, err));
+  TRY(model_get_f64(s, prefix, "lambda", 1, &m->lambda, err));
   if (!(m->lambda > 0)) FAIL(err, MEDLEY_ERR_CORRUPT, "%s: lambda of '%s' is %g", s->path, prefix, m->lambda);
   TRY(model_get_sparse(s, prefix, "by_user", &m->by_user, err));
   TRY(model_check_items(s, prefix, data, m->by_user.columns, err));

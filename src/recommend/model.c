@@ -2,6 +2,7 @@
 #include "recommend/model.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -23,6 +24,13 @@ medley_status model_add_u32(safetensors_writer *w, const char *prefix, const cha
   char full[128];
   name_join(full, prefix, name);
   return safetensors_add(w, full, DTYPE_I32, 1, (const uint64_t[]){count}, data, err);
+}
+
+medley_status model_add_f64(safetensors_writer *w, const char *prefix, const char *name, uint64_t count,
+                            const double *data, medley_error *err) {
+  char full[128];
+  name_join(full, prefix, name);
+  return safetensors_add(w, full, DTYPE_F64, 1, (const uint64_t[]){count}, data, err);
 }
 
 medley_status model_add_sparse(safetensors_writer *w, const char *prefix, const char *name, const sparse *a,
@@ -79,6 +87,34 @@ medley_status model_get_u32(const safetensors *s, const char *prefix, const char
            i, full, values[i], bound);
   *data = values;
   if (count_out != NULL) *count_out = view->count;
+done:
+  return status;
+}
+
+medley_status model_get_f64(const safetensors *s, const char *prefix, const char *name, uint64_t count, double *out,
+                            medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  char full[128];
+  const tensor_view *view;
+  name_join(full, prefix, name);
+  TRY(safetensors_need(s, full, DTYPE_F64, 1, (const uint64_t[]){count}, &view, err));
+  memcpy(out, view->data, count * sizeof *out);
+  for (uint64_t i = 0; i < count; i++)
+    if (!isfinite(out[i]))
+      FAIL(err, MEDLEY_ERR_CORRUPT, "%s: entry %" PRIu64 " of '%s' is no finite number", s->path, i, full);
+done:
+  return status;
+}
+
+medley_status model_get_settings(const safetensors *s, const char *prefix, const recommender_setting *settings,
+                                 double *out, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  size_t count = 0;
+  while (settings[count].name != NULL) count++;
+  TRY(model_get_f64(s, prefix, "settings", count, out, err));
+  for (size_t i = 0; i < count; i++)
+    if (!(out[i] >= settings[i].min && out[i] <= settings[i].max))
+      FAIL(err, MEDLEY_ERR_CORRUPT, "%s: %s of '%s' is %g", s->path, settings[i].name, prefix, out[i]);
 done:
   return status;
 }

@@ -11,6 +11,8 @@ medley_status model_add_f32(safetensors_writer *w, const char *prefix, const cha
 medley_status model_add_u32(safetensors_writer *w, const char *prefix, const char *name, uint64_t count,
                             const uint32_t *data,
                             medley_error *err) MEDLEY_CHECK; /* stored as I32: the format has no U32 */
+medley_status model_add_f64(safetensors_writer *w, const char *prefix, const char *name, uint64_t count,
+                            const double *data, medley_error *err) MEDLEY_CHECK;
 medley_status model_add_sparse(safetensors_writer *w, const char *prefix, const char *name, const sparse *a,
                                medley_error *err) MEDLEY_CHECK;
 
@@ -27,6 +29,12 @@ medley_status model_check_items(const safetensors *s, const char *prefix, const 
 /* Checked to be below `bound`. */
 medley_status model_get_u32(const safetensors *s, const char *prefix, const char *name, uint64_t count, uint32_t bound,
                             const uint32_t **data, uint64_t *count_out, medley_error *err) MEDLEY_CHECK;
+/* Copies, finite. */
+medley_status model_get_f64(const safetensors *s, const char *prefix, const char *name, uint64_t count, double *out,
+                            medley_error *err) MEDLEY_CHECK;
+/* What model_add_f64 kept as "settings": a copy, each value within its bounds. */
+medley_status model_get_settings(const safetensors *s, const char *prefix, const recommender_setting *settings,
+                                 double *out, medley_error *err) MEDLEY_CHECK;
 /* A copy, owned by out (sparse_deinit); starts and columns are checked before trust. */
 medley_status model_get_sparse(const safetensors *s, const char *prefix, const char *name, sparse *out,
                                medley_error *err) MEDLEY_CHECK;

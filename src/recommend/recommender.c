@@ -7,10 +7,20 @@
 #include "recommend/kinds.h"
 
 const recommender_kind *const recommender_kinds[] = {
-    &recommender_popular,     &recommender_trending,        &recommender_latest,
-    &recommender_itemknn,     &recommender_userknn,         &recommender_ease,
-    &recommender_ials,        &recommender_graph_filter,    &recommender_content,
-    &recommender_content_map, &recommender_content_popular, NULL,
+    /* clang-format off */
+    &recommender_popular,
+    &recommender_trending,
+    &recommender_latest,
+    &recommender_itemknn,
+    &recommender_userknn,
+    &recommender_ease,
+    &recommender_ials,
+    &recommender_graph_filter,
+    &recommender_content,
+    &recommender_content_map,
+    &recommender_content_popular,
+    NULL,
+    /* clang-format on */
 };
 
 const recommender_kind *recommender_kind_find(const char *name) {

@@ -7,7 +7,6 @@
  * falls on items already seen, which are not ranked.
  */
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/memory.h"
@@ -145,9 +144,7 @@ static medley_status userknn_trace(const recommender *r, const history *h, uint3
 static medley_status userknn_save(const recommender *r, safetensors_writer *w, const char *prefix, medley_error *err) {
   medley_status status = MEDLEY_OK;
   const userknn *m = (const userknn *)r;
-  char name[128];
-  snprintf(name, sizeof name, "%s.settings", prefix);
-  TRY(safetensors_add(w, name, DTYPE_F64, 1, (const uint64_t[]){3}, m->values, err));
+  TRY(model_add_f64(w, prefix, "settings", 3, m->values, err));
   TRY(model_add_sparse(w, prefix, "by_user", &m->by_user, err));
 done:
   return status;
@@ -157,15 +154,8 @@ static medley_status userknn_load(const safetensors *s, const char *prefix, cons
                                   recommender **out, medley_error *err) {
   medley_status status = MEDLEY_OK;
   userknn *m = NULL;
-  const tensor_view *settings;
-  char name[128];
-  snprintf(name, sizeof name, "%s.settings", prefix);
-  TRY(safetensors_need(s, name, DTYPE_F64, 1, (const uint64_t[]){3}, &settings, err));
   TRY_NEW(m, 1, "a model");
-  memcpy(m->values, settings->data, sizeof m->values);
-  for (int i = 0; i < 3; i++)
-    if (!(m->values[i] >= userknn_settings[i].min && m->values[i] <= userknn_settings[i].max))
-      FAIL(err, MEDLEY_ERR_CORRUPT, "%s: %s of '%s' is %g", s->path, userknn_settings[i].name, prefix, m->values[i]);
+  TRY(model_get_settings(s, prefix, userknn_settings, m->values, err));
   TRY(model_get_sparse(s, prefix, "by_user", &m->by_user, err));
   TRY(model_check_items(s, prefix, data, m->by_user.columns, err));
   TRY(userknn_finish(m, err));
