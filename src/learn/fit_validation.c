@@ -91,8 +91,7 @@ static medley_status labels_make(const fit_input *input, const fit_options *opti
 
 /* ---- matrices ---- */
 
-/* Which matrix an event belongs to. `drawn`: of the events on items made cold, as large a share as of the user's
- * others.
+/* Which matrix an event belongs to. `drawn`: of a user's events on items made cold, as large a share as of the others.
  */
 typedef struct event_view {
   uint8_t cut; /* LABEL_* */

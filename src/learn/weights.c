@@ -232,7 +232,7 @@ static void rows_score(const weights_problem *p, size_t user, size_t from, size_
   memset(scores, 0, AT_ONCE * sizeof *scores);
   for (size_t c = 0; c < p->column_count; c++, column += all) {
     if (weight[c] == 0) continue;
-    if (count < AT_ONCE)
+    if (count < AT_ONCE) /* apart, so that the compiler knows the length of the others */
       for (size_t r = 0; r < count; r++) scores[r] += weight[c] * column[r];
     else
       for (size_t r = 0; r < AT_ONCE; r++) scores[r] += weight[c] * column[r];

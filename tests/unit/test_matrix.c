@@ -183,8 +183,10 @@ static void test_dense(void **state) {
     bool ta, tb;
     size_t m, n, k;
   } rows[] = {
-      {false, false, 5, 7, 3}, {true, false, 5, 7, 3},  {false, true, 40, 33, 65},
-      {true, true, 5, 7, 3},   {false, false, 1, 9, 1},
+      {false, false, 5, 7, 3},     {true, false, 5, 7, 3},      {false, true, 40, 33, 65},
+      {true, true, 5, 7, 3},       {false, false, 1, 9, 1},     {false, false, 1203, 70, 40},
+      {true, false, 70, 1203, 40}, {false, true, 70, 1203, 40}, {true, true, 1203, 70, 40}, /* in strips */
+      {false, true, 2100, 9, 20},  {false, false, 9, 2100, 20}, {true, false, 20, 20, 900},
   };
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
     size_t m = rows[i].m, n = rows[i].n, k = rows[i].k;
@@ -203,13 +205,18 @@ static void test_dense(void **state) {
   float c[2] = {1, NAN};
   matrix_multiply(false, false, 1, 2, 0, 1, NULL, NULL, 0, c);
   assert_true(c[0] == 0 && c[1] == 0);
-  enum { N = 70 };
-  float *a = random_matrix(50, N), *gram = mem_alloc(N * N, 4), *expected = twin_multiply(true, false, N, N, 50, a, a);
-  matrix_gram(50, N, 1, a, 0, gram);
-  assert_same(gram, expected, N * N, 1e-4);
-  mem_free(a);
-  mem_free(gram);
-  mem_free(expected);
+  for (size_t order = 70; order <= 333; order += 263) { /* whole, in strips */
+    float *a = random_matrix(50, order), *gram = mem_zalloc(order * order, 4);
+    float *expected = twin_multiply(true, false, order, order, 50, a, a);
+    matrix_gram(50, order, 2, a, 0, gram);
+    matrix_gram(50, order, 1, a, -0.5f, gram); /* − ½ 2 aᵀa + aᵀa */
+    for (size_t i = 0; i < order * order; i++) assert_true(fabsf(gram[i]) < 1e-4f);
+    matrix_gram(50, order, 1, a, 0, gram);
+    assert_same(gram, expected, order * order, 1e-4);
+    mem_free(a);
+    mem_free(gram);
+    mem_free(expected);
+  }
 }
 
 /* A well-conditioned positive definite matrix. */
