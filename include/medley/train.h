@@ -15,6 +15,10 @@ typedef struct medley_train_options { /* zero-initialise */
   int fresh;          /* encode all media again instead of using vectors whose content has not changed */
   const char *curves; /* file for the losses of the networks that were trained, .svg or .png; with several of them the
                          stage's name is added before the dot. NULL: none */
+  int automatic;      /* nonzero: every recommender that accepts the data is considered, also those that otherwise take
+                         part only when named, and settings are searched for first (medley_tune, with its defaults) */
+  double budget_s;    /* of that search; 0: 300 */
+  int untuned;        /* nonzero: what medley_tune found is not used */
 } medley_train_options;
 
 /* Encodes what is new, fits encoders, alignment and recommenders on everything, tunes the blend on a validation part,
@@ -23,6 +27,27 @@ typedef struct medley_train_options { /* zero-initialise */
 MEDLEY_API medley_status medley_train(medley_workspace *workspace, const medley_train_options *options,
                                       const medley_progress *progress, char **report_json,
                                       medley_error *err) MEDLEY_CHECK;
+
+typedef struct medley_tune_options { /* zero-initialise */
+  const char *search;                /* "tpe", "halving", "random"; NULL: "tpe" */
+  double budget_s;                   /* seconds for all models together; 0: 300, or no limit where trials are given */
+  uint64_t trials;           /* of a model at most, those of earlier calls among them; 0: as the budget allows */
+  const char *const *models; /* recommenders to tune, NULL-terminated; NULL: all that accept the data */
+  const char *html;          /* file for the trials with plots; NULL: none */
+  int fresh;                 /* nonzero: trials and settings of earlier calls are removed first */
+  uint64_t seed;             /* 0: 1 */
+  int threads;               /* 0: all processors */
+} medley_tune_options;
+
+/* Searches each recommender's settings on a part of the events held out for validation, within the budget, and keeps
+ * the best in the workspace, where medley_train finds them. Every trial is kept as soon as it is made (search/
+ * trials.jsonl): a call that was stopped, killed or ran out of time is gone on with by the next, as long as nothing has
+ * changed in the data. With trials and no budget the outcome does not depend on the machine's speed. *json:
+ * {"search":…,"budget_seconds":…,"models":[{"model":…,"settings":{…},"validation":…,"trials":[{"share":…,
+ * "objective":…,"seconds":…,"settings":{…}},…],…},…],"validation":{…},"seconds":…,"peak_memory_bytes":…}; the
+ * objective is (recall@20 + ndcg@20) / 2. */
+MEDLEY_API medley_status medley_tune(medley_workspace *workspace, const medley_tune_options *options,
+                                     const medley_progress *progress, char **json, medley_error *err) MEDLEY_CHECK;
 
 typedef struct medley_evaluate_options { /* zero-initialise */
   const char *split; /* "given", "random", "leave-one-out", "user-time", "global-time", "cold-item", "cold-user";
@@ -51,7 +76,7 @@ MEDLEY_API medley_status medley_evaluate(medley_workspace *workspace, const medl
                                          const medley_progress *progress, char **json, medley_error *err) MEDLEY_CHECK;
 
 /* The models of this build as JSON: [{"name":…,"summary":…,"source":…,"settings":[…]},…]; family is "recommender",
- * "encoder", "aligner", "fuser", "index", "normaliser", "metric", "importer". */
+ * "encoder", "aligner", "fuser", "index", "normaliser", "metric", "importer", "tuner". */
 MEDLEY_API medley_status medley_list(const char *family, char **json, medley_error *err) MEDLEY_CHECK;
 
 #ifdef __cplusplus

@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -234,6 +235,22 @@ done:
 void file_map_close(file_map *m) {
   if (m->bytes != NULL) munmap((void *)m->bytes, m->length);
   *m = (file_map){0};
+}
+
+medley_status file_check_writable(const char *path, const char *what, medley_error *err) {
+  char folder[PATH_MAX];
+  if (path == NULL) return MEDLEY_OK;
+  const char *slash = strrchr(path, '/');
+  if (path[0] == '\0' || strlen(path) >= sizeof folder)
+    return error_set(err, MEDLEY_ERR_USAGE, "%s needs the name of a file", what);
+  snprintf(folder, sizeof folder, "%.*s", slash ? (int)(slash - path + 1) : 1, slash ? path : ".");
+  if (file_is_folder(path)) return error_set(err, MEDLEY_ERR_USAGE, "'%s' is a folder; name a file for %s", path, what);
+  if (!file_is_folder(folder))
+    return error_set(err, MEDLEY_ERR_IO, "%s: %s cannot be written, since there is no folder '%s'", path, what, folder);
+  if (access(folder, W_OK) != 0)
+    return error_set(err, MEDLEY_ERR_IO, "%s: %s cannot be written, since no file can be made in '%s'", path, what,
+                     folder);
+  return MEDLEY_OK;
 }
 
 bool file_exists(const char *path) { return access(path, F_OK) == 0; }

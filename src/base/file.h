@@ -47,6 +47,10 @@ typedef struct file_map {
 medley_status file_map_open(file_map *m, const char *path, medley_error *err) MEDLEY_CHECK;
 void file_map_close(file_map *m);
 
+/* Whether a file can be made there, for a sentence before minutes are spent on what stands in it. what: "the report".
+ * NULL is fine: nothing is to be written. */
+medley_status file_check_writable(const char *path, const char *what, medley_error *err) MEDLEY_CHECK;
+
 bool file_exists(const char *path);
 bool file_is_folder(const char *path);
 /* Size in bytes and modification time in nanoseconds since the epoch; false when it cannot be read. */

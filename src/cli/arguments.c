@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/strbuf.h"
+#include "cli/moment.h"
 #include "cli/suggest.h"
 #include "cli/table.h"
 
@@ -344,6 +345,13 @@ bool arguments_has(const arguments *a, const char *name) { return values_of(a, n
 const char *arguments_text(const arguments *a, const char *name) {
   const argument_values *v = values_of(a, name);
   return v->count > 0 ? v->values[0] : NULL;
+}
+
+medley_status arguments_duration(const arguments *a, const char *name, double *seconds, medley_error *err) {
+  const char *text = arguments_text(a, name);
+  if (text == NULL || duration_parse(text, seconds)) return MEDLEY_OK;
+  return error_set(err, MEDLEY_ERR_USAGE, "--%s takes a length of time such as 90s, 10m or 2h, not '%.60s'", name,
+                   text);
 }
 
 const char *const *arguments_list(const arguments *a, const char *name) { return values_of(a, name)->values; }

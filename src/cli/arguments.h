@@ -35,6 +35,8 @@ void arguments_deinit(arguments *a); /* harmless on a zeroed one */
 bool arguments_has(const arguments *a, const char *name);
 /* The value of an option or positional; NULL when it was not given. */
 const char *arguments_text(const arguments *a, const char *name);
+/* A length of time (cli/moment.h) in seconds; *seconds stays as it is when the option was not given. */
+medley_status arguments_duration(const arguments *a, const char *name, double *seconds, medley_error *err) MEDLEY_CHECK;
 /* All values, NULL-terminated; NULL when none was given. Lives as long as a. */
 const char *const *arguments_list(const arguments *a, const char *name);
 long long arguments_integer(const arguments *a, const char *name, long long fallback);

@@ -4,7 +4,7 @@
 #include "cli/show.h"
 
 static const char *const families[] = {"recommender", "encoder", "aligner",  "fuser", "index",
-                                       "normaliser",  "metric",  "importer", NULL};
+                                       "normaliser",  "metric",  "importer", "tuner", NULL};
 
 static medley_status run(const arguments *a, console *c, medley_error *err) {
   medley_status status = MEDLEY_OK;

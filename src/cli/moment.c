@@ -71,3 +71,25 @@ bool moment_parse(const char *text, int64_t *seconds) {
   *seconds = whole;
   return true;
 }
+
+bool duration_parse(const char *text, double *seconds) {
+  static const struct {
+    char letter;
+    double seconds;
+  } units[] = {{'s', 1}, {'m', 60}, {'h', 3600}, {'d', 86400}};
+  char number[32];
+  double unit = 1, value;
+  size_t length = strlen(text);
+  for (size_t i = 0; length > 0 && i < sizeof units / sizeof *units; i++) {
+    if (text[length - 1] != units[i].letter) continue;
+    unit = units[i].seconds;
+    length--;
+    break;
+  }
+  if (length == 0 || length >= sizeof number) return false;
+  memcpy(number, text, length);
+  number[length] = '\0';
+  if (!string_to_double(number, &value) || !(value > 0) || !(value * unit <= SECONDS_MOST)) return false;
+  *seconds = value * unit;
+  return true;
+}

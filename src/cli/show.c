@@ -426,3 +426,45 @@ void show_training(console *c, const json_t *report) {
                memory.text ? memory.text : "?");
   strbuf_deinit(&memory);
 }
+
+/* "ridge 300, content 0.1" */
+static void settings_append(strbuf *out, const json_t *settings) {
+  const char *name;
+  json_t *value;
+  json_object_foreach((json_t *)settings, name, value)
+      strbuf_printf(out, "%s%s %.4g", out->length > 0 ? ", " : "", name, json_number_value(value));
+}
+
+void show_tuning(console *c, const json_t *report) {
+  size_t i, n;
+  json_t *row, *trial;
+  table found = {0};
+  table_add_column(&found, "model", false, false);
+  table_add_column(&found, "trials", true, false);
+  table_add_column(&found, "seconds", true, false);
+  table_add_column(&found, "first", true, false);
+  table_add_column(&found, "best", true, false);
+  table_add_column(&found, "settings", false, true);
+  json_array_foreach(json_object_get(report, "models"), i, row) {
+    const json_t *trials = json_object_get(row, "trials"), *best = json_object_get(row, "validation");
+    const json_t *first = json_object_get(json_array_get(trials, 0), "objective");
+    strbuf settings = {0};
+    double seconds = 0;
+    json_array_foreach(trials, n, trial) seconds += json_member_number(trial, "seconds", 0);
+    settings_append(&settings, json_object_get(row, "settings"));
+    const char *skipped = json_member_string(row, "skipped", NULL);
+    table_add(&found, json_member_string(row, "model", ""), STYLE_PLAIN);
+    table_add_printf(&found, STYLE_PLAIN, "%zu", json_array_size(trials));
+    table_add_printf(&found, STYLE_PLAIN, "%.1f", seconds);
+    table_add_printf(&found, STYLE_PLAIN, json_is_number(first) ? "%.4f" : "–", json_number_value(first));
+    bool better = json_is_number(best) && json_number_value(best) > json_number_value(first);
+    table_add_printf(&found, better ? STYLE_GOOD : STYLE_PLAIN, json_is_number(best) ? "%.4f" : "–",
+                     json_number_value(best));
+    table_add(&found, skipped ? skipped : settings.text, skipped ? STYLE_DIM : STYLE_PLAIN);
+    strbuf_deinit(&settings);
+  }
+  console_table(c, &found, 0);
+  table_deinit(&found);
+  console_line(c, STYLE_GOOD, "kept for later trainings; %s, %.1f s", json_member_string(report, "search", ""),
+               json_member_number(report, "seconds", 0));
+}

@@ -25,6 +25,7 @@ void show_json(console *c, const json_t *value);
 
 void show_evaluation(console *c, const json_t *report);
 void show_training(console *c, const json_t *report);
+void show_tuning(console *c, const json_t *report);
 void show_import(console *c, const json_t *report);
 void show_profile(console *c, const json_t *report);
 void show_explanation(console *c, const json_t *report);

@@ -1,6 +1,8 @@
 /* data/interactions.c: events as the matrices that models learn from. */
 #include "data/interactions.h"
 
+#include <string.h>
+
 #include "base/memory.h"
 
 static bool event_wanted(const event *e, size_t at, const uint8_t *label, uint8_t want, const event_weights *weights) {
@@ -25,6 +27,17 @@ done:
   return status;
 }
 
+/* What follows from by_user. */
+static medley_status items_count(interactions *x, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  uint32_t items = x->by_user.columns;
+  TRY(sparse_transpose(&x->by_user, &x->by_item, err));
+  TRY_NEW(x->popularity, items, "the popularity of items");
+  for (uint32_t i = 0; i < items; i++) x->popularity[i] = (float)(x->by_item.start[i + 1] - x->by_item.start[i]);
+done:
+  return status;
+}
+
 medley_status interactions_build(const event_log *log, const event_weights *weights, const uint8_t *label, uint8_t want,
                                  interactions *out, medley_error *err) {
   medley_status status = MEDLEY_OK;
@@ -38,13 +51,34 @@ medley_status interactions_build(const event_log *log, const event_weights *weig
       entries[count++] = (sparse_entry){e->user, e->item, event_weight(weights, e)};
   }
   TRY(sparse_from_entries(log->user_count, log->item_count, entries, count, SPARSE_MAX, &out->by_user, err));
-  TRY(sparse_transpose(&out->by_user, &out->by_item, err));
-  TRY_NEW(out->popularity, log->item_count, "the popularity of items");
-  for (uint32_t i = 0; i < log->item_count; i++)
-    out->popularity[i] = (float)(out->by_item.start[i + 1] - out->by_item.start[i]);
+  TRY(items_count(out, err));
   if (log->has_time) TRY(times_build(log, weights, label, want, out, err));
 done:
   mem_free(entries);
+  if (status != MEDLEY_OK) interactions_deinit(out);
+  return status;
+}
+
+medley_status interactions_of_users(const interactions *x, const uint8_t *keep, interactions *out, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  const sparse *all = &x->by_user;
+  uint64_t count = 0;
+  *out = (interactions){.newest_s = x->newest_s};
+  for (uint32_t u = 0; u < all->rows; u++) count += keep[u] ? all->start[u + 1] - all->start[u] : 0;
+  TRY(sparse_create(all->rows, all->columns, count, &out->by_user, err));
+  if (x->time_s != NULL) TRY_NEW(out->time_s, count + 1, "times");
+  count = 0;
+  for (uint32_t u = 0; u < all->rows; u++) {
+    uint64_t from = all->start[u], length = keep[u] ? all->start[u + 1] - from : 0;
+    out->by_user.start[u] = count;
+    memcpy(out->by_user.column + count, all->column + from, length * sizeof *all->column);
+    memcpy(out->by_user.value + count, all->value + from, length * sizeof *all->value);
+    if (x->time_s != NULL) memcpy(out->time_s + count, x->time_s + from, length * sizeof *x->time_s);
+    count += length;
+  }
+  out->by_user.start[all->rows] = count;
+  TRY(items_count(out, err));
+done:
   if (status != MEDLEY_OK) interactions_deinit(out);
   return status;
 }

@@ -110,6 +110,9 @@ typedef struct interactions {
 /* label NULL: all events; otherwise those with label[i] == want. */
 medley_status interactions_build(const event_log *log, const event_weights *weights, const uint8_t *label, uint8_t want,
                                  interactions *out, medley_error *err) MEDLEY_CHECK;
+/* The same with the events of those users only that have keep [users] nonzero; the others stay, without events. */
+medley_status interactions_of_users(const interactions *x, const uint8_t *keep, interactions *out,
+                                    medley_error *err) MEDLEY_CHECK;
 void interactions_deinit(interactions *x);
 
 #endif

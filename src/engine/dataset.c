@@ -80,6 +80,10 @@ const char *dataset_fuser(const medley_workspace *w) {
 
 const char *dataset_aligners(const medley_workspace *w) { return config_string(&w->config, "align.kinds", NULL); }
 
+split_kind dataset_validation(const dataset *data) {
+  return data->log.has_time ? SPLIT_GLOBAL_TIME : SPLIT_USER_RANDOM;
+}
+
 fit_input dataset_fit_input(const dataset *data, const uint8_t *label) {
   return (fit_input){
       .items = &data->items, .log = &data->log, .weights = &data->weights, .content = data->content, .label = label};

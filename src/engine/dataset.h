@@ -28,6 +28,8 @@ medley_status dataset_fingerprint(const catalogue *items, const preparation *pre
 /* medley.conf's fuse.kind, NULL for auto; and align.kinds, for space_fit. Borrowed. */
 const char *dataset_fuser(const medley_workspace *w);
 const char *dataset_aligners(const medley_workspace *w);
+/* How a validation part is cut where nothing says how a test is: by time, if there is any. */
+split_kind dataset_validation(const dataset *data);
 fit_input dataset_fit_input(const dataset *data, const uint8_t *label);
 void dataset_deinit(dataset *data);
 

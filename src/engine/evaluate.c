@@ -1,12 +1,10 @@
 /* engine/evaluate.c: medley_evaluate: fit on the training part of a split, tune on a part of that, report on the test
  * part. */
 #include <medley/train.h>
-#include <limits.h>
 #include <math.h>
 #include <omp.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/file.h"
@@ -480,31 +478,12 @@ done:
   return status;
 }
 
-/* Whether the page can be written, before minutes are spent on what stands in it. */
-static medley_status report_check(const char *path, medley_error *err) {
-  char folder[PATH_MAX];
-  if (path == NULL) return MEDLEY_OK;
-  const char *slash = strrchr(path, '/');
-  if (path[0] == '\0' || strlen(path) >= sizeof folder)
-    return error_set(err, MEDLEY_ERR_USAGE, "the report needs the name of a file");
-  snprintf(folder, sizeof folder, "%.*s", slash ? (int)(slash - path + 1) : 1, slash ? path : ".");
-  if (file_is_folder(path))
-    return error_set(err, MEDLEY_ERR_USAGE, "'%s' is a folder; name a file for the report", path);
-  if (!file_is_folder(folder))
-    return error_set(err, MEDLEY_ERR_IO, "%s: the report cannot be written, since there is no folder '%s'", path,
-                     folder);
-  if (access(folder, W_OK) != 0)
-    return error_set(err, MEDLEY_ERR_IO, "%s: the report cannot be written, since no file can be made in '%s'", path,
-                     folder);
-  return MEDLEY_OK;
-}
-
 static medley_status evaluation_run(evaluation *e, json_t **report, medley_error *err) {
   medley_status status = MEDLEY_OK;
   json_t *entries[BLEND_PARTS_MAX + 1] = {0}, *importance = NULL;
   double started = clock_now_s();
   TRY(metrics_parse(e, err));
-  TRY(report_check(e->options->html, err));
+  TRY(file_check_writable(e->options->html, "the report", err));
   TRY(dataset_load(e->w, e->progress, &e->data, err));
   if (e->data.log.event_count == 0)
     FAIL(err, MEDLEY_ERR_USAGE, "the workspace has no events yet: import some first (medley import --help)");
@@ -563,12 +542,7 @@ medley_status medley_evaluate(medley_workspace *workspace, const medley_evaluate
     status = error_memory(err, "a report");
     goto done;
   }
-  TRY(workspace->kind->begin(workspace->store, err));
-  status = workspace->kind->put_run(workspace->store, "evaluate", started_s, clock_now_s() - started, *json, err);
-  if (status != MEDLEY_OK)
-    workspace->kind->rollback(workspace->store);
-  else
-    TRY(workspace->kind->commit(workspace->store, err));
+  TRY(workspace_run_put(workspace, "evaluate", started_s, clock_now_s() - started, *json, err));
 done:
   omp_set_num_threads(before);
   json_decref(report);

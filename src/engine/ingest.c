@@ -106,18 +106,10 @@ static json_t *report_to_json(const import_report *r, bool dry_run) {
 /* Into the list of runs, which says later where a catalogue came from. */
 static medley_status run_keep(medley_workspace *w, const char *path, json_t *report, int64_t started_s, double seconds,
                               medley_error *err) {
-  medley_status status = MEDLEY_OK;
-  char *text = NULL;
   json_object_set_new(report, "path", json_string(path));
-  text = json_to_text(report);
+  char *text = json_to_text(report);
   if (text == NULL) return error_memory(err, "a report");
-  TRY(w->kind->begin(w->store, err));
-  status = w->kind->put_run(w->store, "import", started_s, seconds, text, err);
-  if (status == MEDLEY_OK)
-    status = w->kind->commit(w->store, err);
-  else
-    w->kind->rollback(w->store);
-done:
+  medley_status status = workspace_run_put(w, "import", started_s, seconds, text, err);
   mem_free(text);
   return status;
 }

@@ -13,6 +13,7 @@
 #include "eval/metric.h"
 #include "fuse/fuser.h"
 #include "index/index.h"
+#include "learn/tuner.h"
 #include "recommend/recommender.h"
 
 static void member_add(json_t *list, json_t *member) { json_array_append_new(list, member); }
@@ -79,6 +80,11 @@ static void list_metrics(json_t *list) {
   }
 }
 
+static void list_tuners(json_t *list) {
+  for (const tuner_kind *const *k = tuner_kinds; *k != NULL; k++)
+    member_add(list, member_make((*k)->name, (*k)->summary, (*k)->source));
+}
+
 static void list_importers(json_t *list) {
   const char *name, *summary;
   for (size_t i = 0; (name = import_format_name(i, &summary)) != NULL; i++)
@@ -97,6 +103,7 @@ static const struct {
     {"normaliser", list_normalisers},
     {"metric", list_metrics},
     {"importer", list_importers},
+    {"tuner", list_tuners},
 };
 #define FAMILY_COUNT (sizeof families / sizeof *families)
 

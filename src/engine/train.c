@@ -8,6 +8,7 @@
 #include "engine/dataset.h"
 #include "engine/settings.h"
 #include "engine/training_curves.h"
+#include "engine/tuned.h"
 #include "engine/workspace.h"
 
 /* The words of every item into the full-text index, so that BM25 stands beside the vectors. Only items whose text
@@ -90,6 +91,13 @@ static medley_status report_make(const medley_workspace *w, const dataset *data,
 
 static void setting_note(void *context, const char *sentence) { progress_note(context, "%s", sentence); }
 
+/* What earlier searches found, or room for a new one. */
+static medley_status tuned_for(const medley_workspace *w, const medley_train_options *o, tuned *out,
+                               medley_error *err) {
+  if (o->automatic) return tuned_search(w, &(medley_tune_options){.budget_s = o->budget_s}, out, err);
+  return o->untuned ? MEDLEY_OK : tuned_open(w, out, err);
+}
+
 static medley_status train_run(medley_workspace *w, const medley_train_options *o, const medley_progress *progress,
                                json_t **report, int64_t *number, medley_error *err) {
   medley_status status = MEDLEY_OK;
@@ -97,10 +105,12 @@ static medley_status train_run(medley_workspace *w, const medley_train_options *
   dataset data = {0};
   fit_result fit = {0};
   space *shared = NULL;
+  tuned tuned = {0};
   double started = clock_now_s();
   uint64_t seed = o->seed;
   settings_look(&w->config, setting_note, (void *)progress);
   TRY(graphs_from(&w->config, &graphs_least, err));
+  TRY(tuned_for(w, o, &tuned, err));
   TRY(dataset_load(w, progress, &data, err));
   if (data.items.count == 0)
     FAIL(err, MEDLEY_ERR_USAGE, "the workspace has no items yet: import some first (medley import --help)");
@@ -112,8 +122,12 @@ static medley_status train_run(medley_workspace *w, const medley_train_options *
   fit_options options = {.seed = seed,
                          .fuser = dataset_fuser(w),
                          .models = o->models,
-                         .validation = data.log.has_time ? SPLIT_GLOBAL_TIME : SPLIT_USER_RANDOM};
+                         .validation = dataset_validation(&data),
+                         .every_kind = o->automatic != 0,
+                         .known = tuned.known,
+                         .search = o->automatic ? &tuned.search : NULL};
   TRY(fit_run(&input, &options, progress, &fit, err));
+  if (o->automatic) TRY(tuned_keep(&tuned, &fit, err));
   uint64_t peak = memory_peak_bytes();
   TRY(report_make(w, &data, &fit, clock_now_s() - started, peak, report, err));
   generation_parts parts = {.items = &data.items,
@@ -130,6 +144,7 @@ static medley_status train_run(medley_workspace *w, const medley_train_options *
   encoders_tidy(w);
 done:
   space_free(shared);
+  tuned_close(&tuned);
   fit_result_deinit(&fit);
   dataset_deinit(&data);
   return status;

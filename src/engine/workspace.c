@@ -250,3 +250,16 @@ done:
   mem_free(db);
   return status;
 }
+
+medley_status workspace_run_put(medley_workspace *w, const char *what, int64_t started_s, double seconds,
+                                const char *report, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  TRY(w->kind->begin(w->store, err));
+  status = w->kind->put_run(w->store, what, started_s, seconds, report, err);
+  if (status == MEDLEY_OK)
+    status = w->kind->commit(w->store, err);
+  else
+    w->kind->rollback(w->store);
+done:
+  return status;
+}

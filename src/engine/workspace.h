@@ -38,5 +38,8 @@ medley_status workspace_pool(medley_workspace *w, struct media_pool **out, medle
 /* The id of an item or user by key, with a sentence that names the key when it is unknown. */
 medley_status workspace_item_id(medley_workspace *w, const char *key, int64_t *id, medley_error *err) MEDLEY_CHECK;
 medley_status workspace_user_id(medley_workspace *w, const char *key, int64_t *id, medley_error *err) MEDLEY_CHECK;
+/* Into the list of runs: what was done, when (seconds since 1970), for how long, with its report as JSON. */
+medley_status workspace_run_put(medley_workspace *w, const char *what, int64_t started_s, double seconds,
+                                const char *report, medley_error *err) MEDLEY_CHECK;
 
 #endif

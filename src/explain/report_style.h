@@ -1,4 +1,4 @@
-/* explain/report_style.h: the looks of the report, light and dark; includes nothing, is included by report.c alone.
+/* explain/report_style.h: the looks of our pages, light and dark; includes nothing.
  *
  * Colours of the series are those of Okabe and Ito (2008), which colour-blind readers can tell apart. */
 #ifndef EXPLAIN_REPORT_STYLE_H

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "fuse/fuser.h"
 #include "learn/fit_blend.h"
+#include "learn/fit_search.h"
 
 #define TUNE_USERS 1500 /* users asked for each setting that is tried; more where they have few events each */
 
@@ -21,6 +22,8 @@ typedef struct fitter {
   recommender_data tune_data;          /* what the models see while settings are tried */
   recommender *tuned[BLEND_PARTS_MAX]; /* the best of each kind, fitted on tune_data */
   float cold_shift;
+  double search_ends_s; /* clock_now_s; INFINITY without a limit */
+  char problem[HASH_HEX_BYTES];
   char stage_name[64];
 } fitter;
 
@@ -49,20 +52,8 @@ static medley_status settings_settle(const fitter *f, const recommender_kind *ki
   return MEDLEY_OK;
 }
 
-static medley_status model_objective(const measure_task *task, const recommender *model, double *objective,
-                                     medley_error *err) {
-  medley_status status = MEDLEY_OK;
-  static const char *const names[] = {"recall@20", "ndcg@20"};
-  measure_metric metrics[2];
-  measurement m = {0};
-  for (int i = 0; i < 2; i++) TRY(measure_metric_parse(names[i], &metrics[i], err));
-  scorer what = scorer_of_recommender(model);
-  measure_options options = {.metrics = metrics, .metric_count = 2};
-  TRY(measure_scorer(task, &what, &options, NULL, &m, err));
-  *objective = (measurement_mean(&m, 0) + measurement_mean(&m, 1)) / 2;
-done:
-  measurement_deinit(&m);
-  return status;
+static const measure_task *tune_task(const fitter *f, const fit_model *model) {
+  return model->tuned_cold ? &f->validation.cold : &f->validation.warm;
 }
 
 /* Fits with these values and keeps the model when it is the best so far. */
@@ -73,7 +64,7 @@ static medley_status model_try(fitter *f, size_t index, const double *values, pr
   recommender *candidate = NULL;
   double objective;
   TRY(model->kind->fit(&f->tune_data, values, stage, &candidate, err));
-  TRY(model_objective(model->tuned_cold ? &f->validation.cold : &f->validation.warm, candidate, &objective, err));
+  TRY(fit_objective(tune_task(f, model), candidate, &objective, err));
   if (f->tuned[index] == NULL || objective > model->objective) {
     if (f->tuned[index] != NULL) f->tuned[index]->kind->free(f->tuned[index]);
     f->tuned[index] = candidate;
@@ -86,22 +77,23 @@ done:
   return status;
 }
 
+/* By each setting's grid, or once where the settings are known. */
 static medley_status model_tune(fitter *f, size_t index, medley_error *err) {
   medley_status status = MEDLEY_OK;
   fit_model *model = &f->out->models[index];
   const recommender_setting *settings = model->kind->settings;
   double values[RECOMMENDER_SETTINGS_MAX] = {0};
+  size_t searched = model->known ? 0 : settings_count(model->kind);
   progress_stage stage;
   uint64_t tries = 1, done = 0;
-  for (size_t s = 0; s < settings_count(model->kind); s++)
+  for (size_t s = 0; s < searched; s++)
     if (settings[s].grid_count > 1) tries += settings[s].grid_count - 1;
   snprintf(f->stage_name, sizeof f->stage_name, "tune %s", model->kind->name);
   progress_begin(&stage, f->progress, f->stage_name, tries);
-  recommender_defaults(model->kind, values);
-  TRY(settings_settle(f, model->kind, values, err));
+  memcpy(values, model->values, sizeof values);
   TRY(model_try(f, index, values, &stage, err));
   /* One pass over the settings in the order of the table, which names the decisive ones first. */
-  for (size_t s = 0; s < settings_count(model->kind); s++) {
+  for (size_t s = 0; s < searched; s++) {
     double tried = model->values[s];
     if (setting_is_settled(f, &settings[s])) continue;
     for (size_t g = 0; g < settings[s].grid_count; g++) {
@@ -117,6 +109,58 @@ done:
   return status;
 }
 
+/* By search, within an even part of what is left of the budget for `left` models. */
+static medley_status model_search(fitter *f, size_t index, size_t left, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  fit_model *model = &f->out->models[index];
+  bool settled[RECOMMENDER_SETTINGS_MAX] = {false};
+  double start[RECOMMENDER_SETTINGS_MAX], now = clock_now_s();
+  fit_found found = {0};
+  for (size_t s = 0; s < settings_count(model->kind); s++)
+    settled[s] = setting_is_settled(f, &model->kind->settings[s]);
+  memcpy(start, model->values, sizeof start);
+  fit_subject subject = {.kind = model->kind,
+                         .data = &f->tune_data,
+                         .task = tune_task(f, model),
+                         .problem = f->problem,
+                         .settled = settled,
+                         .start = start,
+                         .ends_s = now + fmax(0, f->search_ends_s - now) / (double)left};
+  TRY(fit_search_model(f->options->search, &subject, f->progress, &found, err));
+  f->tuned[index] = found.model;
+  memcpy(model->values, found.values, sizeof model->values);
+  model->objective = found.objective;
+  model->trials = found.trials;
+  if (found.model == NULL)
+    snprintf(model->skipped, sizeof model->skipped, "one fit takes longer than its part of the time to search");
+done:
+  return status;
+}
+
+/* What the trials are about: everything that the objective of a model depends on but its settings. */
+static void problem_hash(fitter *f) {
+  const fit_validation *v = &f->validation;
+  const sparse *rows[] = {&v->train.by_user, &v->known.by_user, &v->warm_test.by_user, &v->cold_test.by_user};
+  unsigned char all[(3 * (sizeof rows / sizeof *rows) + 2 + 2 * FEATURES_MAX + 1) * HASH_BYTES] = {0}, *at = all;
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++, at += 3 * HASH_BYTES) {
+    hash_buffer(rows[i]->start, ((size_t)rows[i]->rows + 1) * sizeof *rows[i]->start, at);
+    hash_buffer(rows[i]->column, sparse_count(rows[i]) * sizeof *rows[i]->column, at + HASH_BYTES);
+    hash_buffer(rows[i]->value, sparse_count(rows[i]) * sizeof *rows[i]->value, at + 2 * HASH_BYTES);
+  }
+  hash_buffer(v->warm_users, v->warm.user_count * sizeof *v->warm_users, at);
+  hash_buffer(v->cold_users, v->cold.user_count * sizeof *v->cold_users, at + HASH_BYTES);
+  at += 2 * HASH_BYTES;
+  for (size_t i = 0; i < f->tune_data.feature_count; i++, at += 2 * HASH_BYTES) {
+    const features *part = &f->tune_data.features[i];
+    hash_buffer(part->values, part->count * part->dim * sizeof *part->values, at);
+    hash_buffer(part->present, part->count, at + HASH_BYTES);
+  }
+  hash_buffer(&f->options->seed, sizeof f->options->seed, at);
+  unsigned char whole[HASH_BYTES];
+  hash_buffer(all, sizeof all, whole);
+  hash_to_hex(whole, f->problem);
+}
+
 /* ---- which models ---- */
 
 static bool model_is_named(const fit_options *options, const char *name) {
@@ -127,6 +171,7 @@ static bool model_is_named(const fit_options *options, const char *name) {
 }
 
 static medley_status models_choose(fitter *f, medley_error *err) {
+  medley_status status = MEDLEY_OK;
   for (const char *const *m = f->options->models; m != NULL && *m != NULL; m++)
     if (recommender_kind_find(*m) == NULL)
       return error_set(err, MEDLEY_ERR_USAGE, "there is no recommender '%s' (medley list recommender)", *m);
@@ -139,20 +184,24 @@ static medley_status models_choose(fitter *f, medley_error *err) {
     model->objective = NAN;
     model->tuned_cold = (*k)->needs_features && (*k)->scores_cold_items && f->validation.has_cold;
     recommender_defaults(*k, model->values);
-    medley_status settled = settings_settle(f, *k, model->values, err);
-    if (settled != MEDLEY_OK) return settled;
+    const json_t *known = json_object_get(f->options->known, (*k)->name);
+    model->known = known != NULL;
+    if (known != NULL) TRY(settings_from_json(*k, known, "settings that were searched for", model->values, err));
+    TRY(settings_settle(f, *k, model->values, err));
     if ((*k)->needs_features && !content)
       snprintf(model->skipped, sizeof model->skipped, "no item has text, media, tags or vectors");
     else if ((*k)->needs_time && f->tune_data.train->time_s == NULL)
       snprintf(model->skipped, sizeof model->skipped, "events have no times");
     else if ((*k)->accepts != NULL && (*k)->accepts(&f->tune_data, &why) != MEDLEY_OK)
       snprintf(model->skipped, sizeof model->skipped, "%.*s", (int)sizeof model->skipped - 1, why.text);
-    else if (f->options->models == NULL && (*k)->by_itself != NULL && !(*k)->by_itself(&f->tune_data))
+    else if (f->options->models == NULL && !f->options->every_kind && (*k)->by_itself != NULL &&
+             !(*k)->by_itself(&f->tune_data))
       snprintf(model->skipped, sizeof model->skipped, "not for such events, unless it is named");
     if (model->skipped[0] != '\0' && f->options->models != NULL)
-      return error_set(err, MEDLEY_ERR_USAGE, "%s cannot take part: %s", (*k)->name, model->skipped);
+      FAIL(err, MEDLEY_ERR_USAGE, "%s cannot take part: %s", (*k)->name, model->skipped);
   }
-  return MEDLEY_OK;
+done:
+  return status;
 }
 
 /* ---- the last fit ---- */
@@ -245,8 +294,15 @@ static medley_status fit_tune(fitter *f, medley_error *err) {
   medley_status status = MEDLEY_OK;
   progress_stage stage;
   blend_tuning tuning = {.out = f->out, .validation = &f->validation, .tuned = f->tuned, .seed = f->options->seed};
-  for (size_t p = 0; p < f->out->model_count; p++)
-    if (f->out->models[p].skipped[0] == '\0') TRY(model_tune(f, p, err));
+  size_t left = 0;
+  for (size_t p = 0; p < f->out->model_count; p++) left += f->out->models[p].skipped[0] == '\0';
+  for (size_t p = 0; p < f->out->model_count; p++) {
+    if (f->out->models[p].skipped[0] != '\0') continue;
+    if (f->options->search != NULL)
+      TRY(model_search(f, p, left--, err));
+    else
+      TRY(model_tune(f, p, err));
+  }
   progress_begin(&stage, f->progress, "tune blend", 4);
   TRY(fit_blend_tune(&tuning, &stage, err));
   f->cold_shift = tuning.cold_shift;
@@ -295,6 +351,8 @@ medley_status fit_run(const fit_input *input, const fit_options *options, const 
   TRY(fit_validation_make(input, options, &out->train, TUNE_USERS, &f.validation, err));
   f.tune_data = out->data;
   f.tune_data.train = &f.validation.train;
+  f.search_ends_s = options->search && options->search->budget_s > 0 ? started + options->search->budget_s : INFINITY;
+  if (options->search != NULL && options->search->file != NULL) problem_hash(&f);
   TRY(models_choose(&f, err));
   if (f.validation.warm.user_count > 0) TRY(fit_tune(&f, err));
   if (!fit_any_weight(out, BLEND_WARM)) weights_fall_back(&f);
@@ -307,7 +365,7 @@ medley_status fit_run(const fit_input *input, const fit_options *options, const 
     f.tuned[p] = NULL;
   }
   fit_validation_deinit(&f.validation);
-  TRY(blend_fit(&f, err));
+  if (!options->only_tune) TRY(blend_fit(&f, err));
   out->seconds = clock_now_s() - started;
 done:
   for (size_t p = 0; p < BLEND_PARTS_MAX; p++)
@@ -320,7 +378,10 @@ done:
 void fit_result_deinit(fit_result *r) {
   for (size_t p = 0; p < BLEND_PARTS_MAX; p++)
     if (r->others[p] != NULL) r->others[p]->kind->free(r->others[p]);
-  for (size_t p = 0; p < r->model_count; p++) json_decref(r->models[p].learned);
+  for (size_t p = 0; p < r->model_count; p++) {
+    json_decref(r->models[p].learned);
+    json_decref(r->models[p].trials);
+  }
   blend_free(r->blend);
   interactions_deinit(&r->train);
   mem_free(r->item_time_s);
@@ -337,15 +398,15 @@ const recommender *fit_result_model(const fit_result *r, size_t index) {
 static json_t *number_or_null(double value) { return isfinite(value) ? json_real(value) : json_null(); }
 
 static json_t *model_to_json(const fit_model *m) {
-  json_t *settings = json_object();
-  for (size_t s = 0; s < settings_count(m->kind); s++)
-    json_object_set_new(settings, m->kind->settings[s].name, json_real(m->values[s]));
+  json_t *settings = settings_to_json(m->kind, m->values);
   json_t *entry = json_pack(
       "{s:s, s:s, s:o, s:o, s:s, s:f, s:f, s:f, s:f, s:I}", "model", m->kind->name, "part", m->kind->part, "settings",
       settings, "validation", number_or_null(m->objective), "tuned_on", m->tuned_cold ? "cold items" : "warm items",
       "weight_warm", (double)m->weight[BLEND_WARM], "weight_cold", (double)m->weight[BLEND_COLD], "weight_stranger",
       (double)m->weight[BLEND_STRANGER], "fit_seconds", m->fit_s, "peak_memory_bytes", (json_int_t)m->peak_bytes);
   if (m->learned != NULL) json_object_set(entry, "learned", m->learned);
+  if (m->trials != NULL) json_object_set(entry, "trials", m->trials);
+  if (m->known) json_object_set_new(entry, "known", json_true());
   if (m->skipped[0] != '\0') json_object_set_new(entry, "skipped", json_string(m->skipped));
   return entry;
 }

@@ -11,6 +11,7 @@
 #include "base/json.h"
 #include "learn/measure.h"
 #include "learn/represent.h"
+#include "learn/trials.h"
 #include "recommend/blend.h"
 
 typedef struct fit_input { /* borrowed */
@@ -22,12 +23,26 @@ typedef struct fit_input { /* borrowed */
                            NULL: all are learned from */
 } fit_input;
 
+/* Settings are searched for instead of taken from each model's grid. By the clock what is tried depends on the machine;
+ * by trials it does not. */
+typedef struct fit_search {
+  const tuner_kind *kind;
+  double budget_s;   /* for all models together, shared out evenly, what one leaves going to the next; 0: no limit */
+  size_t trials;     /* of a model at most, those in `file` among them; 0: no limit. One of the two is set */
+  trials_file *file; /* read first, and added to; NULL: nothing is kept */
+} fit_search;
+
 typedef struct fit_options {
   uint64_t seed;
   const char *fuser;         /* settles how content is fused: a name of fuser_kinds; NULL: chosen on validation */
   const char *const *models; /* NULL-terminated names; NULL: every kind that accepts the data */
   split_kind validation;     /* as the test is cut, or what serves: how the validation part is cut */
   bool every_model;          /* refit also the models the blend leaves out (to be measured) */
+  bool every_kind;           /* without names, those too that do not take part by themselves */
+  const json_t *known; /* {"ease": {"ridge": 300, …}, …}: settings to begin with; NULL: none. Without a search these
+                          are not tried again */
+  const fit_search *search; /* NULL: over the grids */
+  bool only_tune;           /* no model is fitted on everything: no blend */
 } fit_options;
 
 typedef struct fit_model {
@@ -35,6 +50,8 @@ typedef struct fit_model {
   double values[RECOMMENDER_SETTINGS_MAX];
   double objective; /* (recall@20 + ndcg@20) / 2 on the validation part it was tuned on */
   bool tuned_cold;  /* … which was the cold one */
+  bool known;       /* its settings were brought along (fit_options.known) */
+  json_t *trials;   /* of a search: [{"share", "objective", "seconds", "settings"}, …] in order; NULL */
   float weight[BLEND_WEIGHTS];
   json_t *learned; /* what the last fit found by itself; NULL */
   double fit_s;    /* of the last fit, on everything */

@@ -115,10 +115,10 @@ done:
 
 static medley_status content_map_fit_model(const recommender_data *data, const double *values, progress_stage *progress,
                                            recommender **out, medley_error *err) {
-  (void)progress;
   medley_status status = MEDLEY_OK;
   content_map *m = NULL;
-  content_map_settings settings = {.ridge = values[0], .output_exponent = values[1], .seed = data->seed};
+  content_map_settings settings = {
+      .ridge = values[0], .output_exponent = values[1], .seed = data->seed, .progress = progress};
   TRY_NEW(m, 1, "a model");
   m->base = (recommender){&recommender_content_map, data->train->by_user.columns};
   content_parts_init(&m->parts, data->features, data->feature_count);

@@ -39,6 +39,7 @@ extern const double content_map_fan[CONTENT_MAP_RIDGES];
 typedef struct content_map_settings {
   double ridge, output_exponent; /* of the EASE it starts from, whose mean over ridge × content_map_fan is taken */
   uint64_t seed;
+  progress_stage *progress; /* asked now and then whether to stop; may be NULL */
 } content_map_settings;
 
 medley_status content_map_solve(const interactions *train, const active_items *active, const content_parts *parts,

@@ -347,7 +347,15 @@ done:
 
 /* ---- the search for weights ---- */
 
+/* Whether somebody asked to stop: then nothing more is reached by anything, and the search is soon through. */
+typedef struct map_stop {
+  progress_stage *progress; /* NULL: nobody can ask */
+  medley_status status;
+  medley_error err;
+} map_stop;
+
 typedef struct map_search {
+  map_stop *stop;
   trial *t;     /* [HELD_DRAWS] */
   size_t count; /* modalities; the constant's weight comes after theirs, λ last */
   float weight[FEATURES_MAX + 1], lambda, pairs;
@@ -356,8 +364,15 @@ typedef struct map_search {
 
 static float *search_parameter(map_search *s, size_t p) { return p <= s->count ? &s->weight[p] : &s->lambda; }
 
+static bool search_stopped(map_stop *stop) {
+  if (stop->status == MEDLEY_OK && stop->progress != NULL)
+    stop->status = progress_update(stop->progress, 0, &stop->err);
+  return stop->status != MEDLEY_OK;
+}
+
 static double search_reached(const map_search *s) {
   double sum = 0;
+  if (search_stopped(s->stop)) return -1;
   for (size_t d = 0; d < HELD_DRAWS; d++) sum += trial_run(&s->t[d], s->weight, s->lambda);
   return sum / HELD_DRAWS;
 }
@@ -397,8 +412,8 @@ static void search_without(map_search *s, size_t p) {
 static void search_prior(map_search *s, size_t p) { s->weight[p] = content_share(s->t->parts->part[p].name); }
 
 /* One modality by itself. */
-static map_search search_from(trial *t, size_t count, size_t first) {
-  map_search s = {.t = t, .count = count, .lambda = 1};
+static map_search search_from(const map_search *of, size_t count, size_t first) {
+  map_search s = {.stop = of->stop, .t = of->t, .count = count, .lambda = 1};
   search_prior(&s, first);
   s.weight[count] = CONSTANT_WEIGHT;
   s.best = search_reached(&s);
@@ -410,9 +425,10 @@ static map_search search_from(trial *t, size_t count, size_t first) {
  * no step is taken that lowers what is reached, so that all together are never worse than the best by itself. Then,
  * where more than one is in, without each. alone [count]: what each reaches by itself. */
 static void search_run(map_search *s, size_t count, map_search *alone) {
-  map_search best = {.best = -1};
+  map_search best = *s;
+  best.best = -INFINITY;
   for (size_t p = 0; p < count; p++) {
-    alone[p] = search_from(s->t, count, p);
+    alone[p] = search_from(s, count, p);
     if (alone[p].best > best.best) best = alone[p];
   }
   for (size_t p = 0; p < count; p++)
@@ -433,6 +449,7 @@ static medley_status search_try_pairs(map_search *s, float pairs, float lambda, 
   medley_status status = MEDLEY_OK;
   double sum = 0, one = 0;
   *better = false;
+  if (search_stopped(s->stop)) FAIL(err, s->stop->status, "%s", s->stop->err.text);
   for (size_t d = 0; d < HELD_DRAWS; d++) {
     status = trial_run_pairs(&s->t[d], s->weight, lambda, pairs, &one, err);
     if (status == MEDLEY_ERR_INPUT) return MEDLEY_OK;
@@ -554,8 +571,10 @@ medley_status content_map_solve(const interactions *train, const active_items *a
   for (uint32_t a = 0; a < active->count; a++) draw_of[a] = (float)rng_uniform(&r);
   for (size_t d = 0; d < HELD_DRAWS; d++)
     TRY(trial_init(&t[d], train, active, &x, &reduced.small, phi, settings, draw_of, d, err));
-  map_search search = {.t = t}, alone[FEATURES_MAX];
+  map_stop stop = {.progress = settings->progress};
+  map_search search = {.stop = &stop, .t = t}, alone[FEATURES_MAX];
   search_run(&search, parts->count, alone);
+  if (search_stopped(&stop)) FAIL(err, stop.status, "%s", stop.err.text);
   TRY(search_all_pairs(&search, alone, err));
   memcpy(out->weight, search.weight, sizeof out->weight);
   out->lambda = search.lambda;

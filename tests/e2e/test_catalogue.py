@@ -72,6 +72,26 @@ def evaluate_cold_items():
     equal(report['cold_items'], len(keys), 'cold items')
 
 
+def tune():
+    """Searches settings, stops by Ctrl-C without losing a trial, and tells what is asked wrongly."""
+    own = own_shop()
+    report = medley('tune', own, '--models', 'itemknn,userknn', '--trials', '5', '--report', 'tune.html', '--json').json()
+    models = {row['model']: row for row in report['models']}
+    equal({name: len(row['trials']) for name, row in models.items()}, {'itemknn': 5, 'userknn': 5})
+    check(all(row['validation'] >= row['trials'][0]['objective'] for row in models.values()), 'the best is not below the first')
+    check(open('tune.html').read().rstrip().endswith('</html>'), 'a page')
+    with open(f'{own}/search/trials.jsonl') as file:
+        equal(len(file.readlines()), 10)
+    medley('tune', own, '--models', 'itemknn', '--trials', '5', says=['itemknn', 'kept for later trainings'])
+    with open(f'{own}/search/trials.jsonl') as file:
+        equal(len(file.readlines()), 10, 'nothing is tried twice')
+    trained = medley('train', own, '--models', 'popular,itemknn', '--json').json()
+    known = {row['model']: row.get('known', False) for row in trained['fit']['models']}
+    equal(known, {'popular': False, 'itemknn': True})
+    medley('tune', own, '--budget', 'soon', status=2, says=['a length of time such as 90s'])
+    medley('train', own, '--budget', '9s', status=2, says=['--auto'])
+
+
 def train():
     done = medley('train', SHOP, '--json', '--verbose')
     report = done.json()
@@ -279,6 +299,6 @@ def doctor():
 
 
 if __name__ == '__main__':
-    sys.exit(run_tests([the_same_seed_gives_the_same_sample, sample_and_import, evaluate_before_training, evaluate_cold_items, train, train_for_people, recommend,
+    sys.exit(run_tests([the_same_seed_gives_the_same_sample, sample_and_import, evaluate_before_training, evaluate_cold_items, train, train_for_people, tune, recommend,
                         pages_are_stable, rules, an_event_counts_at_once, an_item_that_came_after_the_training, search, similar_profile_explain, card, one_item, export_and_restore,
                         ctrl_c_ends_cleanly, a_bar_on_a_terminal, doctor]))
