@@ -1,5 +1,5 @@
 # A short front for Meson and the scripts: `make help` says what there is. Packages: scripts/install-deps. Checks: scripts/check.
-.PHONY: help build demo check check-long bench bench-index bench-nn fuzz lint format install clean deps
+.PHONY: help build demo check check-long bench bench-index bench-models bench-nn fuzz lint format install clean deps
 
 PREFIX ?= /usr/local
 MESON_OPTIONS = -Dtests=false --prefix=$(PREFIX) $(if $(CI),-Dwerror=true)
@@ -12,6 +12,7 @@ help:
 	@echo 'make check-long  check, and the long trials: clang, TSan, kill -9, the bars on real data'
 	@echo 'make bench       the benchmarks'
 	@echo 'make bench-index the vector index; with PEERS=python VECTORS=folder beside hnswlib, FAISS and usearch'
+	@echo 'make bench-models all recommenders on the real click and rating data, beside the bars'
 	@echo 'make bench-nn    networks; with PEERS=python beside PyTorch and ONNX Runtime'
 	@echo 'make fuzz        every fuzz target for FUZZ_SECONDS=$(FUZZ_SECONDS) (needs clang)'
 	@echo 'make lint        formatting, floors, headers, registered members (make format: applies the format)'
@@ -45,6 +46,10 @@ bench-index: deps
 	@[ -f build-bench/build.ninja ] || meson setup build-bench -Dtests=false -Dbench=true > /dev/null
 	@ninja -C build-bench --quiet bench/bench_index
 	@$(if $(PEERS),$(PEERS) bench/index_peers.py --ours build-bench/bench/bench_index --vectors $(VECTORS) $(ARGS),build-bench/bench/bench_index)
+
+# ARGS: options of bench/bench_models.py, e.g. ARGS='--sets tiktok,baby --seeds 1'. Needs ../shared/data; hours with all models.
+bench-models: build
+	@bench/bench_models.py $(ARGS)
 
 # PEERS is a Python with torch (bench/nn_peers.py); ARGS: options of that, e.g. ARGS='--works gru,lstm'.
 bench-nn: deps

@@ -63,6 +63,11 @@ typedef struct medley_evaluate_options { /* zero-initialise */
   int hold_valid;       /* nonzero: with the split given, events marked valid are tuned on and never learned from, as
                            in papers; else a part of all but the test is tuned on, and everything is learned from */
   int importance;       /* nonzero: measure again without each modality and each model of the blend */
+  int every;            /* nonzero: without `models`, those too that take part only when named */
+  const char *search;   /* settings are searched for on the validation part instead of taken from the usual few values:
+                           "tpe", "halving", "random"; NULL: no. Nothing of it is kept */
+  double budget_s;      /* of that search; 0: 300, or no limit where trials are given */
+  uint64_t trials;      /* of a model at most; 0: as the budget allows */
   uint64_t seed;        /* 0: 1 */
   int threads;
 } medley_evaluate_options;

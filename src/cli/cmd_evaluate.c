@@ -6,22 +6,30 @@
 static const char *const splits[] = {
     "given", "random", "user-random", "leave-one-out", "user-time", "global-time", "cold-item", "cold-user", NULL};
 
+static const char *const searches[] = {"tpe", "halving", "random", NULL};
+
 static medley_status run(const arguments *a, console *c, medley_error *err) {
   medley_status status = MEDLEY_OK;
   medley_workspace *w = NULL;
   char *json = NULL;
   medley_progress progress = console_progress(c);
-  const medley_evaluate_options options = {.split = arguments_text(a, "split"),
-                                           .cold_items = arguments_text(a, "cold-items"),
-                                           .test_share = arguments_number(a, "test-share", 0),
-                                           .models = arguments_list(a, "models"),
-                                           .metrics = arguments_list(a, "metrics"),
-                                           .baseline = arguments_text(a, "baseline"),
-                                           .html = arguments_text(a, "report"),
-                                           .hold_valid = arguments_has(a, "hold-valid"),
-                                           .importance = arguments_has(a, "importance"),
-                                           .seed = (uint64_t)arguments_integer(a, "seed", 0),
-                                           .threads = (int)arguments_integer(a, "threads", 0)};
+  medley_evaluate_options options = {.split = arguments_text(a, "split"),
+                                     .cold_items = arguments_text(a, "cold-items"),
+                                     .test_share = arguments_number(a, "test-share", 0),
+                                     .models = arguments_list(a, "models"),
+                                     .metrics = arguments_list(a, "metrics"),
+                                     .baseline = arguments_text(a, "baseline"),
+                                     .html = arguments_text(a, "report"),
+                                     .hold_valid = arguments_has(a, "hold-valid"),
+                                     .importance = arguments_has(a, "importance"),
+                                     .every = arguments_has(a, "every"),
+                                     .search = arguments_text(a, "search"),
+                                     .trials = (uint64_t)arguments_integer(a, "trials", 0),
+                                     .seed = (uint64_t)arguments_integer(a, "seed", 0),
+                                     .threads = (int)arguments_integer(a, "threads", 0)};
+  if (options.search == NULL && (arguments_has(a, "budget") || options.trials > 0))
+    FAIL(err, MEDLEY_ERR_USAGE, "--budget and --trials go with --search");
+  TRY(arguments_duration(a, "budget", &options.budget_s, err));
   TRY(workspace_of(a, &w, err));
   TRY(medley_evaluate(w, &options, &progress, &json, err));
   TRY(show_report(c, json, show_evaluation, err));
@@ -55,6 +63,11 @@ const command cmd_evaluate = {
             {"test-share", 0, VALUE_NUMBER, "SHARE", "share of the events that is held out (0.2)", 0.001, 0.9},
             {"models", 0, VALUE_TEXT, "NAME", "recommenders to measure beside the blend (all that take part)",
              .many = true, .commas = true},
+            {"every", 0, VALUE_FLAG, NULL, "also recommenders that otherwise take part only when named"},
+            {"search", 0, VALUE_CHOICE, "HOW", "search the settings on the validation part, as 'medley tune' does",
+             .choices = searches},
+            {"budget", 'b', VALUE_TEXT, "TIME", "how long --search searches, such as 90s, 10m, 2h (5m)"},
+            {"trials", 0, VALUE_INTEGER, "N", "at most so many trials of each model in that search", 1, 100000},
             {"metrics", 0, VALUE_TEXT, "NAME@K", "what to measure, such as recall@20; 'medley list metric' names them",
              .many = true, .commas = true},
             {"baseline", 0, VALUE_TEXT, "MODEL",

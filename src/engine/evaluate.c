@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "engine/dataset.h"
+#include "engine/tuned.h"
 #include "engine/workspace.h"
 #include "explain/report.h"
 #include "learn/importance.h"
@@ -482,7 +483,10 @@ static medley_status evaluation_run(evaluation *e, json_t **report, medley_error
   medley_status status = MEDLEY_OK;
   json_t *entries[BLEND_PARTS_MAX + 1] = {0}, *importance = NULL;
   double started = clock_now_s();
+  fit_search search;
   TRY(metrics_parse(e, err));
+  if (e->options->search != NULL)
+    TRY(tuned_how(e->options->search, e->options->budget_s, e->options->trials, &search, err));
   TRY(file_check_writable(e->options->html, "the report", err));
   TRY(dataset_load(e->w, e->progress, &e->data, err));
   if (e->data.log.event_count == 0)
@@ -495,7 +499,9 @@ static medley_status evaluation_run(evaluation *e, json_t **report, medley_error
                          .fuser = dataset_fuser(e->w),
                          .models = e->options->models,
                          .validation = e->split,
-                         .every_model = true};
+                         .every_model = true,
+                         .every_kind = e->options->every != 0,
+                         .search = e->options->search ? &search : NULL};
   /* Validation is cut as the test was, so that what is tuned is what is asked; the given split has no second cut of its
    * own. */
   if (e->cold_item_count > 0)

@@ -40,6 +40,17 @@ done:
   return status;
 }
 
+medley_status tuned_how(const char *name, double budget_s, uint64_t trials, fit_search *out, medley_error *err) {
+  const tuner_kind *kind = name ? tuner_kind_find(name) : tuner_kinds[0];
+  if (kind == NULL)
+    return error_set(err, MEDLEY_ERR_USAGE, "there is no search '%.60s' (medley list tuner names them)", name);
+  if (!(budget_s >= 0) || !isfinite(budget_s))
+    return error_set(err, MEDLEY_ERR_USAGE, "a search's budget is a number of seconds, 0 or more");
+  *out = (fit_search){
+      .kind = kind, .budget_s = budget_s > 0 || trials > 0 ? budget_s : TUNED_BUDGET_S, .trials = (size_t)trials};
+  return MEDLEY_OK;
+}
+
 medley_status tuned_open(const medley_workspace *w, tuned *out, medley_error *err) {
   medley_status status = MEDLEY_OK;
   *out = (tuned){.kept = json_object(), .known = json_object()};
@@ -53,20 +64,16 @@ done:
 medley_status tuned_search(const medley_workspace *w, const medley_tune_options *o, tuned *out, medley_error *err) {
   medley_status status = MEDLEY_OK;
   char *folder = workspace_path(w, FOLDER);
+  fit_search how;
   *out = (tuned){0};
   if (folder == NULL) FAIL(err, MEDLEY_ERR_MEMORY, "out of memory for a path");
-  const tuner_kind *kind = o->search ? tuner_kind_find(o->search) : tuner_kinds[0];
-  if (kind == NULL) FAIL(err, MEDLEY_ERR_USAGE, "there is no search '%.60s' (medley list tuner names them)", o->search);
-  if (!(o->budget_s >= 0) || !isfinite(o->budget_s))
-    FAIL(err, MEDLEY_ERR_USAGE, "a search's budget is a number of seconds, 0 or more");
+  TRY(tuned_how(o->search, o->budget_s, o->trials, &how, err));
   if (o->fresh) TRY(folder_remove(folder, err));
   TRY(folder_create(folder, err));
   TRY(tuned_open(w, out, err));
   TRY(trials_open(&out->file, out->trials_path, err));
-  out->search = (fit_search){.kind = kind,
-                             .budget_s = o->budget_s > 0 || o->trials > 0 ? o->budget_s : TUNED_BUDGET_S,
-                             .trials = (size_t)o->trials,
-                             .file = &out->file};
+  out->search = how;
+  out->search.file = &out->file;
 done:
   mem_free(folder);
   if (status != MEDLEY_OK) tuned_close(out);

@@ -21,6 +21,9 @@ typedef struct tuned {
   fit_search search; /* with .file */
 } tuned;
 
+/* How to search, from a name (NULL: the default kind), seconds and trials (0 for both: TUNED_BUDGET_S). */
+medley_status tuned_how(const char *name, double budget_s, uint64_t trials, fit_search *out,
+                        medley_error *err) MEDLEY_CHECK;
 /* What is there; models of other builds are left out. */
 medley_status tuned_open(const medley_workspace *w, tuned *out, medley_error *err) MEDLEY_CHECK;
 /* Opens the trials, too, for a search. fresh: what is there is removed first. */

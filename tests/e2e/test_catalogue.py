@@ -72,6 +72,25 @@ def evaluate_cold_items():
     equal(report['cold_items'], len(keys), 'cold items')
 
 
+def bench_models():
+    """Every model with two seeds, as a table for people, programs and papers."""
+    words = ['bench', 'models', SHOP, '--models', 'popular,itemknn', '--split', 'random', '--seeds', '2']
+    report = medley(*words, '-o', 'table.csv', '--json').json()
+    rows = report['sets'][0]['models']
+    equal({row['model'] for row in rows}, {'popular', 'itemknn', 'blend'})
+    first = [row['metrics']['recall@20'] for row in rows]
+    equal(first, sorted(first, key=lambda figure: -figure['mean']), 'best first')
+    for figure in first:
+        check(figure['lo'] <= figure['mean'] <= figure['hi'] and figure['least'] <= figure['mean'] <= figure['most'], str(figure))
+    lines = open('table.csv').read().splitlines()
+    equal(len(lines), 1 + sum(len(row['metrics']) for row in rows))
+    equal({line.count(',') for line in lines}, {13})
+    medley(*words[:-2], '-o', 'table.md', says=['recall@20', 'itemknn', 'fit s', 'peak MiB'])
+    check('| `itemknn` |' in open('table.md').read(), 'a row of Markdown')
+    medley(*words, '-o', 'table.xls', status=2, says=['.md, .csv or .json'])
+    medley(*words, '--trials', '3', status=2, says=['--search'])
+
+
 def tune():
     """Searches settings, stops by Ctrl-C without losing a trial, and tells what is asked wrongly."""
     own = own_shop()
@@ -299,6 +318,6 @@ def doctor():
 
 
 if __name__ == '__main__':
-    sys.exit(run_tests([the_same_seed_gives_the_same_sample, sample_and_import, evaluate_before_training, evaluate_cold_items, train, train_for_people, tune, recommend,
+    sys.exit(run_tests([the_same_seed_gives_the_same_sample, sample_and_import, evaluate_before_training, evaluate_cold_items, train, train_for_people, tune, bench_models, recommend,
                         pages_are_stable, rules, an_event_counts_at_once, an_item_that_came_after_the_training, search, similar_profile_explain, card, one_item, export_and_restore,
                         ctrl_c_ends_cleanly, a_bar_on_a_terminal, doctor]))
