@@ -10,10 +10,11 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "encode/batches.h"
 #include "encode/trained.h"
 #include "nn/layer.h"
 
-enum { BATCH = 64, PASSES = 40, HIDDEN = 256, ENCODE_BATCH = 256 };
+enum { BATCH = 64, PASSES = 40, HIDDEN = 256, ENCODE_BATCH = 64 };
 #define LEFT_OUT 0.2          /* share of the columns */
 #define DIVERGENCE_WEIGHT 1.0 /* the evidence bound of Kingma & Welling (2014), up to a constant */
 #define DEVIATIONS_MAX 5.0f
@@ -133,15 +134,33 @@ done:
 
 /* ---- encoding ---- */
 
-static medley_status batch_encode(const compressor *c, tape *t, const float *rows, size_t count, float *out,
-                                  medley_error *err) {
+medley_status compressor_narrow(encoder *e, weight_precision precision, medley_error *err) {
+  return parameters_narrow(((compressor *)e)->parameters, precision, err);
+}
+
+typedef struct code_run {
+  const compressor *of;
+  const float *rows; /* [count, width] */
+  float *out;        /* [count, dim] */
+} code_run;
+
+static medley_status batch_encode(void *context, tape *t, size_t from, size_t to, medley_error *err) {
   medley_status status = MEDLEY_OK;
-  tensor *code = layer_autoencoder_encode(t, &c->layers, tape_input(t, 2, (size_t[]){count, c->width}, rows), NULL);
+  const code_run *run = context;
+  const compressor *c = run->of;
+  tensor *x = tape_input(t, 2, (size_t[]){to - from, c->width}, run->rows + from * c->width);
+  tensor *code = layer_autoencoder_encode(t, &c->layers, x, NULL);
   TRY(tape_status(t, err));
-  memcpy(out, code->data, count * c->dim * sizeof *out);
+  memcpy(run->out + from * c->dim, code->data, (to - from) * c->dim * sizeof *run->out);
 done:
-  tape_reset(t);
   return status;
+}
+
+size_t compressor_width(const encoder *e) { return ((const compressor *)e)->width; }
+
+medley_status compressor_run(const encoder *e, const float *rows, size_t count, float *out, medley_error *err) {
+  code_run run = {(const compressor *)e, rows, out};
+  return batches_run(count, ENCODE_BATCH, batch_encode, &run, err);
 }
 
 medley_status compressor_encode(const encoder *e, const encoder_input *inputs, size_t count, float *out,
@@ -149,19 +168,12 @@ medley_status compressor_encode(const encoder *e, const encoder_input *inputs, s
   medley_status status = MEDLEY_OK;
   const compressor *c = (const compressor *)e;
   float *rows = NULL;
-  tape *t = NULL;
   if (!c->fitted) FAIL(err, MEDLEY_ERR_USAGE, "%s must be fitted before it encodes", e->kind->name);
   TRY_NEW(rows, count * c->width, "an encoder");
   TRY(c->inner->kind->encode(c->inner, inputs, count, rows, err));
   columns_standardise(c, rows, count);
-  t = tape_create(0);
-  if (t == NULL) FAIL(err, MEDLEY_ERR_MEMORY, "out of memory for an encoder");
-  tape_set_training(t, false);
-  for (size_t from = 0; from < count; from += ENCODE_BATCH)
-    TRY(batch_encode(c, t, rows + from * c->width, count - from < ENCODE_BATCH ? count - from : ENCODE_BATCH,
-                     out + from * c->dim, err));
+  TRY(compressor_run(e, rows, count, out, err));
 done:
-  tape_free(t);
   mem_free(rows);
   return status;
 }

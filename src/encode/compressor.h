@@ -8,6 +8,11 @@
 
 #define COMPRESSOR_DIM_DEFAULT 64
 
+/* The code alone, of descriptors whose columns are standardised: rows [count, compressor_width]. out [count, dim] */
+size_t compressor_width(const encoder *e);
+medley_status compressor_run(const encoder *e, const float *rows, size_t count, float *out,
+                             medley_error *err) MEDLEY_CHECK;
+
 /* The members of an encoder_kind. */
 medley_status compressor_create(const encoder_kind *kind, bool variational, uint64_t seed, size_t dim, encoder **out,
                                 medley_error *err) MEDLEY_CHECK;
@@ -16,6 +21,7 @@ medley_status compressor_load(const encoder_kind *kind, bool variational, const 
 medley_status compressor_fit(encoder *e, const encoder_input *inputs, size_t count, progress_stage *progress,
                              medley_error *err);
 void compressor_keep(encoder *e, const char *path);
+medley_status compressor_narrow(encoder *e, weight_precision precision, medley_error *err);
 medley_status compressor_encode(const encoder *e, const encoder_input *inputs, size_t count, float *out,
                                 medley_error *err);
 medley_status compressor_save(const encoder *e, safetensors_writer *w, const char *prefix, medley_error *err);
@@ -39,6 +45,7 @@ void compressor_free(encoder *e);
                                                          .create = modality_word##_create,                   \
                                                          .fit = compressor_fit,                              \
                                                          .keep = compressor_keep,                            \
+                                                         .narrow = compressor_narrow,                        \
                                                          .dim = compressor_dim,                              \
                                                          .encode = compressor_encode,                        \
                                                          .save = compressor_save,                            \

@@ -18,6 +18,7 @@
 #include "encode/tuning.h"
 #include "media/sample.h"
 #include "media/worker.h"
+#include "nn/precision.h"
 #include "nn/safetensors.h"
 
 typedef struct encoder encoder; /* each kind lays out its own, beginning with `const encoder_kind *kind` */
@@ -68,6 +69,9 @@ typedef struct encoder_kind {
    * from to the same bits when the file is there: one for this encoder, seed and inputs alone. Borrowed until fit is
    * through. */
   void (*keep)(encoder *e, const char *path);
+  /* NULL: it has no weights of its own, or came with them. After fit, which is then over for good: encodes with weights
+   * in this precision from now on, and is saved and loaded so. Once only; WEIGHT_F32: nothing changes. */
+  medley_status (*narrow)(encoder *e, weight_precision precision, medley_error *err);
   size_t (*dim)(const encoder *e); /* after fit */
   /* out [count, dim]. Thread-safe for several calls on one encoder after fit. A text without any known word gives a
    * zero vector: the caller takes that for missing. */

@@ -61,8 +61,8 @@ done:
 
 void media_blocks_init(media_layers *l, parameters *p, size_t width, size_t tokens, size_t dim) {
   char name[SAFETENSORS_NAME_MAX];
-  l->places = parameters_add(p, NULL, "places", PARAMETER_WEIGHT, (initial){INITIAL_NORMAL, 0.02}, 2,
-                             (size_t[]){tokens, width});
+  l->places =
+      parameters_add(p, NULL, "places", PARAMETER_ROWS, (initial){INITIAL_NORMAL, 0.02}, 2, (size_t[]){tokens, width});
   for (int i = 0; i < MEDIA_NETWORK_BLOCKS; i++)
     layer_transformer_init(
         &l->blocks[i], p, layer_name(name, "blocks", "%d", i),
@@ -95,10 +95,13 @@ static medley_status item_prepare(void *context, void *scratch, size_t r, medley
   return rows->kind->prepare(&rows->inputs[r], rows->items + r * rows->kind->bytes, err);
 }
 
-static medley_status items_prepare(item_rows *rows, size_t count, medley_error *err) {
+medley_status media_network_items(const encoder *e, const encoder_input *inputs, size_t count, uint8_t **out,
+                                  medley_error *err) {
   medley_status status = MEDLEY_OK;
-  TRY_NEW(rows->items, count * rows->kind->bytes, "what an encoder sees of items");
-  TRY(rows_run(&(row_work){rows, NULL, NULL, item_prepare}, count, err));
+  const media_network_kind *kind = ((const media_network *)e)->kind;
+  TRY_NEW(*out, count * kind->bytes, "what an encoder sees of items");
+  item_rows rows = {kind, inputs, *out};
+  TRY(rows_run(&(row_work){&rows, NULL, NULL, item_prepare}, count, err));
 done:
   return status;
 }
@@ -147,12 +150,12 @@ medley_status media_network_fit(encoder *e, const encoder_input *inputs, size_t 
                                 medley_error *err) {
   medley_status status = MEDLEY_OK;
   media_network *n = (media_network *)e;
-  item_rows rows = {.kind = n->kind, .inputs = inputs};
+  uint8_t *items = NULL;
   media_training training = {.network = n};
   if (count < 2) FAIL(err, MEDLEY_ERR_INPUT, "%s: %zu items are too few to learn from", e->kind->name, count);
-  TRY(items_prepare(&rows, count, err));
+  TRY(media_network_items(e, inputs, count, &items, err));
   TRY_NEW(training.views, 2 * BATCH * n->kind->numbers, "what an encoder learns from");
-  training.items = rows.items;
+  training.items = items;
   trained_plan plan = {.batch = BATCH,
                        .passes = n->kind->passes,
                        .rate = RATE,
@@ -162,12 +165,16 @@ medley_status media_network_fit(encoder *e, const encoder_input *inputs, size_t 
   TRY(trained_fit(n->parameters, n->seed, &plan, count, progress, err));
   n->fitted = true;
 done:
-  mem_free(rows.items);
+  mem_free(items);
   mem_free(training.views);
   return status;
 }
 
 /* ---- encoding ---- */
+
+medley_status media_network_narrow(encoder *e, weight_precision precision, medley_error *err) {
+  return parameters_narrow(((media_network *)e)->parameters, precision, err);
+}
 
 typedef struct encode_job {
   const media_network *network;
@@ -208,25 +215,33 @@ static void windows_join(const encode_job *job, float *out) {
   }
 }
 
-medley_status media_network_encode(const encoder *e, const encoder_input *inputs, size_t count, float *out,
-                                   medley_error *err) {
+medley_status media_network_run(const encoder *e, const uint8_t *items, size_t count, float *out, medley_error *err) {
   medley_status status = MEDLEY_OK;
   const media_network *n = (const media_network *)e;
-  item_rows rows = {.kind = n->kind, .inputs = inputs};
   size_t *first = NULL;
   float *each = NULL;
-  if (!n->fitted) FAIL(err, MEDLEY_ERR_USAGE, "%s must be fitted before it encodes", e->kind->name);
-  TRY(items_prepare(&rows, count, err));
   TRY_NEW(first, count + 1, "an encoder");
-  for (size_t i = 0; i < count; i++) first[i + 1] = first[i] + windows_of(n->kind, rows.items + i * n->kind->bytes);
+  for (size_t i = 0; i < count; i++) first[i + 1] = first[i] + windows_of(n->kind, items + i * n->kind->bytes);
   TRY_NEW(each, first[count] * n->dim, "an encoder");
-  encode_job job = {n, rows.items, first, count, each};
+  encode_job job = {n, items, first, count, each};
   TRY(batches_run(first[count], ENCODE_BATCH, windows_encode, &job, err));
   windows_join(&job, out);
 done:
-  mem_free(rows.items);
   mem_free(first);
   mem_free(each);
+  return status;
+}
+
+medley_status media_network_encode(const encoder *e, const encoder_input *inputs, size_t count, float *out,
+                                   medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  uint8_t *items = NULL;
+  if (!((const media_network *)e)->fitted)
+    FAIL(err, MEDLEY_ERR_USAGE, "%s must be fitted before it encodes", e->kind->name);
+  TRY(media_network_items(e, inputs, count, &items, err));
+  TRY(media_network_run(e, items, count, out, err));
+done:
+  mem_free(items);
   return status;
 }
 

@@ -42,6 +42,15 @@ typedef struct media_network_kind {
   tensor *(*forward)(tape *t, const media_layers *l, const float *views, size_t count);
 } media_network_kind;
 
+/* ---- the two halves of encoding ---- */
+
+/* What the network sees of each input, *out [count, kind->bytes], the caller's also after a failure. */
+medley_status media_network_items(const encoder *e, const encoder_input *inputs, size_t count, uint8_t **out,
+                                  medley_error *err) MEDLEY_CHECK;
+/* Views of them through the network. out [count, dim] */
+medley_status media_network_run(const encoder *e, const uint8_t *items, size_t count, float *out,
+                                medley_error *err) MEDLEY_CHECK;
+
 /* The members of an encoder_kind, given the kind's own part. */
 medley_status media_network_create(const media_network_kind *kind, uint64_t seed, size_t dim, encoder **out,
                                    medley_error *err) MEDLEY_CHECK;
@@ -50,6 +59,7 @@ medley_status media_network_load(const media_network_kind *kind, const safetenso
 medley_status media_network_fit(encoder *e, const encoder_input *inputs, size_t count, progress_stage *progress,
                                 medley_error *err);
 void media_network_keep(encoder *e, const char *path);
+medley_status media_network_narrow(encoder *e, weight_precision precision, medley_error *err);
 medley_status media_network_encode(const encoder *e, const encoder_input *inputs, size_t count, float *out,
                                    medley_error *err);
 medley_status media_network_save(const encoder *e, safetensors_writer *w, const char *prefix, medley_error *err);
@@ -79,6 +89,7 @@ tensor *media_blocks_forward(tape *t, const media_layers *l, tensor *x, const at
                                      .create = id##_create,                                                    \
                                      .fit = media_network_fit,                                                 \
                                      .keep = media_network_keep,                                               \
+                                     .narrow = media_network_narrow,                                           \
                                      .dim = media_network_dim,                                                 \
                                      .encode = media_network_encode,                                           \
                                      .save = media_network_save,                                               \

@@ -61,15 +61,26 @@ static void pixel_at(const uint8_t *square, size_t side, float x, float y, float
                      y - (float)top);
 }
 
+static float scaled(float value) { return (fminf(value / 255, 1) - MIDDLE) / DEVIATION; }
+
+static void whole_view(const uint8_t *square, size_t side, float *out) {
+  float of[256];
+  for (int i = 0; i < 256; i++) of[i] = scaled((float)i);
+  for (size_t i = 0; i < side * side; i++)
+    for (size_t c = 0; c < 3; c++) out[c * side * side + i] = of[square[3 * i + c]];
+}
+
 void picture_view(rng *draw, const uint8_t *square, size_t side, float *out) {
-  picture_cut cut = {0, 0, 1, 1, {1, 1, 1}};
-  if (draw != NULL) cut = cut_draw(draw, side);
+  if (draw == NULL) {
+    whole_view(square, side, out);
+    return;
+  }
+  picture_cut cut = cut_draw(draw, side);
   for (size_t y = 0; y < side; y++)
     for (size_t x = 0; x < side; x++) {
       float rgb[3];
       pixel_at(square, side, cut.left + (float)x * cut.across, cut.top + (float)y * cut.down, rgb);
-      for (size_t c = 0; c < 3; c++)
-        out[(c * side + y) * side + x] = (fminf(rgb[c] * cut.factor[c] / 255, 1) - MIDDLE) / DEVIATION;
+      for (size_t c = 0; c < 3; c++) out[(c * side + y) * side + x] = scaled(rgb[c] * cut.factor[c]);
     }
 }
 

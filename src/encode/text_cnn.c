@@ -32,6 +32,7 @@ const encoder_kind encoder_text_cnn = {
     .create = cnn_create,
     .fit = text_network_fit,
     .keep = text_network_keep,
+    .narrow = text_network_narrow,
     .dim = text_network_dim,
     .encode = text_network_encode,
     .prepare = text_network_prepare,

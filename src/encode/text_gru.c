@@ -35,6 +35,7 @@ const encoder_kind encoder_text_gru = {
     .create = gru_create,
     .fit = text_network_fit,
     .keep = text_network_keep,
+    .narrow = text_network_narrow,
     .dim = text_network_dim,
     .encode = text_network_encode,
     .prepare = text_network_prepare,

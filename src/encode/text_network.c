@@ -5,6 +5,7 @@
 
 #include "base/memory.h"
 #include "base/rng.h"
+#include "encode/batches.h"
 #include "encode/preparer_pool.h"
 #include "encode/rows.h"
 #include "encode/text_terms.h"
@@ -66,13 +67,11 @@ done:
 
 /* ---- words ---- */
 
-/* The words of some texts: row r has count[r] ids, the rest is -1. */
 typedef struct word_rows {
   preparer_pool *pool;
   const encoder_input *inputs;
   const real *known; /* NULL while fitting: all words are taken */
-  int32_t *ids;      /* [count, TEXT_NETWORK_LENGTH] */
-  int32_t *count;
+  text_network_words words;
 } word_rows;
 
 typedef struct word_row {
@@ -110,33 +109,33 @@ static void preparer_put(void *context, void *scratch) {
 static medley_status words_of_row(void *context, void *scratch, size_t r, medley_error *err) {
   medley_status status = MEDLEY_OK;
   word_rows *rows = context;
-  word_row row = {rows->known, rows->ids + r * TEXT_NETWORK_LENGTH, 0};
+  word_row row = {rows->known, rows->words.ids + r * TEXT_NETWORK_LENGTH, 0};
   TRY(text_terms(scratch, rows->inputs[r].text, word_take, &row, err));
   for (size_t i = (size_t)row.count; i < TEXT_NETWORK_LENGTH; i++) row.ids[i] = -1;
-  rows->count[r] = row.count;
+  rows->words.count[r] = row.count;
 done:
   return status;
 }
 
 static medley_status words_read(word_rows *rows, size_t count, medley_error *err) {
   medley_status status = MEDLEY_OK;
-  TRY_NEW(rows->ids, count * TEXT_NETWORK_LENGTH, "the words of texts");
-  TRY_NEW(rows->count, count, "the words of texts");
+  TRY_NEW(rows->words.ids, count * TEXT_NETWORK_LENGTH, "the words of texts");
+  TRY_NEW(rows->words.count, count, "the words of texts");
   TRY(rows_run(&(row_work){rows, preparer_take, preparer_put, words_of_row}, count, err));
 done:
   return status;
 }
 
-static void words_deinit(word_rows *rows) {
-  mem_free(rows->ids);
-  mem_free(rows->count);
+void text_network_words_deinit(text_network_words *w) {
+  mem_free(w->ids);
+  mem_free(w->count);
 }
 
 /* ---- training: two views of a text, each with some of its words ---- */
 
 typedef struct text_training {
   text_network *network;
-  const word_rows *words;
+  const text_network_words *words;
   const uint32_t *usable; /* rows that have words */
   rng draw;
   int32_t ids[2][BATCH * TEXT_NETWORK_LENGTH], lengths[2][BATCH];
@@ -174,7 +173,7 @@ static tensor *text_loss(tape *t, void *context, const uint32_t *items, size_t c
   return op_infonce(t, first, second, TEMPERATURE, true);
 }
 
-static size_t usable_rows(const word_rows *words, size_t count, uint32_t *usable, real *known) {
+static size_t usable_rows(const text_network_words *words, size_t count, uint32_t *usable, real *known) {
   size_t found = 0;
   for (size_t r = 0; r < count; r++) {
     if (words->count[r] > 0) usable[found++] = (uint32_t)r;
@@ -189,22 +188,22 @@ medley_status text_network_fit(encoder *e, const encoder_input *inputs, size_t c
                                medley_error *err) {
   medley_status status = MEDLEY_OK;
   text_network *n = (text_network *)e;
-  word_rows words = {.pool = n->pool, .inputs = inputs};
+  word_rows rows = {.pool = n->pool, .inputs = inputs};
   uint32_t *usable = NULL;
   text_training *training = NULL;
-  TRY(words_read(&words, count, err));
+  TRY(words_read(&rows, count, err));
   TRY_NEW(usable, count, "texts to learn from");
   TRY_NEW(training, 1, "a training");
-  size_t found = usable_rows(&words, count, usable, real_data(n->known));
+  size_t found = usable_rows(&rows.words, count, usable, real_data(n->known));
   if (found < 2)
     FAIL(err, MEDLEY_ERR_INPUT, "%s: %zu texts with words are too few to learn from", e->kind->name, found);
-  training->network = n, training->words = &words, training->usable = usable;
+  training->network = n, training->words = &rows.words, training->usable = usable;
   trained_plan plan = {
       .batch = BATCH, .passes = PASSES, .rate = 2e-3, .loss = text_loss, .context = training, .state = n->state};
   TRY(trained_fit(n->parameters, n->seed, &plan, found, progress, err));
   n->fitted = true;
 done:
-  words_deinit(&words);
+  text_network_words_deinit(&rows.words);
   mem_free(usable);
   mem_free(training);
   return status;
@@ -212,45 +211,82 @@ done:
 
 /* ---- encoding ---- */
 
-/* Texts [from, from + count), count at most ENCODE_BATCH. */
-static medley_status batch_encode(const text_network *n, tape *t, const word_rows *words, size_t from, size_t count,
-                                  float *out, medley_error *err) {
+medley_status text_network_narrow(encoder *e, weight_precision precision, medley_error *err) {
+  return parameters_narrow(((text_network *)e)->parameters, precision, err);
+}
+
+typedef struct text_run {
+  const text_network *network;
+  const text_network_words *words;
+  const uint32_t *order; /* [count] texts by length: a batch has hardly any padding */
+  float *out;            /* [count, dim] */
+} text_run;
+
+/* Texts [from, to) of the order, at most ENCODE_BATCH, in rows as long as the longest. */
+static medley_status batch_encode(void *context, tape *t, size_t from, size_t to, medley_error *err) {
   medley_status status = MEDLEY_OK;
-  size_t length = 1;
-  int32_t ids[ENCODE_BATCH * TEXT_NETWORK_LENGTH];
+  const text_run *run = context;
+  const text_network *n = run->network;
+  size_t length = 1, count = to - from;
+  int32_t ids[ENCODE_BATCH * TEXT_NETWORK_LENGTH], own[ENCODE_BATCH];
+  const uint32_t *texts = run->order + from;
+  for (size_t i = 0; i < count; i++) {
+    own[i] = run->words->count[texts[i]];
+    if ((size_t)own[i] > length) length = (size_t)own[i];
+  }
   for (size_t i = 0; i < count; i++)
-    if ((size_t)words->count[from + i] > length) length = (size_t)words->count[from + i];
-  for (size_t i = 0; i < count; i++)
-    memcpy(ids + i * length, words->ids + (from + i) * TEXT_NETWORK_LENGTH, length * sizeof *ids);
-  tensor *y = n->kind->forward(t, &n->layers, tape_indices(t, 2, (size_t[]){count, length}, ids),
-                               tape_indices(t, 1, &count, words->count + from));
-  y = op_unit(t, y);
+    memcpy(ids + i * length, run->words->ids + texts[i] * (size_t)TEXT_NETWORK_LENGTH, length * sizeof *ids);
+  tensor *y = op_unit(t, n->kind->forward(t, &n->layers, tape_indices(t, 2, (size_t[]){count, length}, ids),
+                                          tape_indices(t, 1, &count, own)));
   TRY(tape_status(t, err));
-  memcpy(out, y->data, count * n->dim * sizeof *out);
-  for (size_t i = 0; i < count; i++)
-    if (words->count[from + i] == 0) memset(out + i * n->dim, 0, n->dim * sizeof *out);
+  for (size_t i = 0; i < count; i++) {
+    float *out = run->out + texts[i] * n->dim;
+    memcpy(out, real_data(y) + i * n->dim, n->dim * sizeof *out);
+    if (own[i] == 0) memset(out, 0, n->dim * sizeof *out);
+  }
 done:
-  tape_reset(t);
+  return status;
+}
+
+static void order_by_length(const int32_t *lengths, size_t count, uint32_t *order) {
+  size_t placed = 0;
+  for (int32_t length = 0; length <= TEXT_NETWORK_LENGTH; length++)
+    for (size_t i = 0; placed < count && i < count; i++)
+      if (lengths[i] == length) order[placed++] = (uint32_t)i;
+}
+
+medley_status text_network_read(const encoder *of, const encoder_input *inputs, size_t count, text_network_words *out,
+                                medley_error *err) {
+  const text_network *n = (const text_network *)of;
+  word_rows rows = {.pool = n->pool, .inputs = inputs, .known = real_data(n->known)};
+  medley_status status = words_read(&rows, count, err);
+  *out = rows.words;
+  return status;
+}
+
+medley_status text_network_run(const encoder *e, const text_network_words *words, size_t count, float *out,
+                               medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  uint32_t *order = NULL;
+  TRY_NEW(order, count, "a text encoder");
+  order_by_length(words->count, count, order);
+  text_run run = {(const text_network *)e, words, order, out};
+  TRY(batches_run(count, ENCODE_BATCH, batch_encode, &run, err));
+done:
+  mem_free(order);
   return status;
 }
 
 medley_status text_network_encode(const encoder *e, const encoder_input *inputs, size_t count, float *out,
                                   medley_error *err) {
   medley_status status = MEDLEY_OK;
-  const text_network *n = (const text_network *)e;
-  word_rows words = {.pool = n->pool, .inputs = inputs, .known = real_data(n->known)};
-  tape *t = NULL;
-  if (!n->fitted) FAIL(err, MEDLEY_ERR_USAGE, "%s must be fitted before it encodes", e->kind->name);
-  TRY(words_read(&words, count, err));
-  t = tape_create(0);
-  if (t == NULL) FAIL(err, MEDLEY_ERR_MEMORY, "out of memory for a text encoder");
-  tape_set_training(t, false);
-  for (size_t from = 0; from < count; from += ENCODE_BATCH)
-    TRY(batch_encode(n, t, &words, from, count - from < ENCODE_BATCH ? count - from : ENCODE_BATCH, out + from * n->dim,
-                     err));
+  text_network_words words = {0};
+  if (!((const text_network *)e)->fitted)
+    FAIL(err, MEDLEY_ERR_USAGE, "%s must be fitted before it encodes", e->kind->name);
+  TRY(text_network_read(e, inputs, count, &words, err));
+  TRY(text_network_run(e, &words, count, out, err));
 done:
-  tape_free(t);
-  words_deinit(&words);
+  text_network_words_deinit(&words);
   return status;
 }
 

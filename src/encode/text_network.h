@@ -36,6 +36,20 @@ typedef struct text_network_kind {
   tensor *(*forward)(tape *t, const text_layers *l, tensor *ids, tensor *lengths);
 } text_network_kind;
 
+/* ---- the two halves of encoding ---- */
+
+typedef struct text_network_words {
+  int32_t *ids;   /* [texts, TEXT_NETWORK_LENGTH] -1 behind a text's end */
+  int32_t *count; /* [texts] */
+} text_network_words;
+/* of: a fitted encoder, whose known words are taken. The caller frees, also after a failure. */
+medley_status text_network_read(const encoder *of, const encoder_input *inputs, size_t count, text_network_words *out,
+                                medley_error *err) MEDLEY_CHECK;
+void text_network_words_deinit(text_network_words *w);
+/* The network alone. out [count, dim]; zeros where a text has no word. */
+medley_status text_network_run(const encoder *e, const text_network_words *words, size_t count, float *out,
+                               medley_error *err) MEDLEY_CHECK;
+
 /* The members of an encoder_kind, given the kind's own part. */
 medley_status text_network_create(const text_network_kind *kind, uint64_t seed, size_t dim, encoder **out,
                                   medley_error *err) MEDLEY_CHECK;
@@ -44,6 +58,7 @@ medley_status text_network_load(const text_network_kind *kind, const safetensors
 medley_status text_network_fit(encoder *e, const encoder_input *inputs, size_t count, progress_stage *progress,
                                medley_error *err);
 void text_network_keep(encoder *e, const char *path);
+medley_status text_network_narrow(encoder *e, weight_precision precision, medley_error *err);
 medley_status text_network_encode(const encoder *e, const encoder_input *inputs, size_t count, float *out,
                                   medley_error *err);
 medley_status text_network_save(const encoder *e, safetensors_writer *w, const char *prefix, medley_error *err);

@@ -63,6 +63,7 @@ const encoder_kind encoder_text_transformer = {
     .create = transformer_create,
     .fit = text_network_fit,
     .keep = text_network_keep,
+    .narrow = text_network_narrow,
     .dim = text_network_dim,
     .encode = text_network_encode,
     .save = text_network_save,

@@ -138,8 +138,42 @@ medley_status trained_save(parameters *p, safetensors_writer *w, const char *pre
     uint64_t shape[TENSOR_RANK_MAX];
     for (int d = 0; d < item->value.rank; d++) shape[d] = item->value.shape[d];
     layer_name(name, prefix, "%s", item->name);
-    TRY(safetensors_add(w, name, DTYPE_F32, item->value.rank, shape, item->value.data, err));
+    TRY(safetensors_add(w, name, item->value.dtype, item->value.rank, shape, item->value.data, err));
+    if (item->value.scale == NULL) continue;
+    layer_name(name, prefix, "%s.scale", item->name);
+    TRY(safetensors_add(w, name, DTYPE_F32, 1, shape, item->value.scale, err));
   }
+done:
+  return status;
+}
+
+/* What the first weight of the file is, and so all of them. */
+static weight_precision precision_found(parameters *p, const safetensors *s, const char *prefix) {
+  char name[SAFETENSORS_NAME_MAX];
+  const tensor_view *view = NULL;
+  for (size_t i = 0; view == NULL && i < parameters_count(p); i++)
+    if (parameters_at(p, i)->role == PARAMETER_WEIGHT)
+      view = safetensors_get(s, layer_name(name, prefix, "%s", parameters_at(p, i)->name));
+  return view != NULL ? precision_of(view->dtype) : WEIGHT_F32;
+}
+
+/* The tensor of the file, of finite numbers, whose bytes go to `to`. */
+static medley_status values_load(const safetensors *s, const char *name, const tensor *as, int rank, tensor_dtype dtype,
+                                 void *to, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  uint64_t shape[TENSOR_RANK_MAX], bytes = 0;
+  const tensor_view *from;
+  for (int d = 0; d < rank; d++) shape[d] = as->shape[d];
+  TRY(safetensors_need(s, name, dtype, rank, shape, &from, err));
+  for (uint64_t k = 0; k < from->count; k++) {
+    bool finite = dtype == DTYPE_F32    ? isfinite(((const float *)from->data)[k])
+                  : dtype == DTYPE_BF16 ? (((const uint16_t *)from->data)[k] & 0x7f80) != 0x7f80
+                                        : true;
+    if (!finite)
+      FAIL(err, MEDLEY_ERR_CORRUPT, "%s: '%s' holds a value that is not finite, at %" PRIu64, s->path, name, k);
+  }
+  (void)dtype_bytes(dtype, from->count, &bytes); /* the file is as large as that */
+  memcpy(to, from->data, bytes);
 done:
   return status;
 }
@@ -147,18 +181,14 @@ done:
 medley_status trained_load(parameters *p, const safetensors *s, const char *prefix, medley_error *err) {
   medley_status status = MEDLEY_OK;
   char name[SAFETENSORS_NAME_MAX];
+  TRY(parameters_narrow(p, precision_found(p, s, prefix), err));
   for (size_t i = 0; i < parameters_count(p); i++) {
     parameter *item = parameters_at(p, i);
-    uint64_t shape[TENSOR_RANK_MAX];
-    const tensor_view *from;
-    for (int d = 0; d < item->value.rank; d++) shape[d] = item->value.shape[d];
-    layer_name(name, prefix, "%s", item->name);
-    TRY(safetensors_need(s, name, DTYPE_F32, item->value.rank, shape, &from, err));
-    const float *values = from->data;
-    for (uint64_t k = 0; k < from->count; k++)
-      if (!isfinite(values[k]))
-        FAIL(err, MEDLEY_ERR_CORRUPT, "%s: '%s' holds a value that is not finite, at %" PRIu64, s->path, name, k);
-    memcpy(item->value.data, values, from->count * sizeof *values);
+    tensor *x = &item->value;
+    TRY(values_load(s, layer_name(name, prefix, "%s", item->name), x, x->rank, x->dtype, x->data, err));
+    if (x->scale == NULL) continue;
+    layer_name(name, prefix, "%s.scale", item->name);
+    TRY(values_load(s, name, x, 1, DTYPE_F32, (float *)(uintptr_t)x->scale, err));
   }
 done:
   return status;
@@ -170,7 +200,9 @@ medley_status trained_rows(const safetensors *s, const char *prefix, const char 
   char full[SAFETENSORS_NAME_MAX];
   const tensor_view *view;
   layer_name(full, prefix, "%s", name);
-  TRY(safetensors_need(s, full, DTYPE_F32, 2, (uint64_t[]){0, 0}, &view, err));
+  view = safetensors_get(s, full);
+  tensor_dtype dtype = view != NULL ? precision_dtype(precision_of(view->dtype)) : DTYPE_F32;
+  TRY(safetensors_need(s, full, dtype, 2, (uint64_t[]){0, 0}, &view, err));
   if (view->shape[0] == 0 || view->shape[0] > most)
     FAIL(err, MEDLEY_ERR_CORRUPT, "%s: '%s' has %" PRIu64 " rows, expected 1 to %zu", s->path, full, view->shape[0],
          most);

@@ -41,9 +41,9 @@ void trained_draw_seed(rng *r, uint64_t seed, const tape *t);
 medley_status trained_fit(parameters *p, uint64_t seed, const trained_plan *plan, size_t items, progress_stage *stage,
                           medley_error *err) MEDLEY_CHECK;
 
-/* Each parameter as "<prefix>.<name>". */
+/* Each parameter as "<prefix>.<name>", in the type that it has; of int8 also "<prefix>.<name>.scale". */
 medley_status trained_save(parameters *p, safetensors_writer *w, const char *prefix, medley_error *err) MEDLEY_CHECK;
-/* Into sealed parameters; each must be there in its shape and finite. */
+/* Into sealed parameters, which are narrowed as those of the file were; each must be there in its shape and finite. */
 medley_status trained_load(parameters *p, const safetensors *s, const char *prefix, medley_error *err) MEDLEY_CHECK;
 /* Rows of the tensor "<prefix>.<name>", a matrix: how a file tells the encoder's dimension. 1 to `most`, or an error.
  */

@@ -15,6 +15,10 @@
 /* What medley.conf may hold. Values of tables are checked against the tables. */
 static bool is_encoder(const char *value) { return strcmp(value, "none") == 0 || encoder_kind_find(value) != NULL; }
 static bool is_normaliser(const char *value) { return normaliser_kind_find(value) != NULL; }
+static bool is_precision(const char *value) {
+  weight_precision precision;
+  return precision_find(value, &precision);
+}
 static bool is_store(const char *value) { return store_kind_find(value) != NULL; }
 static bool is_whole_number(const char *value) {
   long long number;
@@ -40,6 +44,7 @@ static const struct {
     {"encode.image", is_encoder, "an encoder (medley list encoder) or none"},
     {"encode.audio", is_encoder, "an encoder (medley list encoder) or none"},
     {"encode.video", is_encoder, "an encoder (medley list encoder) or none"},
+    {"encode.precision", is_precision, "f32, bf16 or int8"},
     {"search.index_from", is_whole_number, "a whole number of items"},
     {"align.kinds", are_aligners, "aligners, separated by commas or blanks (medley list aligner)"},
     {"fuse.kind", is_fuser, "a fuser (medley list fuser) or auto"},

@@ -33,6 +33,7 @@ static const char default_config[] =
     "; image = image.descriptor\n"
     "; audio = audio.mfcc\n"
     "; video = video.pooled\n"
+    "; precision = f32      ; weights of networks trained on the catalogue when they answer: also bf16, int8\n"
     "\n"
     "[encode.normalise]     ; `medley list normaliser`\n"
     "; text = l2\n"

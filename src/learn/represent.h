@@ -49,9 +49,9 @@ typedef struct encoder_choice {
 typedef struct represent_options {
   const uint8_t *fit_items; /* [items] nonzero: may be learned from; NULL: all */
   uint64_t seed;
-  bool fresh;                  /* ignore kept vectors */
-  bool with_texts;             /* represent_inputs: a medium comes with its item's text, if there is one, beside it */
-  const config *config;        /* encode.text = text.lsa, encode.image = …, encode.normalise = zscore; may be NULL */
+  bool fresh;           /* ignore kept vectors */
+  bool with_texts;      /* represent_inputs: a medium comes with its item's text, if there is one, beside it */
+  const config *config; /* encode.text = text.lsa, encode.normalise.text = l2, encode.precision = int8 …; may be NULL */
   const encoder_choice *added; /* [MODALITY_COUNT] or NULL */
   const char *root;            /* the workspace: folder that relative media paths start from */
   size_t workers;              /* decoding processes; 0: one per processor */

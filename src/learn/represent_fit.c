@@ -80,20 +80,30 @@ static void old_remove(const char *folder) {
   folder_list_free(names, count);
 }
 
+/* What networks answer with that were trained here. */
+static medley_status precision_read(const represent_options *options, weight_precision *out, medley_error *err) {
+  const char *name = options->config != NULL ? config_string(options->config, "encode.precision", "f32") : "f32";
+  if (precision_find(name, out)) return MEDLEY_OK;
+  return error_set(err, MEDLEY_ERR_INPUT, "medley.conf: encode.precision is '%.80s', expected f32, bf16 or int8", name);
+}
+
 medley_status represent_fit(void *context, const encoder_input *inputs, size_t count, const medley_progress *progress,
                             medley_error *err) {
   medley_status status = MEDLEY_OK;
   const represent_fitting *f = context;
   encoder *e = f->encoder;
   progress_stage stage;
+  weight_precision precision;
   bool kept = e->kind->keep != NULL && f->run->options->root != NULL;
   char *folder = kept ? path_join(f->run->options->root, FOLDER) : NULL;
   char *path = folder != NULL ? run_path(f, folder, inputs, count) : NULL;
   if (path != NULL && folder_create(folder, NULL) == MEDLEY_OK) e->kind->keep(e, path);
+  TRY(precision_read(f->run->options, &precision, err));
   progress_begin(&stage, progress, e->kind->modality == MODALITY_TEXT ? "learn from text" : "fit encoder", count);
   TRY(e->kind->fit(e, inputs, count, &stage, err));
   progress_end(&stage, stage.total);
   if (path != NULL) (void)unlink(path);
+  if (e->kind->narrow != NULL) TRY(e->kind->narrow(e, precision, err));
 done:
   if (kept) e->kind->keep(e, NULL);
   if (folder != NULL) {

@@ -12,7 +12,7 @@
 
 #include "math/clones.h"
 #if defined(__x86_64__)
-#include <immintrin.h>
+#include "math/vnni.h"
 #endif
 
 bool int8_matrix_is_fast(void) { return vector_has_vnni(); }
@@ -20,27 +20,21 @@ size_t int8_matrix_row(size_t in) { return (in + 3) & ~(size_t)3; }
 
 /* ---- x ---- */
 
-static inline VECTOR_INLINE float row_least_body(const float *x, size_t count) {
-  float least = 0;
-  _Pragma("omp simd reduction(min:least)") for (size_t i = 0; i < count; i++) least = x[i] < least ? x[i] : least;
-  return least;
-}
-VECTOR_CLONES(static, float, row_least, (const float *x, size_t count), (x, count))
+/* The least and the greatest, 0 among them; flaw: 0, or NaN when a value is no finite number. */
+typedef struct row_range {
+  float least, most, flaw;
+} row_range;
 
-static inline VECTOR_INLINE float row_most_body(const float *x, size_t count) {
-  float most = 0;
-  _Pragma("omp simd reduction(max:most)") for (size_t i = 0; i < count; i++) most = x[i] > most ? x[i] : most;
-  return most;
+static inline VECTOR_INLINE row_range row_range_of_body(const float *x, size_t count) {
+  float least = 0, most = 0, flaw = 0;
+  _Pragma("omp simd reduction(min:least) reduction(max:most) reduction(+:flaw)") for (size_t i = 0; i < count; i++) {
+    least = x[i] < least ? x[i] : least;
+    most = x[i] > most ? x[i] : most;
+    flaw += x[i] * 0;
+  }
+  return (row_range){least, most, flaw};
 }
-VECTOR_CLONES(static, float, row_most, (const float *x, size_t count), (x, count))
-
-/* 0, or NaN when a value is no finite number. */
-static inline VECTOR_INLINE float row_flaw_body(const float *x, size_t count) {
-  float flaw = 0;
-  _Pragma("omp simd reduction(+:flaw)") for (size_t i = 0; i < count; i++) flaw += x[i] * 0;
-  return flaw;
-}
-VECTOR_CLONES(static, float, row_flaw, (const float *x, size_t count), (x, count))
+VECTOR_CLONES(static, row_range, row_range_of, (const float *x, size_t count), (x, count))
 
 /* Adding 1.5 * 2^23 rounds to the nearest whole number, whose byte is then the last of the bits. */
 static inline VECTOR_INLINE void row_bytes_body(const float *x, float factor, int32_t zero, uint8_t *out,
@@ -57,14 +51,54 @@ static inline VECTOR_INLINE void row_bytes_body(const float *x, float factor, in
 VECTOR_CLONES(static, void, row_bytes, (const float *x, float factor, int32_t zero, uint8_t *out, size_t count),
               (x, factor, zero, out, count))
 
+/* Scale and zero of a row. factor: what its numbers are multiplied by. */
+static int8_row row_scale(row_range range, float *factor) {
+  if (range.flaw != 0) range.least = range.most = 0;
+  float scale = range.most > range.least ? (range.most - range.least) / 255 : 1;
+  *factor = 1 / scale;
+  return (int8_row){range.flaw != 0 ? NAN : scale, (int32_t)lrintf(-range.least / scale)};
+}
+
+static int8_row row_quantise(const float *x, size_t in, uint8_t *out) {
+  float factor;
+  int8_row row = row_scale(row_range_of(x, in), &factor);
+  row_bytes(x, factor, row.zero, out, in);
+  return row;
+}
+
+#if defined(__x86_64__)
+/* Rows of small networks are a few registers long: there the calls of the plain way cost more than its work. */
+VECTOR_TARGET_VNNI static int8_row row_quantise_vnni(const float *x, size_t in, uint8_t *out) {
+  enum { NO_NUMBER = 0x99 }; /* quiet or signalling NaN, either infinity */
+  __m512 least = _mm512_setzero_ps(), most = least;
+  unsigned bad = 0;
+  float factor;
+  for (size_t i = 0; i < in; i += 16) {
+    __mmask16 some = in - i < 16 ? (__mmask16)((1u << (in - i)) - 1) : 0xffff;
+    __m512 v = _mm512_maskz_loadu_ps(some, x + i);
+    least = _mm512_min_ps(least, v), most = _mm512_max_ps(most, v);
+    bad |= _mm512_fpclass_ps_mask(v, NO_NUMBER);
+  }
+  row_range range = {_mm512_reduce_min_ps(least), _mm512_reduce_max_ps(most), bad ? NAN : 0};
+  int8_row row = row_scale(range, &factor);
+  __m512i zero = _mm512_set1_epi32(row.zero);
+  for (size_t i = 0; i < in; i += 16) {
+    __mmask16 some = in - i < 16 ? (__mmask16)((1u << (in - i)) - 1) : 0xffff;
+    __m512i code = _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_maskz_loadu_ps(some, x + i), _mm512_set1_ps(factor)));
+    code = _mm512_max_epi32(_mm512_add_epi32(code, zero), _mm512_setzero_si512());
+    _mm_mask_storeu_epi8(out + i, some, _mm512_cvtusepi32_epi8(code));
+  }
+  return row;
+}
+#else
+#define row_quantise_vnni row_quantise
+#endif
+
 void int8_matrix_quantise(const float *x, size_t from, size_t to, size_t in, uint8_t *out, int8_row *row) {
   size_t bytes = int8_matrix_row(in);
+  bool fast = int8_matrix_is_fast();
   for (size_t r = from; r < to; r++) {
-    float flaw = row_flaw(x + r * in, in), least = row_least(x + r * in, in), most = row_most(x + r * in, in);
-    if (flaw != 0) least = most = 0;
-    float scale = most > least ? (most - least) / 255 : 1;
-    row[r] = (int8_row){flaw != 0 ? NAN : scale, (int32_t)lrintf(-least / scale)};
-    row_bytes(x + r * in, 1 / scale, row[r].zero, out + r * bytes, in);
+    row[r] = (fast ? row_quantise_vnni : row_quantise)(x + r * in, in, out + r * bytes);
     memset(out + r * bytes + in, 0, bytes - in);
   }
 }
@@ -100,7 +134,8 @@ static void panel_fill(panel *b, const int8_matrix_product *p, size_t number) {
     for (size_t g = 0; g < whole; g++) memcpy(b->bytes[g][o], w + 4 * g, 4);
     for (size_t g = whole; g < b->groups; g++)
       for (size_t k = 0; k < 4; k++) b->bytes[g][o][k] = o < b->width && 4 * g + k < p->in ? w[4 * g + k] : 0;
-    for (size_t i = 0; o < b->width && i < p->in; i++) sum += w[i];
+    size_t all = o < b->width ? p->in : 0;
+    _Pragma("omp simd reduction(+ : sum)") for (size_t i = 0; i < all; i++) sum += w[i];
     b->sum[o] = sum;
   }
 }
@@ -130,8 +165,8 @@ VECTOR_TARGET_VNNI static inline VECTOR_INLINE void rows_multiply(const int8_mat
       int32_t four;
       memcpy(&four, x + i * row + 4 * g, sizeof four);
       __m512i same = _mm512_set1_epi32(four);
-      sum[i][0] = _mm512_dpbusd_epi32(sum[i][0], same, left);
-      sum[i][1] = _mm512_dpbusd_epi32(sum[i][1], same, right);
+      sum[i][0] = vnni_dot(sum[i][0], same, left);
+      sum[i][1] = vnni_dot(sum[i][1], same, right);
     }
   }
   _Pragma("GCC unroll 8") for (size_t i = 0; i < count; i++) {

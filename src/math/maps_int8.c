@@ -30,6 +30,23 @@ void maps_int8_pack(const float *weight, size_t outs, size_t depth, int8_t *pack
   }
 }
 
+void maps_int8_pack_codes(const int8_t *codes, size_t outs, size_t depth, int8_t *packed, int32_t *sum) {
+  assert(depth % MAPS_INT8_GROUP == 0 && depth <= MAPS_INT8_DEPTH_MAX);
+  size_t all = maps_round(outs);
+  if (outs < all) memset(packed + (outs / MAPS_LANES) * MAPS_LANES * depth, 0, MAPS_LANES * depth);
+  for (size_t o = 0; o < all; o++) {
+    int8_t *to = packed + o / MAPS_LANES * depth * MAPS_LANES + o % MAPS_LANES * MAPS_INT8_GROUP;
+    int32_t total = 0;
+    for (size_t k = 0; o < outs && k < depth; k += MAPS_INT8_GROUP)
+      memcpy(to + k * MAPS_LANES, codes + o * depth + k, MAPS_INT8_GROUP);
+    if (o < outs) {
+      const int8_t *row = codes + o * depth;
+      _Pragma("omp simd reduction(+ : total)") for (size_t k = 0; k < depth; k++) total += row[k];
+    }
+    sum[o] = total;
+  }
+}
+
 static void quantise_plain(const float *x, size_t depth, uint8_t *codes, float *scale) {
   float most = 0;
   for (size_t k = 0; k < depth; k++) most = fmaxf(most, fabsf(x[k]));
@@ -39,7 +56,7 @@ static void quantise_plain(const float *x, size_t depth, uint8_t *codes, float *
 }
 
 #if defined(__x86_64__)
-#include <immintrin.h>
+#include "math/vnni.h"
 
 VECTOR_TARGET_VNNI static void quantise_vnni(const float *x, size_t depth, uint8_t *codes, float *scale) {
   __m512 most = _mm512_setzero_ps();
@@ -83,12 +100,6 @@ void maps_int8_multiply_plain(const maps_product_int8 *p) {
 
 #if defined(__x86_64__)
 
-/* In assembly, because gcc 12 copies the sums of its own intrinsic to other registers and, lacking some, to memory. */
-VECTOR_TARGET_VNNI static inline VECTOR_INLINE __m512i dot(__m512i sum, __m512i codes, __m512i weights) {
-  __asm__("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(codes), "v"(weights));
-  return sum;
-}
-
 /* As the tile of math/maps_kernels.h: 14 pixels by two panels of sums in registers. */
 enum { ROWS = 14, PANELS = 2 };
 #define TILE_UNROLL _Pragma("GCC unroll 32")
@@ -107,7 +118,7 @@ VECTOR_TARGET_VNNI static inline VECTOR_INLINE void tile(const maps_product_int8
       int32_t four;
       memcpy(&four, x + (size_t)r * p->x_step, sizeof four);
       __m512i a = _mm512_set1_epi32(four);
-      TILE_UNROLL for (int v = 0; v < panels; v++) sum[r][v] = dot(sum[r][v], a, b[v]);
+      TILE_UNROLL for (int v = 0; v < panels; v++) sum[r][v] = vnni_dot(sum[r][v], a, b[v]);
     }
   }
   __m512 low = _mm512_set1_ps(p->low), high = _mm512_set1_ps(p->high);

@@ -41,6 +41,9 @@ void maps_int8_multiply_plain(const maps_product_int8 *p);
 /* weight [outs, depth] → packed, scale, sum as above; behind the last output: zeros, scale 0. */
 void maps_int8_pack(const float *weight, size_t outs, size_t depth, int8_t *packed, float *scale, int32_t *sum);
 
+/* The same of a weight that is int8 already, -127 to 127, by scales that the caller has. */
+void maps_int8_pack_codes(const int8_t *codes, size_t outs, size_t depth, int8_t *packed, int32_t *sum);
+
 /* Pixels [count, depth] with steps of x_step → codes with a zero of 128 and steps of code_step bytes, and a scale each.
  * Both steps are at least maps_round(depth), and x has zeros behind depth, as maps do. */
 void maps_int8_quantise(const float *x, size_t x_step, size_t count, size_t depth, uint8_t *codes, size_t code_step,

@@ -3,7 +3,7 @@
 
 void layer_embedding_init(layer_embedding *l, parameters *p, const char *prefix, size_t rows, size_t dim,
                           double deviation, bool as_table) {
-  l->weight = parameters_add(p, prefix, "weight", as_table ? PARAMETER_TABLE : PARAMETER_WEIGHT,
+  l->weight = parameters_add(p, prefix, "weight", as_table ? PARAMETER_TABLE : PARAMETER_ROWS,
                              (initial){INITIAL_NORMAL, deviation > 0 ? deviation : 1}, 2, (size_t[]){rows, dim});
 }
 

@@ -23,7 +23,18 @@
 #include "nn/product.h"
 #include "nn/rows.h"
 
-enum { BLOCK = 128, Q = 0, K = 1, V = 2, MASK = 3, LENGTHS = 4, STARTS = 5, KEY_STARTS = 6, INPUT_COUNT = 7 };
+enum {
+  BLOCK = 128,
+  LANES = 16,
+  Q = 0,
+  K = 1,
+  V = 2,
+  MASK = 3,
+  LENGTHS = 4,
+  STARTS = 5,
+  KEY_STARTS = 6,
+  INPUT_COUNT = 7
+};
 
 typedef struct attention_args {
   real scale;
@@ -180,11 +191,13 @@ static void attention_weigh(const attention_pass *p, const attention_unit *u, at
   for (size_t r = 0; r < rows; r++) {
     real *row = scores + r * BLOCK, before = course->most[r];
     size_t seen = columns_seen(p, u, from + r, key, columns);
-    memset(row + seen, 0, (columns - seen) * sizeof *row);
-    real most = real_max(before, row_max(row, seen)), shift = most == -INFINITY ? 0 : most;
+    size_t whole = (seen + LANES - 1) / LANES * LANES; /* a last register in part would be done number by number */
+    for (size_t i = seen; i < whole; i++) row[i] = -INFINITY;
+    real most = real_max(before, row_max(row, whole)), shift = most == -INFINITY ? 0 : most;
     real shrink = before == -INFINITY ? 0 : real_exp(before - shift);
     if (key > 0 && most > before) row_scale(u->y + (from + r) * p->y.row, shrink, p->value_dim);
-    course->sum[r] = course->sum[r] * shrink + row_exp(row, shift, row, seen);
+    course->sum[r] = course->sum[r] * shrink + row_exp(row, shift, row, whole);
+    memset(row + seen, 0, (columns - seen) * sizeof *row);
     course->most[r] = most;
   }
 }

@@ -53,7 +53,6 @@ static conv_pass conv_of(op_node *n) {
                  .depth = weight->shape[1],
                  .outs = weight->shape[0] / args->groups,
                  .x = real_data(x),
-                 .weight = real_data(weight),
                  .bias = optional_data(n->input[2]),
                  .y = real_data(n->output)};
   p.patch = p.depth * p.high.kernel * p.wide.kernel;
@@ -293,15 +292,21 @@ static void depthwise_weight_range(void *context, size_t from, size_t to) {
 
 static size_t plane_grain(const conv_pass *p) { return 1 + OP_GRAIN / (p->out_plane * p->patch + 1); }
 
+static void conv_value(tape *t, conv_pass *p) {
+  if (conv_is_depthwise(p)) {
+    op_parallel(p->samples * p->groups * p->outs, plane_grain(p), depthwise_range, p);
+  } else if (slots_take(t, p, slots_wanted(p))) {
+    op_parallel(p->slots, 1, slots_range, p);
+    slots_give(t, p);
+  }
+}
+
 static void conv_forward(tape *t, op_node *n) {
   conv_pass p = conv_of(n);
-  if (conv_is_depthwise(&p)) {
-    op_parallel(p.samples * p.groups * p.outs, plane_grain(&p), depthwise_range, &p);
-    return;
-  }
-  if (!slots_take(t, &p, slots_wanted(&p))) return;
-  op_parallel(p.slots, 1, slots_range, &p);
-  slots_give(t, &p);
+  real *weight = op_weight_take(t, n->input[1]);
+  p.weight = weight;
+  if (weight != NULL) conv_value(t, &p);
+  op_weight_give(t, n->input[1], weight);
 }
 
 static void conv_input_back(tape *t, conv_pass *p) {
@@ -318,7 +323,10 @@ static void conv_backward(tape *t, op_node *n) {
   size_t channels = p.groups * p.outs;
   p.dy = n->output->gradient;
   p.dx = tape_gradient(t, n->input[0], &p.add);
-  if (p.dx != NULL) conv_input_back(t, &p);
+  real *weight = p.dx != NULL ? op_weight_take(t, n->input[1]) : NULL;
+  p.weight = weight;
+  if (weight != NULL) conv_input_back(t, &p);
+  op_weight_give(t, n->input[1], weight);
   p.dx = NULL, p.columns = NULL;
   p.dweight = tape_gradient(t, n->input[1], &p.add);
   if (p.dweight != NULL && conv_is_depthwise(&p)) {
@@ -360,8 +368,10 @@ static bool conv_channels_fit(tape *t, const char *name, const tensor *x, const 
 static bool conv_ready(tape *t, const char *name, int rank, tensor **x, tensor **weight, tensor **bias, size_t groups) {
   static const char *const layout[] = {"[n, channels, length]", "[n, channels, height, width]"};
   char left[TENSOR_TEXT_MAX], right[TENSOR_TEXT_MAX];
-  tensor *operands[] = {*x, *weight, *bias};
-  if (!op_ready(t, name, operands, *bias != NULL ? 3 : 2)) return false;
+  tensor *operands[] = {*x, *bias};
+  if (!op_ready(t, name, operands, *bias != NULL ? 2 : 1) || !op_present(t, name, weight, 1) ||
+      !op_weight_ready(t, name, *weight))
+    return false;
   if ((*x)->rank != rank || (*weight)->rank != rank) {
     op_fail(t, "%s: input is %s, weight is %s: both have %d dimensions, %s", name, tensor_text(*x, left),
             tensor_text(*weight, right), rank, layout[rank - 3]);
@@ -369,7 +379,7 @@ static bool conv_ready(tape *t, const char *name, int rank, tensor **x, tensor *
   }
   if (!conv_channels_fit(t, name, *x, *weight, *bias, groups)) return false;
   *x = op_contiguous(t, *x);
-  *weight = op_contiguous(t, *weight);
+  if ((*weight)->dtype == DTYPE_REAL) *weight = op_contiguous(t, *weight);
   if (*bias != NULL && (*bias = op_contiguous(t, *bias)) == NULL) return false;
   return *x != NULL && *weight != NULL;
 }
@@ -404,7 +414,9 @@ tensor *op_conv1d(tape *t, tensor *x, tensor *weight, tensor *bias, const conv_o
   if (!conv_ready(t, "conv1d", 3, &x, &weight, &bias, args.groups)) return NULL;
   window_request wide = {weight->shape[2], o.stride[0], o.dilation[0], o.pad[0], o.padding};
   if (!window_fit(t, "conv1d", "length", x->shape[2], &wide, &args.wide)) return NULL;
+  const float *scale = weight->scale;
   x = with_height(t, x), weight = with_height(t, weight);
+  if (weight != NULL) weight->scale = scale;
   tensor *y = x != NULL && weight != NULL ? conv_run(t, x, weight, bias, &args) : NULL;
   return y == NULL ? NULL : op_reshape(t, y, 3, (const size_t[]){y->shape[0], y->shape[1], y->shape[3]});
 }

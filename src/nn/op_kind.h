@@ -62,6 +62,15 @@ bool op_present(tape *t, const char *name, tensor *const *inputs, int input_coun
 bool op_ready(tape *t, const char *name, tensor *const *inputs, int input_count);
 bool op_ready_indices(tape *t, const char *name, const tensor *indices);
 
+/* A weight that an op multiplies by may also be f16, bf16 or int8 with a scale for each row (its first dimension): then
+ * it is only read. op_weight_ready: it can be (op_present comes first), or a sentence. op_weight_take: as reals, its
+ * own or widened (NULL: memory ran out); op_weight_give gives that back. op_weight_rows: rows [from, from + count) of
+ * one that is not real, widened. (op_weight.c) */
+bool op_weight_ready(tape *t, const char *name, const tensor *w);
+real *op_weight_take(tape *t, const tensor *w);
+void op_weight_give(tape *t, const tensor *w, real *taken); /* taken NULL is fine */
+void op_weight_rows(const tensor *w, size_t from, size_t count, real *out);
+
 /* Where to write x's gradient (strides as x's), NULL when x needs none or memory runs out. *add: add to what is there;
  * otherwise every element must be written. Once a backward has asked, it must write. */
 real *tape_gradient(tape *t, tensor *x, bool *add);

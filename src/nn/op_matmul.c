@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "math/int8_matrix.h"
-#include "math/vector.h"
 #include "nn/op.h"
 #include "nn/op_kind.h"
 #include "nn/product.h"
@@ -233,35 +232,6 @@ void op_column_sums(const real *x, size_t row, size_t rows, size_t columns, real
   op_parallel(columns, rows * columns < 2 * OP_GRAIN ? columns + 1 : 64, bias_sum, &p);
 }
 
-static void half_panel(const uint16_t *half, size_t width, real *out) {
-#ifdef NN_DOUBLE
-  for (size_t i = 0; i < width; i++) {
-    float value;
-    float_from_half(&value, half + i, 1);
-    out[i] = value;
-  }
-#else
-  float_from_half(out, half, width);
-#endif
-}
-
-/* Rows [from, from + count) of a weight that is not real, as reals. */
-static void weight_panel(const tensor *w, size_t from, size_t count, real *out) {
-  size_t width = w->shape[1];
-  for (size_t r = 0; r < count; r++, out += width) {
-    const uint16_t *half = (const uint16_t *)w->data + (from + r) * width;
-    const int8_t *byte = (const int8_t *)w->data + (from + r) * width;
-    for (size_t i = 0; w->dtype == DTYPE_BF16 && i < width; i++) {
-      uint32_t bits = (uint32_t)half[i] << 16;
-      float value;
-      memcpy(&value, &bits, sizeof value);
-      out[i] = value;
-    }
-    for (size_t i = 0; w->dtype == DTYPE_I8 && i < width; i++) out[i] = (real)byte[i] * w->scale[from + r];
-    if (w->dtype == DTYPE_F16) half_panel(half, width, out);
-  }
-}
-
 enum { PANEL_ELEMENTS = 1 << 17 }; /* half a megabyte of float32: stays in the second cache until it is used */
 
 /* y [rows, out] (+)= x wᵀ, or dx [rows, in] (+)= dy w, a panel of w's rows at a time. */
@@ -273,7 +243,7 @@ static void linear_panels(tape *t, const tensor *w, size_t rows, real *x, real *
   if (panel == NULL) return;
   for (size_t from = 0; from < out; from += height) {
     size_t count = out - from < height ? out - from : height;
-    weight_panel(w, from, count, panel);
+    op_weight_rows(w, from, count, panel);
     product_matrix part = {panel, false, in}, left = {x, false, in}, right = {y + from, false, out};
     if (!back)
       product(rows, count, in, 1, left, product_transpose(part), add ? 1 : 0, right);
@@ -365,25 +335,10 @@ static void linear_backward(tape *t, op_node *n) {
 
 const op_kind op_kind_linear = {"linear", linear_forward, linear_backward, NULL};
 
-/* A sentence when the weight cannot be multiplied as it lies. */
-static bool linear_weight_ready(tape *t, const tensor *w) {
-  char text[TENSOR_TEXT_MAX];
-  bool stored = w->dtype == DTYPE_F16 || w->dtype == DTYPE_BF16 || w->dtype == DTYPE_I8;
-  if (w->dtype != DTYPE_REAL && !stored)
-    op_fail(t, "linear: the weight has elements of type %s", dtype_name(w->dtype));
-  else if (w->dtype == DTYPE_I8 && w->scale == NULL)
-    op_fail(t, "linear: the int8 weight %s has no scale", tensor_text(w, text));
-  else if (stored && (w->needs_gradient || !tensor_is_contiguous(w)))
-    op_fail(t, "linear: a weight of type %s is only read, and has no gaps", dtype_name(w->dtype));
-  else
-    return true;
-  return false;
-}
-
 tensor *op_linear(tape *t, tensor *x, tensor *weight, tensor *bias) {
   tensor *real_operands[] = {x, bias};
   if (!op_ready(t, "linear", real_operands, bias ? 2 : 1) || !op_present(t, "linear", &weight, 1) ||
-      !linear_weight_ready(t, weight))
+      !op_weight_ready(t, "linear", weight))
     return NULL;
   char left[TENSOR_TEXT_MAX], right[TENSOR_TEXT_MAX];
   if (x->rank < 1 || weight->rank != 2 || tensor_width(x) != weight->shape[1])

@@ -15,6 +15,9 @@
 #include "math/clones.h"
 #include "nn/op.h"
 #include "nn/op_kind.h"
+#ifndef NN_DOUBLE
+#include "nn/packed_int8.h"
+#endif
 #include "nn/product.h"
 
 enum { X, INPUT, HIDDEN, INPUT_BIAS, HIDDEN_BIAS, STATE, CELL, LENGTHS, OPERANDS }; /* inputs of both ops */
@@ -192,6 +195,17 @@ static void rank_rows(const recurrent_pass *p, uint32_t *rank, uint32_t *active)
 
 static size_t pass_grain(const recurrent_pass *p) { return 1 + OP_GRAIN / 16 / p->hidden; }
 
+/* What rows are multiplied by, ready: reals, or packed in int8 with room for `most` rows in int8. */
+typedef struct rows_weight {
+  real *weight; /* [wide, depth]; NULL: packed */
+  size_t depth, most;
+  uint8_t *bytes; /* [most, depth] */
+  float *scale;   /* [most] */
+#ifndef NN_DOUBLE
+  packed_int8 packed;
+#endif
+} rows_weight;
+
 static product_matrix rows_at(const real *data, size_t width) {
   return (product_matrix){(real *)(uintptr_t)data, false, width};
 }
@@ -227,15 +241,63 @@ static recurrent_pass pass_of(op_node *n, const real *zeros) {
   return p;
 }
 
-static void steps_forward(recurrent_pass *p, const real *hidden_weight) {
+/* rows of x times one of the weights, y [count, wide]. */
+static void rows_multiply(const rows_weight *w, size_t count, size_t wide, const real *x, real *y) {
+#ifndef NN_DOUBLE
+  if (w->bytes != NULL) {
+    size_t depth = w->packed.depth;
+    maps_int8_quantise(x, depth, count, depth, w->bytes, depth, w->scale);
+    packed_int8_multiply(&w->packed, &(packed_int8_rows){w->bytes, depth, count, 128, w->scale, 0, y, wide});
+    return;
+  }
+#endif
+  product(count, wide, w->depth, 1, rows_at(x, w->depth), product_transpose(rows_at(w->weight, w->depth)), 0,
+          rows_at(y, wide));
+}
+
+/* most: rows at once. False: memory ran out. */
+static bool rows_weight_take(tape *t, const tensor *w, const recurrent_pass *p, size_t most, rows_weight *out) {
+  *out = (rows_weight){.depth = w->shape[1], .most = most};
+#ifndef NN_DOUBLE
+  if (packed_int8_is_wanted(t, w) && w->shape[1] % MAPS_LANES == 0 && p->wide % MAPS_LANES == 0) {
+    out->bytes = tape_scratch(t, most, w->shape[1]);
+    out->scale = tape_scratch(t, most, sizeof(float));
+    return out->bytes != NULL && out->scale != NULL &&
+           packed_int8_take(t, w->data, w->scale, NULL, p->wide, w->shape[1], &out->packed);
+  }
+#else
+  (void)p;
+#endif
+  return (out->weight = op_weight_take(t, w)) != NULL;
+}
+
+static void rows_weight_give(tape *t, const tensor *w, rows_weight *taken) {
+#ifndef NN_DOUBLE
+  packed_int8_give(t, &taken->packed);
+  tape_scratch_give(t, taken->scale, taken->most, sizeof(float));
+  tape_scratch_give(t, taken->bytes, taken->most, taken->depth);
+#endif
+  if (taken->weight != NULL) op_weight_give(t, w, taken->weight);
+}
+
+static void steps_forward(recurrent_pass *p, const rows_weight *hidden) {
   for (size_t i = 0; i < p->batch; i++)
     memcpy(p->state + i * p->hidden, p->state0 + p->rank[i] * p->hidden, p->hidden * sizeof(real));
   for (p->step = 0; p->step < p->steps && p->active[p->step] > 0; p->step++) {
     size_t running = p->active[p->step];
-    product(running, p->wide, p->hidden, 1, rows_at(p->state, p->hidden),
-            product_transpose(rows_at(hidden_weight, p->hidden)), 0, rows_at(p->said, p->wide));
+    rows_multiply(hidden, running, p->wide, p->state, p->said);
     op_parallel(running, pass_grain(p), forward_range, p);
   }
+}
+
+static void weights_forward(tape *t, op_node *n, recurrent_pass *p) {
+  size_t rows = p->batch * p->steps;
+  rows_weight input, hidden;
+  if (rows_weight_take(t, n->input[INPUT], p, rows, &input))
+    rows_multiply(&input, rows, p->wide, real_data(n->input[X]), p->gates);
+  rows_weight_give(t, n->input[INPUT], &input);
+  if (rows_weight_take(t, n->input[HIDDEN], p, p->batch, &hidden)) steps_forward(p, &hidden);
+  rows_weight_give(t, n->input[HIDDEN], &hidden);
 }
 
 static void recurrent_forward(tape *t, op_node *n) {
@@ -251,10 +313,8 @@ static void recurrent_forward(tape *t, op_node *n) {
   recurrent_pass whole = pass_of(n, work);
   whole.state = work + spare;
   whole.said = whole.state + p.batch * p.hidden;
-  product(rows, p.wide, p.in, 1, rows_at(real_data(n->input[X]), p.in),
-          product_transpose(rows_at(real_data(n->input[INPUT]), p.in)), 0, rows_at(p.gates, p.wide));
   ends_clear(&whole, whole.y, whole.y_row);
-  steps_forward(&whole, real_data(n->input[HIDDEN]));
+  weights_forward(t, n, &whole);
   tape_scratch_give(t, work, spare + p.batch * (p.hidden + p.wide), sizeof(real));
 }
 
@@ -324,8 +384,10 @@ static void input_backward(tape *t, op_node *n, const recurrent_pass *p) {
   d = n->input[INPUT_BIAS] ? tape_gradient(t, n->input[INPUT_BIAS], &add) : NULL;
   if (d != NULL) op_column_sums(p->gates, p->wide, rows, p->wide, d, add);
   d = tape_gradient(t, n->input[X], &add);
-  if (d != NULL)
-    product(rows, p->in, p->wide, 1, gates, rows_at(real_data(n->input[INPUT]), p->in), add, rows_at(d, p->in));
+  real *weight = d != NULL ? op_weight_take(t, n->input[INPUT]) : NULL;
+  if (weight == NULL) return;
+  product(rows, p->in, p->wide, 1, gates, rows_at(weight, p->in), add, rows_at(d, p->in));
+  op_weight_give(t, n->input[INPUT], weight);
 }
 
 /* by rank → in the batch's order */
@@ -346,7 +408,10 @@ static void recurrent_backward(tape *t, op_node *n) {
   p.dmemory = p.state + p.batch * p.hidden;
   p.said = p.dmemory + p.batch * p.hidden;
   p.dy = n->output->gradient;
-  steps_backward(&p, real_data(n->input[HIDDEN]));
+  real *hidden = op_weight_take(t, n->input[HIDDEN]);
+  if (hidden == NULL) return;
+  steps_backward(&p, hidden);
+  op_weight_give(t, n->input[HIDDEN], hidden);
   ends_clear(&p, p.gates, p.wide);
   if (!p.kind->has_cell) ends_clear(&p, p.memory, p.memory_row);
   first_backward(t, n->input[STATE], &p, p.state);
@@ -361,18 +426,21 @@ const op_kind op_kind_lstm = {"lstm", recurrent_forward, recurrent_backward, &ls
 
 /* ---- calling ---- */
 
-/* An operand of exactly this shape, without gaps; one that is NULL may be missing. */
-static bool operand_fits(tape *t, const char *name, const char *what, tensor **x, int rank, const size_t *shape) {
+/* An operand of exactly this shape, without gaps; one that is NULL may be missing. Weights were looked at before. */
+static bool shape_fits(tape *t, const char *name, const char *what, tensor **x, int rank, const size_t *shape) {
   char left[TENSOR_TEXT_MAX], right[TENSOR_TEXT_MAX];
-  if (*x == NULL) return true;
-  if (!op_ready(t, name, x, 1)) return false;
   bool fits = (*x)->rank == rank;
   for (int d = 0; fits && d < rank; d++) fits = (*x)->shape[d] == shape[d];
   if (!fits) {
     op_fail(t, "%s: the %s is %s, it must be %s", name, what, tensor_text(*x, left), shape_text(rank, shape, right));
     return false;
   }
-  return (*x = op_contiguous(t, *x)) != NULL;
+  return (*x)->dtype != DTYPE_REAL || (*x = op_contiguous(t, *x)) != NULL;
+}
+
+static bool operand_fits(tape *t, const char *name, const char *what, tensor **x, int rank, const size_t *shape) {
+  if (*x == NULL) return true;
+  return op_ready(t, name, x, 1) && shape_fits(t, name, what, x, rank, shape);
 }
 
 static bool lengths_fit(tape *t, const char *name, const tensor *lengths, size_t batch, size_t steps) {
@@ -399,14 +467,16 @@ static tensor *recurrent_run(tape *t, const op_kind *kind, tensor *x, const recu
   const cell_kind *cell = kind->detail;
   char text[TENSOR_TEXT_MAX];
   tensor *in[OPERANDS] = {x, w->input, w->hidden, w->input_bias, w->hidden_bias, o->state, o->cell, o->lengths};
-  if (!op_ready(t, kind->name, in, 3)) return NULL;
+  if (!op_ready(t, kind->name, in, 1) || !op_present(t, kind->name, in + INPUT, 2) ||
+      !op_weight_ready(t, kind->name, in[INPUT]) || !op_weight_ready(t, kind->name, in[HIDDEN]))
+    return NULL;
   if (x->rank != 3 || x->count == 0)
     return op_fail(t, "%s: input is %s, not [batch, steps, numbers]", kind->name, tensor_text(x, text));
   if (in[HIDDEN]->rank != 2 || in[HIDDEN]->count == 0)
     return op_fail(t, "%s: the hidden weight is %s, not a matrix", kind->name, tensor_text(in[HIDDEN], text));
   size_t hidden = in[HIDDEN]->shape[1], wide = cell->gates * hidden, batch = x->shape[0];
-  bool fits = operand_fits(t, kind->name, "hidden weight", &in[HIDDEN], 2, (size_t[]){wide, hidden}) &&
-              operand_fits(t, kind->name, "input weight", &in[INPUT], 2, (size_t[]){wide, x->shape[2]}) &&
+  bool fits = shape_fits(t, kind->name, "hidden weight", &in[HIDDEN], 2, (size_t[]){wide, hidden}) &&
+              shape_fits(t, kind->name, "input weight", &in[INPUT], 2, (size_t[]){wide, x->shape[2]}) &&
               operand_fits(t, kind->name, "input bias", &in[INPUT_BIAS], 1, &wide) &&
               operand_fits(t, kind->name, "hidden bias", &in[HIDDEN_BIAS], 1, &wide) &&
               operand_fits(t, kind->name, "first state", &in[STATE], 2, (size_t[]){batch, hidden}) &&

@@ -14,7 +14,7 @@ struct parameters {
   parameter **items;
   size_t count, capacity;
   strmap names;
-  real *data, *gradient; /* all but tables; each tensor begins on a multiple of 16 elements */
+  real *data, *gradient; /* all but tables; each tensor begins on a multiple of 64 bytes. Narrowed: not only reals */
   bool sealed;
   medley_status status;
   medley_error error;
@@ -187,6 +187,55 @@ medley_status parameters_seal(parameters *p, uint64_t seed, medley_error *err) {
     parameter_start(p->items[i], seed, i);
   }
   p->sealed = true;
+done:
+  return status;
+}
+
+/* ---- answering only ---- */
+
+/* Bytes of a parameter that is not a table, in whole lines of the cache; *scale: where its scale begins. */
+static size_t narrow_bytes(const parameter *item, weight_precision precision, size_t *scale) {
+  enum { LINE = 64 };
+  size_t bytes = item->value.count * sizeof(real);
+  if (item->role == PARAMETER_WEIGHT && precision == WEIGHT_BF16) bytes = item->value.count * sizeof(uint16_t);
+  if (item->role == PARAMETER_WEIGHT && precision == WEIGHT_INT8) {
+    *scale = (item->value.count + sizeof(float) - 1) / sizeof(float) * sizeof(float);
+    bytes = *scale + item->value.shape[0] * sizeof(float);
+  }
+  return (bytes + LINE - 1) / LINE * LINE;
+}
+
+medley_status parameters_narrow(parameters *p, weight_precision precision, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  unsigned char *block = NULL;
+  size_t all = 0, scale = 0;
+  assert(p->sealed);
+  if (precision == WEIGHT_F32) return MEDLEY_OK;
+  for (size_t i = 0; i < p->count; i++)
+    if (p->items[i]->role != PARAMETER_TABLE) all += narrow_bytes(p->items[i], precision, &scale);
+  TRY_NEW(block, all, "parameters");
+  unsigned char *to = block;
+  for (size_t i = 0; i < p->count; i++) {
+    tensor *x = &p->items[i]->value;
+    x->needs_gradient = x->has_gradient = false;
+    x->gradient = NULL;
+    if (p->items[i]->role == PARAMETER_TABLE) continue;
+    size_t bytes = narrow_bytes(p->items[i], precision, &scale);
+    if (p->items[i]->role == PARAMETER_WEIGHT) {
+      assert(x->dtype == DTYPE_F32);
+      x->dtype = precision_dtype(precision);
+      x->scale = precision == WEIGHT_INT8 ? (float *)(void *)(to + scale) : NULL;
+      precision_narrow(precision, x->data, x->shape[0], x->count / x->shape[0], to, (float *)(uintptr_t)x->scale);
+    } else {
+      memcpy(to, x->data, x->count * sizeof(real));
+    }
+    x->data = to;
+    to += bytes;
+  }
+  mem_free(p->data);
+  mem_free(p->gradient);
+  p->data = (real *)(void *)block;
+  p->gradient = NULL;
 done:
   return status;
 }

@@ -12,6 +12,7 @@
 #define NN_PARAMETERS_H
 
 #include "base/error.h"
+#include "nn/precision.h"
 #include "nn/tensor.h"
 
 typedef enum initial_kind {
@@ -29,7 +30,8 @@ typedef struct initial {
 } initial;
 
 typedef enum parameter_role {
-  PARAMETER_WEIGHT, /* trained; weight decay applies */
+  PARAMETER_WEIGHT, /* trained; weight decay applies. What products multiply by: [outputs, ...] */
+  PARAMETER_ROWS,   /* the same of what is added, or taken row by row: never narrowed */
   PARAMETER_PLAIN,  /* trained without weight decay: biases, norms */
   PARAMETER_FROZEN, /* not trained: running means, frozen layers; saved with the rest */
   PARAMETER_TABLE   /* trained by rows */
@@ -56,6 +58,11 @@ tensor *parameters_add(parameters *p, const char *prefix, const char *name, para
 size_t parameters_freeze(parameters *p, const char *prefix);
 /* Blocks and first values: the same for the same seed and order of declaration, whatever the number of threads. */
 medley_status parameters_seal(parameters *p, uint64_t seed, medley_error *err) MEDLEY_CHECK;
+
+/* Sealed parameters learn no more from now on, and give their gradients back; those of the role PARAMETER_WEIGHT become
+ * bf16, or int8 with a scale for each of the outputs (tensor.scale). Layers go on with the tensors that they have.
+ * WEIGHT_F32, or a failure: nothing changes. Once only. */
+medley_status parameters_narrow(parameters *p, weight_precision precision, medley_error *err) MEDLEY_CHECK;
 
 /* Sealed or not: in order of declaration. */
 size_t parameters_count(const parameters *p);

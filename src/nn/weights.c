@@ -9,7 +9,6 @@
 #include <string.h>
 
 #include "base/memory.h"
-#include "math/vector.h"
 #include "nn/batch_fold.h"
 #include "nn/weights_tuning.h"
 
@@ -174,28 +173,16 @@ const tensor_view *weights_table(weights *w, size_t rows, size_t columns, const 
 
 /* ---- precision ---- */
 
-/* Symmetric, -127 to 127, by the row's greatest. */
-static float int8_row(const float *row, size_t count, int8_t *out) {
-  float most = 0;
-  for (size_t i = 0; i < count; i++) most = fabsf(row[i]) > most ? fabsf(row[i]) : most;
-  float scale = most > 0 ? most / 127 : 1;
-  for (size_t i = 0; i < count; i++) out[i] = (int8_t)lrintf(row[i] / scale);
-  return scale;
-}
-
 /* x [rows, columns] float32 → itself or another tensor of the precision that is wanted. */
 static tensor *in_precision(weights *w, tensor *x) {
   if (x == NULL || w->precision == WEIGHT_F32) return x;
   size_t rows = x->shape[0], columns = x->shape[1];
-  const float *from = x->data;
   bool half = w->precision == WEIGHT_BF16;
   void *data = weights_memory(w, x->count, half ? sizeof(uint16_t) : sizeof(int8_t));
   float *scale = half || data == NULL ? NULL : weights_memory(w, rows, sizeof *scale);
   if (data == NULL || (!half && scale == NULL)) return NULL;
-  for (size_t i = 0; half && i < x->count; i++) ((uint16_t *)data)[i] = bfloat_from_float(from[i]);
-  for (size_t r = 0; !half && r < rows; r++)
-    scale[r] = int8_row(from + r * columns, columns, (int8_t *)data + r * columns);
-  tensor *y = tensor_new(w, half ? DTYPE_BF16 : DTYPE_I8, 2, x->shape, data);
+  precision_narrow(w->precision, x->data, rows, columns, data, scale);
+  tensor *y = tensor_new(w, precision_dtype(w->precision), 2, x->shape, data);
   if (y != NULL) y->scale = scale;
   return y;
 }

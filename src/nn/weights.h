@@ -11,10 +11,8 @@
 
 #include "nn/architecture.h"
 #include "nn/checkpoint.h"
+#include "nn/precision.h"
 #include "nn/tensor.h"
-
-/* What matrices of linear layers are kept as. int8: each row by its own scale. */
-typedef enum weight_precision { WEIGHT_F32, WEIGHT_BF16, WEIGHT_INT8 } weight_precision;
 
 struct weights_tuning;
 
@@ -22,7 +20,7 @@ struct weights_tuning;
 typedef struct weights {
   const checkpoint *from; /* must outlive the tensors */
   char prefix[ARCHITECTURE_PREFIX_MAX];
-  weight_precision precision;
+  weight_precision precision;    /* of the matrices of linear layers */
   struct weights_tuning *tuning; /* NULL: nothing learns. Goes with float32 (nn/weights_tuning.h) */
   void **owned;
   size_t owned_count, owned_capacity;

@@ -372,6 +372,22 @@ def training_curves():
     check(not pathlib.Path('shop/fitting').exists(), 'what fitting kept is still there')
 
 
+def trained_in_few_bits():
+    """A trained network answers in int8: smaller in its generation, which opens again and finds; what cannot be is refused."""
+    catalogue(60)
+    conf = pathlib.Path('shop/medley.conf')
+    before, sizes = conf.read_text(), {}
+    for precision in ('f32', 'int8', 'bf16'):
+        conf.write_text(before + f'\n[encode]\ntext = text.gru\nprecision = {precision}\n')
+        medley('train', 'shop', '--models', 'popular')
+        newest = max(pathlib.Path('shop/models').iterdir(), key=lambda folder: int(folder.name))
+        sizes[precision] = (newest / 'content.safetensors').stat().st_size
+        medley('search', 'shop', '--text', 'green hat', '--words', '0', says='green hat')
+    check(sizes['int8'] < sizes['bf16'] < sizes['f32'], str(sizes))
+    conf.write_text(before + '\n[encode]\ntext = text.gru\nprecision = int4\n')
+    medley('train', 'shop', status=1, says="encode.precision is 'int4', expected f32, bf16 or int8")
+
+
 def published_network():
     """Real weights, from the file to an answer; the original goes, the copy is changed."""
     data = pathlib.Path(os.environ.get('MEDLEY_DATA', SOURCE / '../shared/data')).resolve()
@@ -429,4 +445,4 @@ def usage():
 if __name__ == '__main__':
     sys.exit(run_tests([service_from_catalogue_to_answer, interrupted_encoding_goes_on, service_that_recovers, service_that_lies,
                         key_from_the_environment, settings_from_a_file, vectors_from_a_file,
-                        broken_files_are_refused, tuned_network, tuned_towers, training_curves, published_network, usage]))
+                        broken_files_are_refused, tuned_network, tuned_towers, training_curves, trained_in_few_bits, published_network, usage]))

@@ -7,6 +7,7 @@
 #include "base/memory.h"
 #include "math/vector.h"
 #include "nn/op_kind.h"
+#include "nn/precision.h"
 #include "nn_golden.h"
 #include "nn_rows.h"
 
@@ -308,6 +309,73 @@ static void test_linear_dtypes(void **state) {
   mem_free(byte);
 }
 
+/* A weight in the precision, beside the reals that it stands for. */
+typedef struct narrow_weight {
+  tensor stored;
+  real wide[4096];
+  uint8_t data[4096 * 2];
+  float scale[256];
+} narrow_weight;
+
+static void narrow_weight_fill(narrow_weight *w, weight_precision precision, int rank, const size_t *shape) {
+  float from[4096];
+  tensor_init(&w->stored, precision_dtype(precision), rank, shape, w->data);
+  assert_true(w->stored.count <= 4096 && shape[0] <= 256);
+  for (size_t i = 0; i < w->stored.count; i++) from[i] = sinf((float)(i * i % 977));
+  precision_narrow(precision, from, shape[0], w->stored.count / shape[0], w->data, w->scale);
+  w->stored.scale = precision == WEIGHT_INT8 ? w->scale : NULL;
+  op_weight_rows(&w->stored, 0, shape[0], w->wide);
+}
+
+/* Convolutions and GRU with weights in fewer bits: value and gradient are those of the widened weights; where nothing
+ * learns and the processor has int8 products, nearly. */
+static void test_narrow_weights(void **state) {
+  (void)state;
+  medley_error error = {0};
+  static narrow_weight kernel, line, input, hidden;
+  static real x[2 * 5 * 9 * 8];
+  for (size_t i = 0; i < sizeof x / sizeof *x; i++) x[i] = (real)cos((double)i);
+  int32_t lengths[] = {9, 4};
+  tape *t = tape_create(1);
+  for (int answers = 0; answers < 2; answers++)
+    for (int k = WEIGHT_BF16; k <= WEIGHT_INT8; k++) {
+      tape_set_training(t, !answers);
+      narrow_weight_fill(&kernel, (weight_precision)k, 4, (size_t[]){6, 5, 3, 3});
+      narrow_weight_fill(&line, (weight_precision)k, 3, (size_t[]){4, 5, 3});
+      narrow_weight_fill(&input, (weight_precision)k, 2, (size_t[]){48, 40});
+      narrow_weight_fill(&hidden, (weight_precision)k, 2, (size_t[]){48, 16});
+      tensor *said[2][3], *seen[2];
+      for (int wide = 0; wide < 2; wide++) {
+        tensor *a = seen[wide] = tape_variable(t, 4, (size_t[]){2, 5, 9, 8}, x);
+        tensor *w[4];
+        narrow_weight *const of[] = {&kernel, &line, &input, &hidden};
+        for (int i = 0; i < 4; i++)
+          w[i] = wide ? tape_input(t, of[i]->stored.rank, of[i]->stored.shape, of[i]->wide) : &of[i]->stored;
+        said[wide][0] = op_conv2d(t, a, w[0], NULL, &(conv_options){.stride = {2, 1}, .pad = {1, 1}});
+        said[wide][1] = op_conv1d(t, op_reshape(t, a, 3, (size_t[]){2, 5, 72}), w[1], NULL, NULL);
+        tensor *rows = op_reshape(t, op_permute(t, a, (const int[]){0, 2, 1, 3}), 3, (size_t[]){2, 9, 40});
+        said[wide][2] = op_gru(t, rows, &(recurrent_weights){.input = w[2], .hidden = w[3]},
+                               &(recurrent_options){.lengths = tape_indices(t, 1, (size_t[]){2}, lengths)});
+      }
+      assert_ok(tape_status(t, &error));
+      for (int i = 0; i < 3; i++)
+        for (size_t n = 0; n < said[0][i]->count; n++)
+          assert_near(real_data(said[0][i])[n], real_data(said[1][i])[n], answers && i == 2 ? 0.05 : 1e-5);
+      tensor *sum = NULL;
+      for (int i = 0; i < 6; i++) {
+        tensor *each = op_sum(t, op_square(t, said[i / 3][i % 3]), OP_ALL);
+        sum = sum == NULL ? each : op_add(t, sum, each);
+      }
+      if (!answers) {
+        assert_ok(tape_backward(t, sum, &error));
+        for (size_t n = 0; n < sizeof x / sizeof *x; n++)
+          assert_near(seen[0]->gradient[n], seen[1]->gradient[n], 1e-3 * (1 + fabs(seen[1]->gradient[n])));
+      }
+      tape_reset(t);
+    }
+  tape_free(t);
+}
+
 /* ---- sentences ---- */
 
 #define REFUSED(expression, words)                                                                      \
@@ -455,12 +523,15 @@ static void test_refusals(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_real_functions), cmocka_unit_test(test_golden),        cmocka_unit_test(test_warm_tape),
+      cmocka_unit_test(test_real_functions), cmocka_unit_test(test_golden),
+      cmocka_unit_test(test_warm_tape),
 #ifdef MEDLEY_FAULTS
       cmocka_unit_test(test_nth_allocation),
 #endif
-      cmocka_unit_test(test_nan_stays),      cmocka_unit_test(test_masked_row),    cmocka_unit_test(test_matmul_edges),
-      cmocka_unit_test(test_inference),      cmocka_unit_test(test_linear_dtypes), cmocka_unit_test(test_refusals),
+      cmocka_unit_test(test_nan_stays),      cmocka_unit_test(test_masked_row),
+      cmocka_unit_test(test_matmul_edges),   cmocka_unit_test(test_inference),
+      cmocka_unit_test(test_linear_dtypes),  cmocka_unit_test(test_narrow_weights),
+      cmocka_unit_test(test_refusals),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

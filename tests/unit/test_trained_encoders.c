@@ -184,6 +184,52 @@ static void loads_again(const encoder_kind *kind, const encoder *e, const catalo
   mem_free(other);
 }
 
+/* ---- in bf16 and int8 ---- */
+
+static encoder *opened(const encoder_kind *kind, const encoder *e, uint64_t *bytes) {
+  medley_error error = {0};
+  safetensors s = {0};
+  encoder *again = NULL;
+  saved_open(kind, e, NULL, &s);
+  *bytes = s.map.length;
+  assert_ok(kind->load(&s, "part", &again, &error));
+  safetensors_close(&s);
+  return again;
+}
+
+/* What was trained answers nearly the same in fewer bits, alone as beside others, and from its file to the same bits.
+ */
+static void narrows(const encoder_kind *kind, const encoder *e, const catalogue *c, const float *vectors) {
+  medley_error error = {0};
+  size_t dim = kind->dim(e);
+  float *out = mem_alloc(c->count * dim, sizeof *out), *again = mem_alloc(c->count * dim, sizeof *again);
+  uint64_t whole, small[3] = {0};
+  for (int k = WEIGHT_F32; k <= WEIGHT_INT8; k++) {
+    encoder *narrow = opened(kind, e, &whole);
+    assert_ok(kind->narrow(narrow, (weight_precision)k, &error));
+    assert_ok(kind->encode(narrow, c->inputs, c->count, out, &error));
+    double least = 1, alone = 1;
+    for (size_t i = 0; i < c->count; i++) {
+      const float *a = vectors + i * dim, *b = out + i * dim;
+      assert_ok(kind->encode(narrow, &c->inputs[i], 1, again, &error));
+      double size = sqrt((double)vector_dot(b, b, dim)) + 1e-12;
+      least = fmin(least, vector_dot(a, b, dim) / (sqrt((double)vector_dot(a, a, dim)) * size));
+      alone = fmin(alone, vector_dot(again, b, dim) / (sqrt((double)vector_dot(again, again, dim)) * size));
+    }
+    printf("%s, %s: cosine %.6f to float32\n", kind->name, precision_name((weight_precision)k), least);
+    if (least < (k == WEIGHT_INT8 ? 0.99 : 0.999) || alone < 0.9999)
+      fail_msg("%s in %s: cosine %.5f to float32, %.5f alone to beside others", kind->name,
+               precision_name((weight_precision)k), least, alone);
+    encoder *kept = opened(kind, narrow, &small[k]);
+    assert_ok(kind->encode(kept, c->inputs, c->count, again, &error));
+    assert_memory_equal(out, again, c->count * dim * sizeof *out);
+    kind->free(kept), kind->free(narrow);
+  }
+  assert_int_equal(small[WEIGHT_F32], whole);
+  assert_true(small[WEIGHT_INT8] < small[WEIGHT_BF16] && small[WEIGHT_BF16] < whole);
+  mem_free(out), mem_free(again);
+}
+
 /* Saves, lets `lie` change one tensor, and expects the sentence when it is loaded. */
 static void refuses_lie(const encoder_kind *kind, const encoder *e, void (*lie)(safetensors_writer *w),
                         const char *words) {
@@ -213,6 +259,25 @@ static void lie_nan(safetensors_writer *w) {
   last->data = numbers;
 }
 
+/* The scale of an int8 weight is none; one of its neighbours is not int8. */
+static void lie_scale(safetensors_writer *w) {
+  static float none[4096];
+  for (size_t i = 0; i < w->count; i++)
+    if (strstr(w->tensors[i].name, ".scale") != NULL) {
+      none[w->tensors[i].count - 1] = INFINITY;
+      w->tensors[i].data = none;
+      return;
+    }
+  fail_msg("no scale was saved");
+}
+static void lie_mixed(safetensors_writer *w) {
+  for (size_t i = w->count; i-- > 0;)
+    if (w->tensors[i].dtype == DTYPE_I8) {
+      w->tensors[i].dtype = DTYPE_U8;
+      return;
+    }
+}
+
 static void lie_turned(safetensors_writer *w) {
   tensor_view *matrix = first_matrix(w);
   uint64_t rows = matrix->shape[0];
@@ -225,6 +290,17 @@ static void refuses_lies(const encoder_kind *kind, const encoder *e) {
   refuses_lie(kind, e, lie_nan, "holds a value that is not finite, at 0");
   refuses_lie(kind, e, lie_turned, "part.");
   refuses_lie(kind, e, lie_missing, "part.");
+}
+
+static void refuses_narrow_lies(const encoder_kind *kind, const encoder *e) {
+  medley_error error = {0};
+  uint64_t bytes;
+  encoder *narrow = opened(kind, e, &bytes);
+  assert_ok(kind->narrow(narrow, WEIGHT_INT8, &error));
+  refuses_lie(kind, narrow, lie_scale, "holds a value that is not finite");
+  refuses_lie(kind, narrow, lie_mixed, "part.");
+  refuses_lie(kind, narrow, lie_turned, "part.");
+  kind->free(narrow);
 }
 
 #ifdef MEDLEY_FAULTS
@@ -276,6 +352,33 @@ static void fails_without_memory(const encoder_kind *kind, const encoder *e, con
 #endif
 }
 
+static void narrow_fails_without_memory(const encoder_kind *kind, const encoder *e, const catalogue *c) {
+#ifdef MEDLEY_FAULTS
+  enum { FEW = 2 };
+  medley_error error = {0};
+  float *vectors = mem_alloc(FEW * kind->dim(e), sizeof *vectors);
+  uint64_t bytes;
+  encoder *narrow = opened(kind, e, &bytes);
+  memory_fault_after(1);
+  assert_int_equal(kind->narrow(narrow, WEIGHT_INT8, &error), MEDLEY_ERR_MEMORY);
+  memory_fault_after(0);
+  assert_ok(kind->encode(narrow, c->inputs, FEW, vectors, &error)); /* is as it was */
+  assert_ok(kind->narrow(narrow, WEIGHT_INT8, &error));
+  loads_without_memory(kind, narrow);
+  for (long n = 1, struck = true; struck; n++) {
+    memory_fault_after(n);
+    medley_status status = kind->encode(narrow, c->inputs, FEW, vectors, &error);
+    struck = memory_fault_struck();
+    memory_fault_after(0);
+    if (status != MEDLEY_OK) assert_int_equal(status, MEDLEY_ERR_MEMORY);
+  }
+  kind->free(narrow);
+  mem_free(vectors);
+#else
+  (void)kind, (void)e, (void)c;
+#endif
+}
+
 typedef struct trained_row {
   const char *name;
   modality modality;
@@ -320,7 +423,10 @@ static void test_all(void **state) {
       fail_msg("%s, %s: %.3f of the nearest are the right ones", row->name, modality_name(row->modality), right);
     loads_again(kind, e, &c, vectors);
     refuses_lies(kind, e);
+    narrows(kind, e, &c, vectors);
+    refuses_narrow_lies(kind, e);
     fails_without_memory(kind, e, &c);
+    narrow_fails_without_memory(kind, e, &c);
     kind->free(e);
     mem_free(vectors);
     catalogue_deinit(&c);
