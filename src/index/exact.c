@@ -91,7 +91,7 @@ static uint64_t slots_wanted(const pass *p, uint32_t slot) {
     if (wanted == 0) return 0;
   }
   const _Atomic uint64_t *alive =
-      atomic_load_explicit(&p->rows->alive[slot >> p->rows->chunk_shift], memory_order_acquire);
+      atomic_load_explicit(&p->rows->chunks[slot >> p->rows->chunk_shift].alive, memory_order_acquire);
   uint32_t in_chunk = slot & ((1u << p->rows->chunk_shift) - 1);
   return wanted & atomic_load_explicit(&alive[in_chunk >> 6], memory_order_acquire);
 }
