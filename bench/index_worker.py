@@ -343,6 +343,7 @@ class Worker:
 
     def build(self, ask):
         base = self.base()
+        self.library.index = None   # one built before is not counted, and makes room
         before = anonymous_bytes()
         if 'lists' in ask:
             work = lambda: self.library.build_lists(base, ask['lists'], ask['code_bytes'], ask['threads'])

@@ -48,7 +48,8 @@ typedef struct medley_index_options {
   size_t links;       /* hnsw: M, links of a node per layer, 2 … 128; default 16; int8: fewer below 264
                          dimensions (128: 9), so that they leave 0.35 of what f32 takes */
   size_t build_breadth;  /* hnsw: efConstruction; default 128. More: better graph, slower build */
-  size_t search_breadth; /* hnsw: ef, default 64; ivfpq: lists looked at, default 16. More: better recall, slower */
+  size_t search_breadth; /* hnsw: ef, nodes a search follows, default 64, and always as many as answers are wanted;
+                            ivfpq: lists looked at, default 16. More: better recall, slower */
   size_t lists;          /* ivfpq: number of inverted lists; default √vectors at training */
   size_t code_bytes;     /* ivfpq: bytes of a product code; default dim / 8, 8 … 64 */
   uint64_t seed;
@@ -126,8 +127,9 @@ typedef struct medley_index_query {
   const float *vector; /* [dim], finite */
   size_t k;            /* 1 … MEDLEY_INDEX_K_MAX */
   const char *filter;  /* an expression over attributes and ids (docs/filters.md); NULL: all */
-  size_t breadth;      /* for this query; 0: the index's search_breadth */
-  int exact;           /* nonzero: compare with everything, whatever the kind */
+  size_t breadth; /* for this query; 0: the index's search_breadth. Of hnsw it may be less than k here: k answers all
+                     the same, for less work and recall (with a filter k are followed nevertheless) */
+  int exact;      /* nonzero: compare with everything, whatever the kind */
 } medley_index_query;
 
 typedef struct medley_index_hit {
@@ -139,7 +141,7 @@ typedef struct medley_index_hit {
 typedef struct medley_index_answer {
   int exact;        /* nonzero: nothing nearer was overlooked */
   double recall;    /* the measured recall at this index's search_breadth (medley_index_measure); 1 when exact, negative
-                       when it was never measured, or not with this breadth */
+                       when it was never measured, or not with this breadth, or with one of its own below k */
   size_t distances; /* vectors compared */
   size_t passing;   /* vectors that the filter allows; SIZE_MAX without */
 } medley_index_answer;

@@ -147,8 +147,8 @@ const command cmd_index = {
              128},
             {"build-breadth", 0, VALUE_INTEGER, "N", "hnsw: more makes a better graph, more slowly (128)", 1, 100000},
             {"breadth", 0, VALUE_INTEGER, "N",
-             "more finds more, more slowly: hnsw: candidates kept (64); ivfpq: lists looked at (16); search: for this "
-             "once",
+             "more finds more, more slowly: hnsw: candidates followed (64); ivfpq: lists looked at (16); search: for "
+             "this once, and of hnsw fewer than --nearest will do",
              1, 1000000},
             {"lists", 0, VALUE_INTEGER, "N", "ivfpq: inverted lists (the root of the number of vectors)", 1, 1 << 20},
             {"code-bytes", 0, VALUE_INTEGER, "N",

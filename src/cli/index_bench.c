@@ -25,7 +25,8 @@
 #define RECALL_ENOUGH 0.9995 /* the default list of breadths ends here */
 #define SHARE_ATTRIBUTE "share"
 
-static const size_t default_breadths[] = {10, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 0};
+#define NARROWEST 3 /* of the graph, by itself no less than a third of the answers are followed */
+static const size_t default_breadths[] = {4, 6, 8, 10, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 0};
 static const size_t default_lists[] = {1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 0};
 static const double goals[] = {0.95, 0.99};
 
@@ -342,8 +343,8 @@ static medley_status breadths_measure(bench *b, json_t *report, size_t *good, me
   progress_begin(&stage, b->progress, "search", 0);
   for (size_t i = 0, breadth; !over && (breadth = breadth_at(b, i, &given)) > 0; i++) {
     run r = {.query = {.k = b->k, .breadth = breadth}, .index = b->index, .count = b->query_count, .asks = b->asks};
-    /* The graph looks at k anyway; with the last of the list, k above it, so that there is a run. */
-    if (!given && is_graph && breadth < b->k && !kind_is(b, "exact")) {
+    /* With the last of the list far below k, k itself, so that there is a run. */
+    if (!given && is_graph && breadth * NARROWEST < b->k && !kind_is(b, "exact")) {
       if (breadth_at(b, i + 1, &given) > 0) continue;
       r.query.breadth = b->k;
     }

@@ -38,15 +38,19 @@ typedef _Atomic uint32_t link_slot;
 
 typedef struct hnsw_scratch hnsw_scratch; /* memory of one search (hnsw_walk.h) */
 
+typedef struct hnsw_chunk {
+  _Atomic(link_slot *) lowest;   /* [nodes per chunk, 2 M] */
+  _Atomic(link_slot *) upper_of; /* [nodes per chunk] offsets into upper */
+  uint8_t borrowed;              /* `lowest` lies in a mapped file */
+} hnsw_chunk;
+
 typedef struct hnsw {
   index_structure base;
   size_t links, build_breadth; /* M, efConstruction; ef is base.breadth */
   uint64_t seed;
-  unsigned chunk_shift; /* nodes per chunk of `lowest` and `upper_of` */
+  unsigned chunk_shift; /* nodes per chunk */
   size_t chunk_max;
-  _Atomic(link_slot *) *lowest;            /* [chunk_max] chunks of [nodes per chunk, 2 M] */
-  _Atomic(link_slot *) *upper_of;          /* [chunk_max] chunks of [nodes per chunk] offsets into upper */
-  uint8_t *borrowed;                       /* [chunk_max] the chunk lies in a mapped file */
+  hnsw_chunk *chunks;                      /* [chunk_max] */
   size_t reserved;                         /* slots whose lists are there, empty, though their chunk may hold more */
   _Atomic(link_slot *) *upper;             /* [HNSW_UPPER_CHUNKS] chunks of HNSW_UPPER_CHUNK words */
   uint32_t upper_count;                    /* words used */
@@ -82,7 +86,7 @@ uint32_t hnsw_draw_level(const hnsw *h, uint32_t slot);
 static inline size_t hnsw_width(const hnsw *h, uint32_t layer) { return layer == 0 ? 2 * h->links : h->links; }
 
 static inline uint32_t hnsw_upper_of(const hnsw *h, uint32_t slot) {
-  link_slot *chunk = atomic_load_explicit(&h->upper_of[slot >> h->chunk_shift], memory_order_acquire);
+  link_slot *chunk = atomic_load_explicit(&h->chunks[slot >> h->chunk_shift].upper_of, memory_order_acquire);
   return atomic_load_explicit(&chunk[slot & ((1u << h->chunk_shift) - 1)], memory_order_acquire);
 }
 static inline link_slot *hnsw_upper_at(const hnsw *h, uint32_t word) {
@@ -94,7 +98,7 @@ static inline uint32_t hnsw_level(const hnsw *h, uint32_t slot) {
   return word == HNSW_NOBODY ? 0 : atomic_load_explicit(hnsw_upper_at(h, word), memory_order_relaxed);
 }
 static inline link_slot *hnsw_lowest(const hnsw *h, uint32_t slot) {
-  link_slot *chunk = atomic_load_explicit(&h->lowest[slot >> h->chunk_shift], memory_order_acquire);
+  link_slot *chunk = atomic_load_explicit(&h->chunks[slot >> h->chunk_shift].lowest, memory_order_acquire);
   return chunk + (size_t)(slot & ((1u << h->chunk_shift) - 1)) * 2 * h->links;
 }
 /* The list of a node in a layer not above its level, [hnsw_width]. */

@@ -24,15 +24,22 @@ static const char *const read_whole[] = {"hnsw.upper", "hnsw.upper-of", "hnsw.de
 
 enum { HEAD_LINKS, HEAD_BUILD, HEAD_SEARCH, HEAD_SEED, HEAD_ENTRY, HEAD_NODES, HEAD_UPPER, HEAD_DEAD, HEAD_COUNT };
 
-static medley_status chunks_write(index_file_writer *w, const char *name, _Atomic(link_slot *) *chunks,
-                                  unsigned chunk_shift, size_t items, size_t item_words, medley_error *err) {
+/* What lies in chunks: a section each. */
+typedef enum part { LOWEST, UPPER_OF, UPPER } part;
+
+static const void *part_chunk(const hnsw *h, part p, size_t c) {
+  return (const void *)(p == LOWEST ? h->chunks[c].lowest : p == UPPER_OF ? h->chunks[c].upper_of : h->upper[c]);
+}
+
+static medley_status part_write(index_file_writer *w, const char *name, const hnsw *h, part p, size_t items,
+                                medley_error *err) {
   medley_status status = MEDLEY_OK;
-  size_t per_chunk = (size_t)1 << chunk_shift;
+  size_t per_chunk = (size_t)1 << (p == UPPER ? HNSW_UPPER_SHIFT : h->chunk_shift);
+  size_t item_bytes = (p == LOWEST ? 2 * h->links : 1) * sizeof(link_slot);
   TRY(index_file_writer_begin_section(w, name, err));
   for (size_t done = 0; done < items; done += per_chunk) {
     size_t count = items - done < per_chunk ? items - done : per_chunk;
-    TRY(index_file_writer_append(w, (const void *)chunks[done >> chunk_shift], count * item_words * sizeof(link_slot),
-                                 err));
+    TRY(index_file_writer_append(w, part_chunk(h, p, done / per_chunk), count * item_bytes, err));
   }
   TRY(index_file_writer_end_section(w, err));
 done:
@@ -49,9 +56,9 @@ medley_status hnsw_write(const index_structure *s, index_file_writer *w, medley_
       [HEAD_SEED] = h->seed,         [HEAD_ENTRY] = h->entry,         [HEAD_NODES] = nodes,
       [HEAD_UPPER] = h->upper_count, [HEAD_DEAD] = h->dead_count};
   TRY(index_file_writer_section(w, "hnsw.head", head, sizeof head, err));
-  TRY(chunks_write(w, "hnsw.lowest", h->lowest, h->chunk_shift, nodes, 2 * h->links, err));
-  TRY(chunks_write(w, "hnsw.upper-of", h->upper_of, h->chunk_shift, nodes, 1, err));
-  TRY(chunks_write(w, "hnsw.upper", h->upper, HNSW_UPPER_SHIFT, h->upper_count, 1, err));
+  TRY(part_write(w, "hnsw.lowest", h, LOWEST, nodes, err));
+  TRY(part_write(w, "hnsw.upper-of", h, UPPER_OF, nodes, err));
+  TRY(part_write(w, "hnsw.upper", h, UPPER, h->upper_count, err));
   TRY(index_file_writer_section(w, "hnsw.dead", h->dead, h->dead_count * sizeof *h->dead, err));
 done:
   return status;
@@ -80,12 +87,12 @@ static medley_status lowest_open(hnsw *h, unsigned char *bytes, size_t nodes, me
   pages *pages = h->base.rows->pages;
   if (pages_cold(pages)) pages_want(pages, bytes + (nodes - rest) * node_bytes, rest * node_bytes);
   for (size_t c = 0; (c + 1) * per_chunk <= nodes; c++) {
-    h->lowest[c] = (link_slot *)(bytes + c * per_chunk * node_bytes);
-    h->borrowed[c] = 1;
+    h->chunks[c].lowest = (link_slot *)(bytes + c * per_chunk * node_bytes);
+    h->chunks[c].borrowed = 1;
   }
   TRY(hnsw_reserve(h, nodes, err));
   if (rest > 0)
-    memcpy((void *)h->lowest[nodes >> h->chunk_shift], bytes + (nodes - rest) * node_bytes, rest * node_bytes);
+    memcpy((void *)h->chunks[nodes >> h->chunk_shift].lowest, bytes + (nodes - rest) * node_bytes, rest * node_bytes);
 done:
   return status;
 }
@@ -132,7 +139,7 @@ static bool block_claim(const hnsw *h, uint32_t word, uint64_t *claimed) {
 static medley_status stretch_open(hnsw *h, const unsigned char *bytes, uint32_t first, uint32_t end, uint64_t *claimed,
                                   const char *path, medley_error *err) {
   size_t in_chunk = first & (((size_t)1 << h->chunk_shift) - 1);
-  memcpy((void *)(h->upper_of[first >> h->chunk_shift] + in_chunk), bytes + first * sizeof(uint32_t),
+  memcpy((void *)(h->chunks[first >> h->chunk_shift].upper_of + in_chunk), bytes + first * sizeof(uint32_t),
          (end - first) * sizeof(uint32_t));
   for (uint32_t slot = first, word; slot < end; slot++)
     if ((word = hnsw_upper_of(h, slot)) < h->upper_count) __builtin_prefetch((const void *)hnsw_upper_at(h, word));

@@ -7,7 +7,7 @@
 #include "index/hnsw_walk.h"
 
 #define CHUNK_BYTES ((size_t)4 << 20)
-#define RESERVE_STEP 256 /* slots; a chunk holds a multiple */
+#define RESERVE_STEP 256 /* slots at least, for those that come one by one; a chunk holds a multiple */
 /* Of a node: its lowest list, where its upper ones are, and those, of which one node in M has one. */
 #define EACH_BYTES(links) ((2 * (links) + 2) * sizeof(link_slot))
 #define LINKS_OF_BYTES_MIN 8
@@ -55,11 +55,9 @@ medley_status hnsw_create(const rows *rows, const index_options *o, index_struct
   memset(h->upper_free, 0xff, sizeof h->upper_free);
   while (lowest_bytes(h) < CHUNK_BYTES) h->chunk_shift++;
   h->chunk_max = (rows->chunk_max << rows->chunk_shift >> h->chunk_shift) + 1;
-  h->lowest = mem_table(h->chunk_max, sizeof *h->lowest);
-  h->upper_of = mem_table(h->chunk_max, sizeof *h->upper_of);
-  h->borrowed = mem_table(h->chunk_max, 1);
+  h->chunks = mem_table(h->chunk_max, sizeof *h->chunks);
   h->upper = mem_table(HNSW_UPPER_CHUNKS, sizeof *h->upper);
-  if (!h->lowest || !h->upper_of || !h->borrowed || !h->upper) status = error_memory(err, "index graph");
+  if (!h->chunks || !h->upper) status = error_memory(err, "index graph");
   if (status == MEDLEY_OK) {
     *out = &h->base;
     h = NULL;
@@ -72,10 +70,10 @@ done:
 void hnsw_free(index_structure *s) {
   hnsw *h = (hnsw *)s;
   if (h == NULL) return;
-  for (size_t c = 0; h->lowest && h->upper_of && h->borrowed && c < h->chunk_max; c++) {
-    if (h->lowest[c] != NULL && !h->borrowed[c]) mem_unmap(h->lowest[c], lowest_bytes(h));
-    if (h->upper_of[c] != NULL) mem_unmap(h->upper_of[c], upper_of_bytes(h));
-    if (h->lowest[c] == NULL && h->upper_of[c] == NULL) break;
+  for (size_t c = 0; h->chunks && c < h->chunk_max; c++) {
+    if (h->chunks[c].lowest != NULL && !h->chunks[c].borrowed) mem_unmap(h->chunks[c].lowest, lowest_bytes(h));
+    if (h->chunks[c].upper_of != NULL) mem_unmap(h->chunks[c].upper_of, upper_of_bytes(h));
+    if (h->chunks[c].lowest == NULL && h->chunks[c].upper_of == NULL) break;
   }
   for (size_t c = 0; h->upper && c < HNSW_UPPER_CHUNKS && h->upper[c] != NULL; c++)
     mem_unmap(h->upper[c], UPPER_CHUNK * sizeof(link_slot));
@@ -84,9 +82,7 @@ void hnsw_free(index_structure *s) {
     hnsw_scratch_free(h->scratches);
   }
   pthread_mutex_destroy(&h->scratch_lock);
-  mem_table_free(h->lowest, h->chunk_max, sizeof *h->lowest);
-  mem_table_free(h->upper_of, h->chunk_max, sizeof *h->upper_of);
-  mem_table_free(h->borrowed, h->chunk_max, 1);
+  mem_table_free(h->chunks, h->chunk_max, sizeof *h->chunks);
   mem_table_free(h->upper, HNSW_UPPER_CHUNKS, sizeof *h->upper);
   mem_free(h->dead);
   mem_free(h);
@@ -122,21 +118,23 @@ static medley_status chunk_reserve(_Atomic(link_slot *) *chunk, size_t bytes, bo
 /* Slots from … end of chunk c name nobody. */
 static void chunk_fill(hnsw *h, size_t c, size_t from, size_t end) {
   size_t node_bytes = 2 * h->links * sizeof(link_slot);
-  memset((void *)(h->upper_of[c] + from), 0xff, (end - from) * sizeof(link_slot));
+  memset((void *)(h->chunks[c].upper_of + from), 0xff, (end - from) * sizeof(link_slot));
   h->bytes += (end - from) * sizeof(link_slot);
-  if (h->borrowed[c]) return;
-  mem_map_use(h->lowest[c], lowest_bytes(h), from * node_bytes, end * node_bytes);
-  memset((void *)(h->lowest[c] + from * 2 * h->links), 0xff, (end - from) * node_bytes);
+  if (h->chunks[c].borrowed) return;
+  mem_map_use(h->chunks[c].lowest, lowest_bytes(h), from * node_bytes, end * node_bytes);
+  memset((void *)(h->chunks[c].lowest + from * 2 * h->links), 0xff, (end - from) * node_bytes);
   h->bytes += (end - from) * node_bytes;
 }
 
 medley_status hnsw_reserve(hnsw *h, size_t count, medley_error *err) {
   medley_status status = MEDLEY_OK;
-  size_t per_chunk = (size_t)1 << h->chunk_shift, wanted = (count + RESERVE_STEP - 1) / RESERVE_STEP * RESERVE_STEP;
+  size_t per_chunk = (size_t)1 << h->chunk_shift, wanted = count;
+  if (count > h->reserved && count - h->reserved < RESERVE_STEP)
+    wanted = (count + RESERVE_STEP - 1) / RESERVE_STEP * RESERVE_STEP;
   for (size_t c = h->reserved >> h->chunk_shift; h->reserved < wanted; c++) {
     size_t first = c << h->chunk_shift, end = first + per_chunk < wanted ? first + per_chunk : wanted;
-    TRY(chunk_reserve(&h->upper_of[c], upper_of_bytes(h), false, err));
-    TRY(chunk_reserve(&h->lowest[c], lowest_bytes(h), true, err));
+    TRY(chunk_reserve(&h->chunks[c].upper_of, upper_of_bytes(h), false, err));
+    TRY(chunk_reserve(&h->chunks[c].lowest, lowest_bytes(h), true, err));
     chunk_fill(h, c, h->reserved - first, end - first);
     h->reserved = end;
   }
@@ -184,7 +182,7 @@ medley_status hnsw_add_node(hnsw *h, uint32_t slot, uint32_t level, medley_error
   }
   link_slot *list = hnsw_lowest(h, slot);
   for (size_t i = 0; i < 2 * h->links; i++) hnsw_link_set(list, i, HNSW_NOBODY);
-  link_slot *chunk = h->upper_of[slot >> h->chunk_shift];
+  link_slot *chunk = h->chunks[slot >> h->chunk_shift].upper_of;
   hnsw_link_set(chunk, slot & ((1u << h->chunk_shift) - 1), word);
   return MEDLEY_OK;
 }
@@ -193,7 +191,7 @@ void hnsw_drop_node(hnsw *h, uint32_t slot) {
   uint32_t word = hnsw_upper_of(h, slot);
   if (word == HNSW_NOBODY) return;
   uint32_t level = hnsw_level(h, slot);
-  hnsw_link_set(h->upper_of[slot >> h->chunk_shift], slot & ((1u << h->chunk_shift) - 1), HNSW_NOBODY);
+  hnsw_link_set(h->chunks[slot >> h->chunk_shift].upper_of, slot & ((1u << h->chunk_shift) - 1), HNSW_NOBODY);
   hnsw_link_set(hnsw_upper_at(h, word), 1, h->upper_free[level]);
   h->upper_free[level] = word;
 }

@@ -1,10 +1,15 @@
 /* index/hnsw_search.c: answering (Algorithm 5), with filters.
  *
- * Without a filter the beam of the lowest layer holds the answers. With one, the walk goes through nodes that do not
- * pass, as through any other, and ends when `breadth` nodes that pass are known and nothing nearer is left to expand.
- * That costs some comparisons for each of breadth / share, where a scan of those that pass costs share * count; so few
- * are scanned at once, and a walk that has compared more than the scan would (the filter lies far from the query, say)
- * gives up for the scan. No filter costs more than twice the better of both, and none loses recall for being narrow.
+ * Without a filter the beam of the lowest layer holds the answers. Algorithm 5 asks for ef >= k; but who is expanded
+ * and who is answered are two things, and ten answers out of a hundred that were compared anyway are mostly right when
+ * only the five nearest were expanded (PERFORMANCE.md). So the beam has k places and `breadth` of them are followed
+ * (hnsw_walk.h), where a query asks for that; what an index does by itself follows k at least.
+ *
+ * With a filter, the walk goes through nodes that do not pass, as through any other, and ends when `breadth` (k at
+ * least) nodes that pass are known and nothing nearer is left to expand. That costs some comparisons for each of
+ * breadth / share, where a scan of those that pass costs share * count; so few are scanned at once, and a walk that has
+ * compared more than the scan would (the filter lies far from the query, say) gives up for the scan. No filter costs
+ * more than twice the better of both, and none loses recall for being narrow.
  */
 #include "index/hnsw_walk.h"
 
@@ -63,29 +68,29 @@ medley_status hnsw_search(const index_structure *structure, const index_query *q
   hnsw_scratch *s = NULL;
   uint32_t top, entry = hnsw_entry(h, &top);
   size_t slots = rows_count(structure->rows), alive = atomic_load(&structure->rows->alive_count);
-  size_t breadth = q->breadth ? q->breadth : h->base.breadth;
+  size_t breadth = q->breadth ? q->breadth : h->base.breadth, wide = breadth > q->k ? breadth : q->k;
   size_t passing = q->allow != NULL && q->allow->count < alive ? q->allow->count : alive;
-  if (breadth < q->k) breadth = q->k;
+  if (q->breadth == 0) breadth = wide;
   *found = 0;
   *effort = (index_effort){entry == HNSW_NOBODY, 0};
   if (q->k == 0 || entry == HNSW_NOBODY) goto done;
   /* A walk has to have breadth / share nodes in sight for `breadth` of them to pass. A graph is scanned for being small
    * only when it is tiny: without a filter walks are all it is there for. */
   size_t each = q->allow != NULL ? WALK_COMPARISONS : 2;
-  if (q->exact || (double)passing * passing <= (double)each * WALK_COST * (double)breadth * slots) {
+  if (q->exact || (double)passing * passing <= (double)each * WALK_COST * (double)wide * slots) {
     status = scan(structure, q, out, found, effort, err);
     goto done;
   }
-  TRY(hnsw_scratch_take(h, breadth, &s, err));
+  TRY(hnsw_scratch_take(h, wide, &s, err));
   hnsw_descend(h, s, q->query, entry, top, 0, starts(breadth), slots);
   if (q->allow == NULL) {
-    hnsw_walk(h, s, q->query, 0, breadth, slots);
+    hnsw_walk_lowest(h, s, q->query, q->k, breadth, slots);
     *found = beam_answers(h, s, q->k, out);
     effort->distances = s->distances;
   }
   /* The beam may hold dead nodes; when they are so many that answers are missing, they are a filter like any other. */
   if (q->allow != NULL || (*found < q->k && *found < alive))
-    status = search_filtered(h, s, q, breadth, passing, out, found, effort, err);
+    status = search_filtered(h, s, q, wide, passing, out, found, effort, err);
 done:
   hnsw_scratch_give(h, s);
   return status;

@@ -44,6 +44,9 @@ size_t hnsw_expand(const hnsw *h, hnsw_scratch *scratch, const row_query *q, uin
 /* Algorithm 2: from what is in the beam to the (at most `breadth`) nearest nodes met. slots: nodes below this number
  * exist for this search. */
 void hnsw_walk(const hnsw *h, hnsw_scratch *scratch, const row_query *q, uint32_t layer, size_t breadth, size_t slots);
+/* The same on the lowest layer for k answers, where breadth may be less: only the `breadth` nearest are expanded (all,
+ * as long as fewer than k were met), and the beam keeps the k nearest of those met. */
+void hnsw_walk_lowest(const hnsw *h, hnsw_scratch *scratch, const row_query *q, size_t k, size_t breadth, size_t slots);
 /* From `slot` down to the layer above `layer`: Algorithm 2 with ef = 1, and with ef = starts for the last step. They
  * are left in the beam. */
 void hnsw_descend(const hnsw *h, hnsw_scratch *scratch, const row_query *q, uint32_t slot, uint32_t from_layer,

@@ -40,7 +40,7 @@ typedef struct index_query {
   const row_query *query;
   const index_allow *allow; /* NULL: every alive slot */
   size_t k;
-  size_t breadth; /* 0: the index's own search_breadth */
+  size_t breadth; /* 0: the index's own search_breadth; of hnsw at least k then, otherwise it may be less */
   bool exact;     /* look at everything whatever the kind */
 } index_query;
 

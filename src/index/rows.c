@@ -36,23 +36,19 @@ medley_status rows_init(rows *r, size_t dim, index_distance distance, row_storag
   r->score_stream = kernels->stream;
   while (chunk_rows(r) < CHUNK_ROWS_MIN || chunk_bytes(r) < CHUNK_BYTES) r->chunk_shift++;
   r->chunk_max = (limit + chunk_rows(r) - 1) >> r->chunk_shift;
-  r->chunk = mem_table(r->chunk_max, sizeof *r->chunk);
-  r->alive = mem_table(r->chunk_max, sizeof *r->alive);
-  r->place = mem_table(r->chunk_max, sizeof *r->place);
-  if (r->chunk == NULL || r->alive == NULL || r->place == NULL) status = error_memory(err, "index chunks");
+  r->chunks = mem_table(r->chunk_max, sizeof *r->chunks);
+  if (r->chunks == NULL) status = error_memory(err, "index chunks");
 done:
   if (status != MEDLEY_OK) rows_deinit(r);
   return status;
 }
 
 void rows_deinit(rows *r) {
-  for (size_t c = 0; r->chunk != NULL && r->alive != NULL && c < r->chunk_max && r->alive[c] != NULL; c++) {
-    if (r->place[c] != ROWS_BORROWED) mem_unmap(r->chunk[c], chunk_bytes(r));
-    mem_free(r->alive[c]);
+  for (size_t c = 0; r->chunks != NULL && c < r->chunk_max && r->chunks[c].alive != NULL; c++) {
+    if (r->chunks[c].place != ROWS_BORROWED) mem_unmap(r->chunks[c].bytes, chunk_bytes(r));
+    mem_free(r->chunks[c].alive);
   }
-  mem_table_free(r->chunk, r->chunk_max, sizeof *r->chunk);
-  mem_table_free(r->alive, r->chunk_max, sizeof *r->alive);
-  mem_table_free(r->place, r->chunk_max, sizeof *r->place);
+  mem_table_free(r->chunks, r->chunk_max, sizeof *r->chunks);
   scratch_deinit(&r->scratch);
   *r = (rows){0};
 }
@@ -68,10 +64,10 @@ static medley_status chunk_put(rows *r, size_t c, unsigned char *bytes, rows_pla
     if (place != ROWS_BORROWED) mem_unmap(bytes, chunk_bytes(r));
     return error_memory(err, "vectors of the index");
   }
-  r->place[c] = (uint8_t)place;
+  r->chunks[c].place = (uint8_t)place;
   r->bytes += alive_bytes(r);
-  atomic_store_explicit(&r->chunk[c], bytes, memory_order_release);
-  atomic_store_explicit(&r->alive[c], alive, memory_order_release);
+  atomic_store_explicit(&r->chunks[c].bytes, bytes, memory_order_release);
+  atomic_store_explicit(&r->chunks[c].alive, alive, memory_order_release);
   return MEDLEY_OK;
 }
 
@@ -93,8 +89,8 @@ done:
 static void chunks_use(rows *r, size_t count) {
   for (size_t c = r->reserved >> r->chunk_shift; r->reserved < count; c++) {
     size_t first = c << r->chunk_shift, end = first + chunk_rows(r) < count ? first + chunk_rows(r) : count;
-    if (r->place[c] == ROWS_IN_MEMORY) {
-      mem_map_use(r->chunk[c], chunk_bytes(r), (r->reserved - first) * r->stride_bytes,
+    if (r->chunks[c].place == ROWS_IN_MEMORY) {
+      mem_map_use(r->chunks[c].bytes, chunk_bytes(r), (r->reserved - first) * r->stride_bytes,
                   (end - first) * r->stride_bytes);
       r->bytes += (end - r->reserved) * r->stride_bytes;
     }
@@ -109,7 +105,7 @@ medley_status rows_reserve(rows *r, size_t count, medley_error *err) {
     FAIL(err, MEDLEY_ERR_LIMIT, "the index can hold %zu vectors, %zu are asked for", r->chunk_max << r->chunk_shift,
          count);
   for (size_t c = 0; c << r->chunk_shift < count; c++)
-    if (r->chunk[c] == NULL) TRY(chunk_add(r, c, new_place, err));
+    if (r->chunks[c].bytes == NULL) TRY(chunk_add(r, c, new_place, err));
   chunks_use(r, count);
 done:
   return status;
@@ -126,7 +122,7 @@ medley_status rows_borrow(rows *r, unsigned char *bytes, size_t count, medley_er
     if (pages_cold(r->pages)) pages_want(r->pages, bytes + whole * chunk_bytes(r), rest * r->stride_bytes);
     TRY(chunk_add(r, whole, ROWS_IN_MEMORY, err));
     chunks_use(r, count);
-    memcpy(r->chunk[whole], bytes + whole * chunk_bytes(r), rest * r->stride_bytes);
+    memcpy(r->chunks[whole].bytes, bytes + whole * chunk_bytes(r), rest * r->stride_bytes);
   }
   atomic_store_explicit(&r->count, (uint32_t)count, memory_order_release);
 done:
@@ -173,7 +169,7 @@ void rows_cut(rows *r, uint32_t count) {
 void rows_get(const rows *r, uint32_t slot, float *out) { row_decode(r->storage, rows_at(r, slot), r->dim, out); }
 
 void rows_set_alive(rows *r, uint32_t slot, bool alive) {
-  _Atomic uint64_t *words = atomic_load_explicit(&r->alive[slot >> r->chunk_shift], memory_order_acquire);
+  _Atomic uint64_t *words = atomic_load_explicit(&r->chunks[slot >> r->chunk_shift].alive, memory_order_acquire);
   uint32_t in_chunk = slot & (uint32_t)(chunk_rows(r) - 1);
   uint64_t bit = (uint64_t)1 << (in_chunk & 63);
   uint64_t before = alive ? atomic_fetch_or(&words[in_chunk >> 6], bit) : atomic_fetch_and(&words[in_chunk >> 6], ~bit);
@@ -181,7 +177,7 @@ void rows_set_alive(rows *r, uint32_t slot, bool alive) {
 }
 
 void rows_set_alive_word(rows *r, uint32_t slot, uint64_t word) {
-  _Atomic uint64_t *words = atomic_load_explicit(&r->alive[slot >> r->chunk_shift], memory_order_acquire);
+  _Atomic uint64_t *words = atomic_load_explicit(&r->chunks[slot >> r->chunk_shift].alive, memory_order_acquire);
   atomic_store_explicit(&words[(slot & (uint32_t)(chunk_rows(r) - 1)) >> 6], word, memory_order_release);
   atomic_fetch_add(&r->alive_count, (uint32_t)__builtin_popcountll(word));
 }
@@ -189,7 +185,8 @@ void rows_set_alive_word(rows *r, uint32_t slot, uint64_t word) {
 size_t rows_alive_allowed(const rows *r, const uint64_t *words, size_t slots) {
   size_t allowed = 0, count = rows_count(r);
   for (size_t slot = 0; slot < slots && slot < count; slot += 64) {
-    const _Atomic uint64_t *alive = atomic_load_explicit(&r->alive[slot >> r->chunk_shift], memory_order_acquire);
+    const _Atomic uint64_t *alive =
+        atomic_load_explicit(&r->chunks[slot >> r->chunk_shift].alive, memory_order_acquire);
     uint64_t both =
         words[slot >> 6] & atomic_load_explicit(&alive[(slot & (chunk_rows(r) - 1)) >> 6], memory_order_relaxed);
     allowed += (size_t)__builtin_popcountll(both);

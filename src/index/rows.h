@@ -54,20 +54,25 @@ typedef enum rows_place {
   ROWS_BORROWED   /* a piece of an index file, not ours to unmap */
 } rows_place;
 
+/* Together, so that a small set meets one page of its table and not three. */
+typedef struct rows_chunk {
+  _Atomic(unsigned char *) bytes;    /* of rows; NULL: not there yet */
+  _Atomic(_Atomic uint64_t *) alive; /* a bit per row */
+  uint8_t place;                     /* of rows_place */
+} rows_chunk;
+
 typedef struct rows {
   size_t dim, stride_bytes; /* of a row, a multiple of 16 */
   index_distance distance;
   row_storage storage;
   row_score score;
   row_score4 score4;
-  row_score score_stream;             /* one row of many that are read from memory side by side, one after the other */
-  unsigned chunk_shift;               /* rows per chunk = 1 << chunk_shift, at least 64 */
-  size_t chunk_max;                   /* entries in the tables of chunks */
-  _Atomic(unsigned char *) *chunk;    /* [chunk_max] rows; NULL: not there yet */
-  _Atomic(_Atomic uint64_t *) *alive; /* [chunk_max] a bit per row of the chunk */
-  uint8_t *place;                     /* [chunk_max] of rows_place */
-  size_t reserved;                    /* slots that there is memory for, in the last chunk fewer than it could hold */
-  _Atomic uint32_t count;             /* slots ever given out, dead ones too; stored with release */
+  row_score score_stream; /* one row of many that are read from memory side by side, one after the other */
+  unsigned chunk_shift;   /* rows per chunk = 1 << chunk_shift, at least 64 */
+  size_t chunk_max;
+  rows_chunk *chunks;     /* [chunk_max] */
+  size_t reserved;        /* slots that there is memory for, in the last chunk fewer than it could hold */
+  _Atomic uint32_t count; /* slots ever given out, dead ones too; stored with release */
   _Atomic uint32_t alive_count;
   _Atomic size_t bytes; /* of our own memory, as far as it is used */
   scratch scratch;      /* folder NULL: new chunks are our own memory; otherwise they lie in there */
@@ -75,7 +80,7 @@ typedef struct rows {
   struct guard *guard;  /* who reads (guard.h); borrowed; NULL: nobody beside the writer */
 } rows;
 
-/* limit: the most slots it will ever hold, 0 for ROWS_MAX (it sizes the tables of chunks, 17 bytes per chunk of about
+/* limit: the most slots it will ever hold, 0 for ROWS_MAX (it sizes the table of chunks, 24 bytes per chunk of about
  * 4 MiB). */
 medley_status rows_init(rows *r, size_t dim, index_distance distance, row_storage storage, size_t limit,
                         medley_error *err) MEDLEY_CHECK;
@@ -98,12 +103,12 @@ void rows_get(const rows *r, uint32_t slot, float *out); /* [dim], decoded */
 void rows_cut(rows *r, uint32_t count);
 
 static inline const void *rows_at(const rows *r, uint32_t slot) {
-  const unsigned char *chunk = atomic_load_explicit(&r->chunk[slot >> r->chunk_shift], memory_order_acquire);
+  const unsigned char *chunk = atomic_load_explicit(&r->chunks[slot >> r->chunk_shift].bytes, memory_order_acquire);
   return chunk + (size_t)(slot & ((1u << r->chunk_shift) - 1)) * r->stride_bytes;
 }
 static inline uint32_t rows_count(const rows *r) { return atomic_load_explicit(&r->count, memory_order_acquire); }
 static inline bool rows_alive(const rows *r, uint32_t slot) {
-  const _Atomic uint64_t *words = atomic_load_explicit(&r->alive[slot >> r->chunk_shift], memory_order_acquire);
+  const _Atomic uint64_t *words = atomic_load_explicit(&r->chunks[slot >> r->chunk_shift].alive, memory_order_acquire);
   uint32_t in_chunk = slot & ((1u << r->chunk_shift) - 1);
   return atomic_load_explicit(&words[in_chunk >> 6], memory_order_relaxed) >> (in_chunk & 63) & 1;
 }

@@ -26,7 +26,7 @@ static medley_status rows_write(const rows *r, const char *name, index_file_writ
   TRY(index_file_writer_begin_section(w, name, err));
   for (size_t done = 0; done < count; done += per_chunk) {
     size_t held = count - done < per_chunk ? count - done : per_chunk;
-    TRY(index_file_writer_append(w, r->chunk[done >> r->chunk_shift], held * r->stride_bytes, err));
+    TRY(index_file_writer_append(w, r->chunks[done >> r->chunk_shift].bytes, held * r->stride_bytes, err));
     TRY(progress_update(stage, done + held, err));
   }
   TRY(index_file_writer_end_section(w, err));
@@ -40,7 +40,7 @@ static medley_status alive_write(const rows *r, index_file_writer *w, medley_err
   TRY(index_file_writer_begin_section(w, "alive", err));
   for (size_t done = 0; done < words; done += per_chunk) {
     size_t count = words - done < per_chunk ? words - done : per_chunk;
-    TRY(index_file_writer_append(w, (const void *)r->alive[done / per_chunk], count * sizeof(uint64_t), err));
+    TRY(index_file_writer_append(w, (const void *)r->chunks[done / per_chunk].alive, count * sizeof(uint64_t), err));
   }
   TRY(index_file_writer_end_section(w, err));
 done:

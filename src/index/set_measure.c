@@ -14,11 +14,11 @@
 
 typedef struct measurement {
   medley_index *set;
-  float *vectors; /* [count, dim] */
-  uint32_t *self; /* [count] the slot the query is, which is no answer; LABELS_NONE */
-  size_t count, k, breadth;
-  double sum, square; /* of the recalls */
-  double seconds[2];  /* index, exact */
+  float *vectors;           /* [count, dim] */
+  uint32_t *self;           /* [count] the slot the query is, which is no answer; LABELS_NONE */
+  size_t count, k, breadth; /* breadth 0: the index's own */
+  double sum, square;       /* of the recalls */
+  double seconds[2];        /* index, exact */
 } measurement;
 
 /* Queries that were asked; else alive rows evenly over the slots. */
@@ -117,10 +117,7 @@ done:
 medley_status medley_index_measure(medley_index *set, const float *vectors, size_t count, size_t k, size_t breadth,
                                    const medley_progress *progress, medley_index_recall *out, medley_error *err) {
   medley_status status = MEDLEY_OK;
-  measurement m = {.set = set,
-                   .count = count ? count : MEASURE_DEFAULT,
-                   .k = k,
-                   .breadth = breadth ? breadth : set->structure->breadth};
+  measurement m = {.set = set, .count = count ? count : MEASURE_DEFAULT, .k = k, .breadth = breadth};
   bool real = true;
   if (m.count > MEASURE_MAX) FAIL(err, MEDLEY_ERR_USAGE, "%zu queries to measure with: at most %d", count, MEASURE_MAX);
   if (vectors != NULL && count == 0) FAIL(err, MEDLEY_ERR_USAGE, "no queries to measure with");
@@ -139,12 +136,12 @@ medley_status medley_index_measure(medley_index *set, const float *vectors, size
                                .high = fmin(mean + 1.96 * spread, 1),
                                .queries = m.count,
                                .k = k,
-                               .breadth = m.breadth,
+                               .breadth = breadth ? breadth : set->structure->breadth,
                                .seconds_index = m.seconds[0],
                                .seconds_exact = m.seconds[1],
                                .real = real};
-  if (m.breadth == set->structure->breadth) {
-    atomic_store(&set->recall_breadth, m.breadth);
+  if (breadth == 0 || (breadth == set->structure->breadth && breadth >= k * (set->full.dim > 0 ? SET_RERANK : 1))) {
+    atomic_store(&set->recall_breadth, set->structure->breadth);
     atomic_store(&set->recall, mean);
   }
 done:

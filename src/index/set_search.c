@@ -135,7 +135,7 @@ static void answer_write(const set_asking *a, index_effort effort, medley_index_
       .passing = a->passing ? rows_alive_allowed(&set->rows, a->allow.words, a->allow.slots) : SIZE_MAX};
   if (answer->exact)
     answer->recall = 1;
-  else if (a->breadth == 0 || a->breadth == atomic_load(&set->recall_breadth))
+  else if (a->breadth == 0 || (a->breadth == atomic_load(&set->recall_breadth) && a->breadth >= a->wanted))
     answer->recall = atomic_load(&set->recall);
 }
 

@@ -205,6 +205,31 @@ KERNEL_TARGET static inline VECTOR_INLINE void KERNEL(lanes_totals)(const KERNEL
 
 /* ---- comparisons ---- */
 
+#if KERNEL_LANES != 16
+typedef __typeof__((KERNEL(lanes)){0} >= (KERNEL(lanes)){0}) KERNEL(masks);
+
+KERNEL_TARGET static inline VECTOR_INLINE bool KERNEL(masks_any)(KERNEL(masks) any) {
+#if KERNEL_LANES == 8
+  return _mm256_movemask_ps((__m256)any) != 0;
+#elif defined(__x86_64__)
+  return _mm_movemask_ps((__m128)any) != 0;
+#elif defined(__aarch64__)
+  return vmaxvq_u32((uint32x4_t)any) != 0;
+#else
+  return (any[0] | any[1] | any[2] | any[3]) != 0;
+#endif
+}
+#endif
+
+/* Whether any of the register at p is >= its own bar. NaN is not. */
+KERNEL_TARGET static inline VECTOR_INLINE bool KERNEL(lanes_reach_each)(const float *p, KERNEL(lanes) bar) {
+#if KERNEL_LANES == 16
+  return _mm512_cmp_ps_mask(_mm512_loadu_ps(p), (__m512)bar, _CMP_GE_OQ) != 0;
+#else
+  return KERNEL(masks_any)(LANES(p) >= bar);
+#endif
+}
+
 /* Whether any of the 4 registers at p has a float >= bar. NaN is not. */
 KERNEL_TARGET static inline VECTOR_INLINE bool KERNEL(lanes_reach)(const float *p, float bar) {
 #if KERNEL_LANES == 16
@@ -216,17 +241,7 @@ KERNEL_TARGET static inline VECTOR_INLINE bool KERNEL(lanes_reach)(const float *
   return (low | high) != 0;
 #else
   KERNEL(lanes) b = bar - (KERNEL(lanes)){0};
-  typedef __typeof__(b >= b) masks;
-  masks low = (LANES(p) >= b) | (LANES(p + KERNEL_LANES) >= b);
-  masks any = low | (LANES(p + 2 * KERNEL_LANES) >= b) | (LANES(p + 3 * KERNEL_LANES) >= b);
-#if KERNEL_LANES == 8
-  return _mm256_movemask_ps((__m256)any) != 0;
-#elif defined(__x86_64__)
-  return _mm_movemask_ps((__m128)any) != 0;
-#elif defined(__aarch64__)
-  return vmaxvq_u32((uint32x4_t)any) != 0;
-#else
-  return (any[0] | any[1] | any[2] | any[3]) != 0;
-#endif
+  KERNEL(masks) low = (LANES(p) >= b) | (LANES(p + KERNEL_LANES) >= b);
+  return KERNEL(masks_any)(low | (LANES(p + 2 * KERNEL_LANES) >= b) | (LANES(p + 3 * KERNEL_LANES) >= b));
 #endif
 }

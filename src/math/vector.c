@@ -61,6 +61,10 @@ size_t vector_find(const float *x, size_t from, size_t count, float bar) {
   return levels[vector_level_get()]->find(x, from, count, bar);
 }
 
+size_t vector_find_each(const float *x, const float *bar, float more, size_t from, size_t count) {
+  return levels[vector_level_get()]->find_each(x, bar, more, from, count);
+}
+
 /* Squares of ordinary numbers fit in float32; those of 1e20 or 1e-25 do not, and go the slow way. */
 float vector_norm(const float *a, size_t dim) {
   float square = vector_dot(a, a, dim);

@@ -25,6 +25,8 @@ void vector_weighted_rows(const float *x, size_t dim, const uint32_t *row, const
 
 /* The first index >= from with x[index] >= bar, count when there is none; NaN is passed over. Made for few hits. */
 size_t vector_find(const float *x, size_t from, size_t count, float bar);
+/* The same where each x[index] has a bar of its own: x[index] >= bar[index] + more. */
+size_t vector_find_each(const float *x, const float *bar, float more, size_t from, size_t count);
 
 /* The versions of the kernels above, for tests; NULL when this machine lacks the level (math/clones.h). */
 typedef struct vector_kernels {
@@ -35,6 +37,7 @@ typedef struct vector_kernels {
   void (*scale)(float *x, float alpha, size_t dim);
   void (*weighted_rows)(const float *x, size_t dim, const uint32_t *row, const float *weight, size_t count, float *y);
   size_t (*find)(const float *x, size_t from, size_t count, float bar);
+  size_t (*find_each)(const float *x, const float *bar, float more, size_t from, size_t count);
 } vector_kernels;
 const vector_kernels *vector_kernels_at(int level);
 

@@ -100,6 +100,13 @@ KERNEL_TARGET static size_t KERNEL(find)(const float *x, size_t from, size_t cou
   return i;
 }
 
+KERNEL_TARGET static size_t KERNEL(find_each)(const float *x, const float *bar, float more, size_t from, size_t count) {
+  size_t i = from;
+  while (i + KERNEL_LANES <= count && !KERNEL(lanes_reach_each)(x + i, LANES(bar + i) + more)) i += KERNEL_LANES;
+  while (i < count && !(x[i] >= bar[i] + more)) i++;
+  return i;
+}
+
 static const vector_kernels KERNEL(kernels) = {
     .dot = KERNEL(dot),
     .squared_distance = KERNEL(squared_distance),
@@ -108,6 +115,7 @@ static const vector_kernels KERNEL(kernels) = {
     .scale = KERNEL(scale),
     .weighted_rows = KERNEL(weighted_rows),
     .find = KERNEL(find),
+    .find_each = KERNEL(find_each),
 };
 
 #undef KERNEL

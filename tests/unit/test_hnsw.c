@@ -133,35 +133,75 @@ static void test_crowd(void **state) {
   rows_deinit(&rows);
 }
 
-/* A walk is through when the links of everybody in its beam were followed: nobody whom they name and who is missing
- * would have a place there. */
+/* A walk is through when the links of the first `breadth` of its beam were followed: nobody whom they name and who is
+ * missing would have a place there. */
 static void test_walk_follows_all(void **state) {
   (void)state;
-  enum { BREADTH = 12 };
+  enum { PLACED = 12 };
+  static const size_t breadths[] = {1, 2, 5, PLACED};
   medley_error error = {0};
   world w;
   hnsw_scratch *s;
   row_query query = {0};
   graph_init(&w, INDEX_L2, ROW_F32, COUNT);
   const hnsw *h = (const hnsw *)w.index;
-  assert_ok(hnsw_scratch_take(h, BREADTH, &s, &error));
-  for (size_t i = 0; i < QUERIES; i++) {
+  assert_ok(hnsw_scratch_take(h, PLACED, &s, &error));
+  for (size_t i = 0; i < 4 * QUERIES; i++) {
     uint32_t top, entry = hnsw_entry(h, &top);
-    assert_ok(row_query_init(&query, &w.rows, w.queries + i * DIM, &error));
+    size_t breadth = breadths[i / QUERIES];
+    assert_ok(row_query_init(&query, &w.rows, w.queries + i % QUERIES * DIM, &error));
     hnsw_descend(h, s, &query, entry, top, 0, 1, COUNT);
-    hnsw_walk(h, s, &query, 0, BREADTH, COUNT);
-    assert_int_equal(s->beam_count, BREADTH);
-    for (size_t b = 0; b < BREADTH; b++)
+    hnsw_walk_lowest(h, s, &query, PLACED, breadth, COUNT);
+    assert_int_equal(s->beam_count, PLACED);
+    for (size_t b = 0; b < breadth; b++)
       for (size_t l = 0; l < hnsw_width(h, 0); l++) {
         uint32_t next = hnsw_link(hnsw_lowest(h, s->beam[b].slot), l);
         if (next == HNSW_NOBODY) break;
         bool there = false;
-        for (size_t other = 0; other < BREADTH; other++) there = there || s->beam[other].slot == next;
-        if (!there && w.rows.score(&query, rows_at(&w.rows, next), DIM) > s->beam[BREADTH - 1].score)
+        for (size_t other = 0; other < PLACED; other++) there = there || s->beam[other].slot == next;
+        if (!there && w.rows.score(&query, rows_at(&w.rows, next), DIM) > s->beam[PLACED - 1].score)
           fail_msg("query %zu: node %u, a neighbour of the beam's %zu., was not met", i, next, b + 1);
       }
   }
   hnsw_scratch_give(h, s);
+  row_query_deinit(&query);
+  world_deinit(&w);
+}
+
+/* Fewer nodes followed than answers wanted: as many answers, for less work, and no less of the truth when a few more
+ * are followed. An index's own breadth is never less than the answers. */
+static void test_narrow_search(void **state) {
+  (void)state;
+  medley_error error = {0};
+  world w;
+  double recall[K + 1] = {0};
+  size_t compared[K + 1] = {0};
+  row_query query = {0};
+  scored hits[COUNT];
+  size_t found;
+  index_effort effort;
+  world_init(&w, &index_hnsw, &(index_options){.links = 8, .build_breadth = 60, .search_breadth = 2, .seed = 3},
+             INDEX_COSINE, ROW_F32, COUNT);
+  for (size_t breadth = 0; breadth <= K; breadth++) {
+    recall[breadth] = world_recall(&w, w.index, NULL, breadth, NULL);
+    for (size_t i = 0; i < QUERIES; i++) {
+      assert_ok(row_query_init(&query, &w.rows, w.queries + i * DIM, &error));
+      index_query q = {.query = &query, .k = K, .breadth = breadth};
+      assert_ok(w.index->kind->search(w.index, &q, hits, &found, &effort, &error));
+      compared[breadth] += effort.distances;
+    }
+    if (breadth > 1 && (recall[breadth] < recall[breadth - 1] - 0.01 || compared[breadth] <= compared[breadth - 1]))
+      fail_msg("breadth %zu: recall %.3f after %.3f, %zu compared after %zu", breadth, recall[breadth],
+               recall[breadth - 1], compared[breadth], compared[breadth - 1]);
+  }
+  assert_true(recall[1] > 0.2 && recall[1] < recall[5] && recall[5] < recall[K]);
+  assert_true(recall[0] == recall[K] && compared[0] == compared[K]);
+  index_query many = {.query = &query, .k = COUNT / 8, .breadth = 1};
+  assert_ok(w.index->kind->search(w.index, &many, hits, &found, &effort, &error));
+  assert_true(found == many.k && !effort.exact);
+  world_remove(&w, COUNT / 8);
+  (void)world_recall(&w, w.index, NULL, 3, NULL); /* asserts that K are found though dead ones are met */
+  world_filters(&w, 1);
   row_query_deinit(&query);
   world_deinit(&w);
 }
@@ -523,6 +563,7 @@ int main(void) {
       cmocka_unit_test(test_islands),
       cmocka_unit_test(test_crowd),
       cmocka_unit_test(test_walk_follows_all),
+      cmocka_unit_test(test_narrow_search),
       cmocka_unit_test(test_same_for_any_threads),
       cmocka_unit_test(test_filters),
       cmocka_unit_test(test_remove_and_reuse),

@@ -62,12 +62,18 @@ static void test_weighted_rows(void **state) {
 
 static void test_find(void **state) {
   (void)state;
-  float x[200];
+  float x[200], bar[200];
   for (int level = 0; level < VECTOR_LEVEL_COUNT; level++)
     for (size_t at = 0; vector_kernels_at(level) && at < 200; at++) {
       const vector_kernels *k = vector_kernels_at(level);
       for (size_t i = 0; i < 200; i++) x[i] = i % 3 == 0 ? NAN : 1;
+      for (size_t i = 0; i < 200; i++) bar[i] = i == at ? 1.75f : 1.25f;
+      assert_int_equal(k->find_each(x, bar, 0, 0, 200), 200);
       x[at] = 2;
+      assert_int_equal(k->find_each(x, bar, 0.25f, 0, 200), at);
+      assert_int_equal(k->find_each(x, bar, 0.25f, at / 3, at + 1), at);
+      assert_int_equal(k->find_each(x, bar, 0.25f, at + 1, 200), 200);
+      assert_int_equal(k->find_each(x, bar, 0.26f, 0, 200), 200);
       assert_int_equal(k->find(x, 0, 200, 2), at);
       assert_int_equal(k->find(x, at / 2, 200, 1.5f), at);
       assert_int_equal(k->find(x, at + 1, 200, 1.5f), 200);
