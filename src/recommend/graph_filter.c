@@ -17,7 +17,6 @@
  * the events themselves: right for sparse clicks (a millisecond for 100,000), where it beats what is trained; not for a
  * catalogue where everybody saw a twentieth of everything.
  */
-#include <math.h>
 #include <string.h>
 
 #include "base/memory.h"
@@ -170,8 +169,6 @@ static medley_status graph_filter_trace(const recommender *r, const history *h, 
 
 /* ---- fit ---- */
 
-static float power_of(double count, double exponent) { return count > 0 ? (float)pow(count, exponent) : 0; }
-
 /* What follows from the events and the settings but λ and the weights. */
 static medley_status graph_filter_finish(graph_filter *m, medley_error *err) {
   medley_status status = MEDLEY_OK;
@@ -182,14 +179,10 @@ static medley_status graph_filter_finish(graph_filter *m, medley_error *err) {
   TRY_NEW(m->in, (size_t)n + 1, "item weights");
   TRY_NEW(m->between, (size_t)n + 1, "item weights");
   TRY_NEW(m->output, (size_t)n + 1, "item weights");
-  for (uint32_t u = 0; u < users; u++)
-    m->user[u] = power_of((double)(m->by_user.start[u + 1] - m->by_user.start[u]), -2 * m->values[USER_EXPONENT]);
-  for (uint32_t i = 0; i < n; i++) {
-    double count = (double)(m->by_item.start[i + 1] - m->by_item.start[i]);
-    m->in[i] = power_of(count, -m->values[ITEM_EXPONENT]);
-    m->between[i] = power_of(count, -1);
-    m->output[i] = power_of(count, -m->values[OUTPUT_EXPONENT]);
-  }
+  model_row_powers(&m->by_user, -2 * m->values[USER_EXPONENT], m->user);
+  model_row_powers(&m->by_item, -m->values[ITEM_EXPONENT], m->in);
+  model_row_powers(&m->by_item, -1, m->between);
+  model_row_powers(&m->by_item, -m->values[OUTPUT_EXPONENT], m->output);
 done:
   return status;
 }

@@ -12,6 +12,8 @@ extern const recommender_kind recommender_userknn;
 extern const recommender_kind recommender_ease;
 extern const recommender_kind recommender_ials;
 extern const recommender_kind recommender_graph_filter;
+extern const recommender_kind recommender_slim;
+extern const recommender_kind recommender_gfcf;
 extern const recommender_kind recommender_content;
 extern const recommender_kind recommender_content_map;
 extern const recommender_kind recommender_content_popular;

@@ -31,9 +31,14 @@ static const struct row {
     {"ease", twin_ease, {0.5, 0.5, -0.2, 0.7, 0.01}, 1e-4},
     {"ials", twin_ials, {0.1, 0.01, 8, 3}, 2e-3},
     {"ials", twin_ials, {0.3, 0.03, 16, 5}, 2e-3},
+    {"ials", twin_ials, {0.1, 0.01, 8, 3, 2}, 2e-3},
     {"graph_filter", twin_graph_filter, {0}, 1e-5},
     {"graph_filter", twin_graph_filter, {0.7, 0.3, -0.2, 2, 0, 0.2, 10}, 1e-5},
     {"graph_filter", twin_graph_filter, {0.3, 0.6, 0.2, 0.5, 3, 1, 4}, 1e-5},
+    {"slim", twin_slim, {0}, 1e-3},
+    {"slim", twin_slim, {0.5, 0.3, 0.02, -0.2, 500, 0.1}, 1e-3},
+    {"gfcf", twin_gfcf, {0.5, 0.5, 0.3, 5}, 1e-4},
+    {"gfcf", twin_gfcf, {0.3, 0.7, 0, 5}, 1e-4},
     {"content", twin_content, {0}, 1e-5},
     {"content", twin_content_fused, {1}, 1e-5}, /* fuse.weighted */
     {"content", twin_content_fused, {3}, 1e-5}, /* fuse.map */
@@ -443,6 +448,34 @@ static void test_tiny_worlds(void **state) {
   assert_ok(folder_remove(folder, &error));
 }
 
+/* Beyond DENSE_ITEMS_MAX the matrix is sparse, and says the same. */
+static void test_slim_of_a_large_catalogue(void **state) {
+  (void)state;
+  medley_error error;
+  world *w = world_create(USERS, ITEMS, WARM);
+  interactions large = w->train;
+  uint32_t items = 9000;
+  history h = history_of(5);
+  recommender *small = row_fit(&(struct row){"slim", NULL, {0}, 0}, w), *model = NULL;
+  recommender_data data = {.train = &large, .seed = 5};
+  double values[RECOMMENDER_SETTINGS_MAX];
+  float *scores = malloc(items * sizeof *scores), expected[ITEMS];
+  large.by_user.columns = large.by_item.rows = items;
+  large.by_item.start = malloc((items + 1) * sizeof *large.by_item.start);
+  for (uint32_t i = 0; i <= items; i++) large.by_item.start[i] = w->train.by_item.start[i < ITEMS ? i : ITEMS];
+  recommender_defaults(small->kind, values);
+  assert_ok(small->kind->fit(&data, values, NULL, &model, &error));
+  score_of(small, &h, expected);
+  score_of(model, &h, scores);
+  for (uint32_t i = 0; i < items; i++)
+    assert_near((double)scores[i], i < ITEMS ? (double)expected[i] : 0, 1e-5 * (1 + fabs((double)scores[i])));
+  free(large.by_item.start);
+  free(scores);
+  model->kind->free(model);
+  small->kind->free(small);
+  world_free(w);
+}
+
 static void test_ease_declines_what_does_not_fit(void **state) {
   (void)state;
   medley_error error;
@@ -729,6 +762,7 @@ int main(void) {
       cmocka_unit_test(test_tampered_files),
       cmocka_unit_test(test_cold_items_and_strangers),
       cmocka_unit_test(test_tiny_worlds),
+      cmocka_unit_test(test_slim_of_a_large_catalogue),
       cmocka_unit_test(test_ease_declines_what_does_not_fit),
 #ifdef MEDLEY_FAULTS
       cmocka_unit_test(test_memory_runs_out),
