@@ -14,6 +14,8 @@ extern const recommender_kind recommender_ials;
 extern const recommender_kind recommender_graph_filter;
 extern const recommender_kind recommender_slim;
 extern const recommender_kind recommender_gfcf;
+extern const recommender_kind recommender_bpr;
+extern const recommender_kind recommender_vbpr;
 extern const recommender_kind recommender_content;
 extern const recommender_kind recommender_content_map;
 extern const recommender_kind recommender_content_popular;

@@ -18,6 +18,8 @@ const recommender_kind *const recommender_kinds[] = {
     &recommender_graph_filter,
     &recommender_slim,
     &recommender_gfcf,
+    &recommender_bpr,
+    &recommender_vbpr,
     &recommender_content,
     &recommender_content_map,
     &recommender_content_popular,

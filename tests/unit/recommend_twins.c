@@ -6,6 +6,7 @@
 #include "recommend/content_fuse.h"
 #include "recommend/content_map.h"
 #include "recommend/ease_fit.h"
+#include "recommend/fold_in.h"
 #include "test.h"
 
 /* ---- a small world ---- */
@@ -527,6 +528,28 @@ void twin_ials(const world *w, const double *values, const recommender *model, c
   }
   free(items);
   free(users);
+}
+
+void twin_fold_in(const world *w, const double *values, const recommender *r, const history *h, double *scores) {
+  (void)values;
+  const fold_in *m = (const fold_in *)r;
+  size_t dim = m->dim, known = 0;
+  double *items = calloc(w->items * dim, sizeof *items), *x = calloc(dim, sizeof *x), c[ITEMS] = {0};
+  for (uint32_t i = 0; i < w->items; i++) {
+    bool any = false;
+    for (size_t d = 0; d < dim; d++) any |= (items[i * dim + d] = (double)m->factors[i * dim + d]) != 0;
+    known += any;
+  }
+  for (size_t j = 0; j < h->count; j++) c[h->item[j]] = (double)h->weight[j];
+  double alpha = (double)m->unobserved;
+  ials_row(items, w->items, dim, alpha, (double)m->regularisation * ((double)h->count + alpha * (double)known), c, 0,
+           x);
+  for (uint32_t i = 0; i < w->items; i++) {
+    scores[i] = (double)m->bias[i];
+    for (size_t d = 0; d < dim; d++) scores[i] += (double)m->scale * x[d] * items[i * dim + d];
+  }
+  free(items);
+  free(x);
 }
 
 static double sides_at(const world *w, uint32_t item) { return w->has_text[item] + w->has_tags[item]; }
