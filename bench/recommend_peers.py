@@ -13,7 +13,7 @@ How: each side is a process of its own that has read the events and waits. Fits 
 the other one each round; ratios are taken inside a round, theirs / ours, and their median stands in the table with the least and
 the most. Seconds are of one sweep (ials) or one epoch (bpr: as many triples as there are events): those of a long fit less those of a
 short one, so that what is done once (drawing the start, looking at the data, our fold-in) is not counted as theirs or ours. Memory is the
-most the process held while it fitted, less what it held with the data read: what fitting takes. Recall@20 and NDCG@20 are of the long fit, all
+most the process held while it fitted, and in brackets how much more that is than right before. Recall@20 and NDCG@20 are of the long fit, all
 items ranked but those learned from: ours answers from the history alone, implicit by the vectors of people that it trained.
 --accuracy-sweeps and --accuracy-epochs say how long the fits are whose accuracy is told.
 """
@@ -56,10 +56,14 @@ def peak():
     return int(next(line for line in open('/proc/self/status') if line.startswith('VmHWM')).split()[1]) * 1024
 
 
+def peak_reset():
+    with open('/proc/self/clear_refs', 'w') as out:
+        out.write('5')
+
+
 def worker(options):
     import implicit
     train, asked = events(options.data, 1 if options.valid else 2)
-    options.read = peak()
     print(json.dumps({'ready': implicit.__version__}), flush=True)
     for line in sys.stdin:
         count, measured = int(line.split()[1]), line.startswith('measure')
@@ -74,9 +78,10 @@ def worker(options):
                                                              regularization=options.shrinkage, iterations=count,
                                                              num_threads=options.threads, random_state=1, use_gpu=False)
             data = train
-        started = time.perf_counter()
+        peak_reset()
+        base, started = peak(), time.perf_counter()
         model.fit(data, show_progress=False)
-        reply = {'seconds': time.perf_counter() - started, 'bytes': peak() - options.read}
+        reply = {'seconds': time.perf_counter() - started, 'base_bytes': base, 'peak_bytes': peak()}
         if measured:
             reply['recall'], reply['ndcg'] = quality(model, train, asked)
         print(json.dumps(reply), flush=True)
@@ -103,9 +108,8 @@ class Side:
     def fit(self, measure=False):
         print('measure' if measure else 'fit', self.count, file=self.process.stdin, flush=True)
         reply = json.loads(self.process.stdout.readline())
-        if 'base_bytes' in reply:   # ours
-            reply = {'seconds': reply['seconds'][0], 'bytes': reply['peak_bytes'] - reply['base_bytes'],
-                     'recall': reply.get('recall@20'), 'ndcg': reply.get('ndcg@20')}
+        if 'model' in reply:   # ours
+            reply.update(seconds=reply['seconds'][0], recall=reply.get('recall@20'), ndcg=reply.get('ndcg@20'))
         return reply
 
     def close(self):
@@ -118,12 +122,13 @@ def compare(options, work):
     sides = {(ours, count): Side(options, work, ours, count) for ours in (True, False) for count in (short, long)}
     for side in sides.values():
         side.fit()
-    each, ratios, held = {True: [], False: []}, [], {True: 0, False: 0}
+    each, ratios, held, added = {True: [], False: []}, [], {True: 0, False: 0}, {True: 0, False: 0}
     for number in range(options.rounds):
         for ours in ((True, False), (False, True))[number % 2]:
             fits = [sides[ours, count].fit() for count in (short, long)]
             each[ours].append((fits[1]['seconds'] - fits[0]['seconds']) / (long - short))
-            held[ours] = max(held[ours], fits[1]['bytes'])
+            held[ours] = max(held[ours], fits[1]['peak_bytes'])
+            added[ours] = max(added[ours], fits[1]['peak_bytes'] - fits[1]['base_bytes'])
         ratios.append(each[False][-1] / each[True][-1])
     for side in sides.values():
         side.close()
@@ -132,7 +137,7 @@ def compare(options, work):
         found = side.fit(measure=True)
         side.close()
         print(f'{work:5} {"ours" if ours else "implicit":9} {statistics.median(each[ours]) * 1000:9.2f} ms each, '
-              f'{held[ours] / 1e6:7.1f} MB, R@20 {found["recall"]:.4f}, N@20 {found["ndcg"]:.4f} after {side.count}, '
+              f'{held[ours] / 1e6:6.0f} MB ({added[ours] / 1e6:.1f} for the fit), R@20 {found["recall"]:.4f}, N@20 {found["ndcg"]:.4f} after {side.count}, '
               f'{found["seconds"]:.2f} s in all')
     print(f'{work:5} ratio     {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f} of {len(ratios)})', flush=True)
 
