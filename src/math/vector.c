@@ -57,6 +57,11 @@ void vector_weighted_rows(const float *x, size_t dim, const uint32_t *row, const
   levels[vector_level_get()]->weighted_rows(x, dim, row, weight, count, y);
 }
 
+void vector_rows_reflect(const float *x, size_t dim, const uint32_t *row, const float *weight, size_t count,
+                         const float *p, float *y) {
+  levels[vector_level_get()]->rows_reflect(x, dim, row, weight, count, p, y);
+}
+
 size_t vector_find(const float *x, size_t from, size_t count, float bar) {
   return levels[vector_level_get()]->find(x, from, count, bar);
 }

@@ -23,6 +23,11 @@ void vector_moments(const float *a, size_t dim, double *mean, double *deviation)
  */
 void vector_weighted_rows(const float *x, size_t dim, const uint32_t *row, const float *weight, size_t count, float *y);
 
+/* y [dim] += sum over i < count of weight[i] (x[row[i]]·p) x[row[i]], x [rows, dim], p [dim]: the product of Σ w x xᵀ
+ * with a vector, without the matrix. */
+void vector_rows_reflect(const float *x, size_t dim, const uint32_t *row, const float *weight, size_t count,
+                         const float *p, float *y);
+
 /* The first index >= from with x[index] >= bar, count when there is none; NaN is passed over. Made for few hits. */
 size_t vector_find(const float *x, size_t from, size_t count, float bar);
 /* The same where each x[index] has a bar of its own: x[index] >= bar[index] + more. */
@@ -36,6 +41,8 @@ typedef struct vector_kernels {
   void (*add_scaled)(float *y, float alpha, const float *x, size_t dim);
   void (*scale)(float *x, float alpha, size_t dim);
   void (*weighted_rows)(const float *x, size_t dim, const uint32_t *row, const float *weight, size_t count, float *y);
+  void (*rows_reflect)(const float *x, size_t dim, const uint32_t *row, const float *weight, size_t count,
+                       const float *p, float *y);
   size_t (*find)(const float *x, size_t from, size_t count, float bar);
   size_t (*find_each)(const float *x, const float *bar, float more, size_t from, size_t count);
 } vector_kernels;

@@ -93,6 +93,43 @@ KERNEL_TARGET static void KERNEL(weighted_rows)(const float *x, size_t dim, cons
   }
 }
 
+/* y += Σ_r share[r] x[r], four rows. */
+KERNEL_TARGET static void KERNEL(add_four)(float *y, const float share[4], const float *const x[4], size_t dim) {
+  size_t i = 0;
+  for (; i + KERNEL_LANES <= dim; i += KERNEL_LANES)
+    *(KERNEL(lanes) *)(y + i) += (share[0] * LANES(x[0] + i) + share[1] * LANES(x[1] + i)) +
+                                 (share[2] * LANES(x[2] + i) + share[3] * LANES(x[3] + i));
+  for (; i < dim; i++) y[i] += (share[0] * x[0][i] + share[1] * x[1][i]) + (share[2] * x[2][i] + share[3] * x[3][i]);
+}
+
+/* Four rows at a time: their sums do not wait for each other, and y is read and written once for the four. */
+KERNEL_TARGET static void KERNEL(rows_reflect)(const float *x, size_t dim, const uint32_t *row, const float *weight,
+                                               size_t count, const float *p, float *y) {
+  size_t i = 0;
+  for (; i + 4 <= count; i += 4) {
+    const float *const from[4] = {x + (size_t)row[i] * dim, x + (size_t)row[i + 1] * dim, x + (size_t)row[i + 2] * dim,
+                                  x + (size_t)row[i + 3] * dim};
+    KERNEL(lanes) sum[4] = {{0}};
+    float share[4];
+    size_t d = 0;
+    for (; d + KERNEL_LANES <= dim; d += KERNEL_LANES) {
+      KERNEL(lanes) at = LANES(p + d);
+      KERNEL_UNROLL
+      for (int k = 0; k < 4; k++) sum[k] += at * LANES(from[k] + d);
+    }
+    KERNEL_UNROLL
+    for (int k = 0; k < 4; k++) share[k] = KERNEL(lanes_total)(sum[k]);
+    for (; d < dim; d++)
+      for (int k = 0; k < 4; k++) share[k] += p[d] * from[k][d];
+    for (int k = 0; k < 4; k++) share[k] *= weight[i + (size_t)k];
+    KERNEL(add_four)(y, share, from, dim);
+  }
+  for (; i < count; i++) {
+    const float *from = x + (size_t)row[i] * dim;
+    KERNEL(add_scaled)(y, weight[i] * KERNEL(dot)(from, p, dim), from, dim);
+  }
+}
+
 KERNEL_TARGET static size_t KERNEL(find)(const float *x, size_t from, size_t count, float bar) {
   size_t i = from;
   while (i + 4 * KERNEL_LANES <= count && !KERNEL(lanes_reach)(x + i, bar)) i += 4 * KERNEL_LANES;
@@ -114,6 +151,7 @@ static const vector_kernels KERNEL(kernels) = {
     .add_scaled = KERNEL(add_scaled),
     .scale = KERNEL(scale),
     .weighted_rows = KERNEL(weighted_rows),
+    .rows_reflect = KERNEL(rows_reflect),
     .find = KERNEL(find),
     .find_each = KERNEL(find_each),
 };

@@ -107,10 +107,7 @@ medley_status ease_weights(const interactions *train, const active_items *active
   size_t a = active->count;
   TRY(active_rows(train, active, &x, err));
   TRY_NEW(scale, (size_t)x.rows + 1, "user weights");
-  for (uint32_t u = 0; u < x.rows; u++) {
-    double count = (double)(x.start[u + 1] - x.start[u]);
-    scale[u] = count > 0 ? (float)pow(count, -v->user_exponent) : 0;
-  }
+  model_row_powers(&x, -v->user_exponent, scale);
   sparse_scale(&x, scale, NULL);
   TRY_NEW(g, a * a, "the item × item matrix");
   TRY_NEW(diagonal, a + 1, "the item × item matrix");

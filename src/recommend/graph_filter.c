@@ -17,7 +17,6 @@
  * the events themselves: right for sparse clicks (a millisecond for 100,000), where it beats what is trained; not for a
  * catalogue where everybody saw a twentieth of everything.
  */
-#include <math.h>
 #include <string.h>
 
 #include "base/memory.h"
@@ -170,8 +169,6 @@ static medley_status graph_filter_trace(const recommender *r, const history *h, 
 
 /* ---- fit ---- */
 
-static float power_of(double count, double exponent) { return count > 0 ? (float)pow(count, exponent) : 0; }
-
 /* What follows from the events and the settings but λ and the weights. */
 static medley_status graph_filter_finish(graph_filter *m, medley_error *err) {
   medley_status status = MEDLEY_OK;
@@ -182,14 +179,10 @@ static medley_status graph_filter_finish(graph_filter *m, medley_error *err) {
   TRY_NEW(m->in, (size_t)n + 1, "item weights");
   TRY_NEW(m->between, (size_t)n + 1, "item weights");
   TRY_NEW(m->output, (size_t)n + 1, "item weights");
-  for (uint32_t u = 0; u < users; u++)
-    m->user[u] = power_of((double)(m->by_user.start[u + 1] - m->by_user.start[u]), -2 * m->values[USER_EXPONENT]);
-  for (uint32_t i = 0; i < n; i++) {
-    double count = (double)(m->by_item.start[i + 1] - m->by_item.start[i]);
-    m->in[i] = power_of(count, -m->values[ITEM_EXPONENT]);
-    m->between[i] = power_of(count, -1);
-    m->output[i] = power_of(count, -m->values[OUTPUT_EXPONENT]);
-  }
+  model_row_powers(&m->by_user, -2 * m->values[USER_EXPONENT], m->user);
+  model_row_powers(&m->by_item, -m->values[ITEM_EXPONENT], m->in);
+  model_row_powers(&m->by_item, -1, m->between);
+  model_row_powers(&m->by_item, -m->values[OUTPUT_EXPONENT], m->output);
 done:
   return status;
 }
@@ -263,38 +256,6 @@ done:
 
 /* ---- items alike ---- */
 
-/* Rows [items, dim] of unit length: modalities centred, side by side; zero for items without any. */
-static medley_status content_rows(const recommender_data *data, uint32_t n, float **out, size_t *dim,
-                                  medley_error *err) {
-  medley_status status = MEDLEY_OK;
-  content_parts parts;
-  float *rows = NULL, *mean = NULL;
-  content_parts_init(&parts, data->features, data->feature_count);
-  TRY_NEW(rows, n * parts.dim + 1, "features");
-  TRY_NEW(mean, parts.dim, "features");
-  for (size_t p = 0; p < parts.count; p++) {
-    const features *f = &parts.part[p];
-    float *to = rows + parts.offset[p], *centre = mean + parts.offset[p];
-    size_t present = features_present_count(f);
-    for (uint32_t i = 0; i < n; i++)
-      if (f->present[i]) vector_add_scaled(centre, 1 / (float)present, f->values + (size_t)i * f->dim, f->dim);
-    for (uint32_t i = 0; i < n; i++) {
-      if (!f->present[i]) continue;
-      memcpy(to + i * parts.dim, f->values + (size_t)i * f->dim, f->dim * sizeof *to);
-      vector_add_scaled(to + i * parts.dim, -1, centre, f->dim);
-      vector_normalise(to + i * parts.dim, f->dim);
-    }
-  }
-  for (uint32_t i = 0; i < n; i++) vector_normalise(rows + i * parts.dim, parts.dim);
-  *out = rows;
-  *dim = parts.dim;
-  rows = NULL;
-done:
-  mem_free(rows);
-  mem_free(mean);
-  return status;
-}
-
 /* The nearest of items from … from + count, whose products with all lie in products [count, n]: entries of K. */
 static void nearest_take(const float *products, uint32_t n, uint32_t from, size_t count, size_t k, scored *near,
                          sparse_entry *entries) {
@@ -323,7 +284,7 @@ static medley_status alike_find(graph_filter *m, const recommender_data *data, m
   sparse_entry *entries = NULL;
   size_t dim, n = m->base.item_count, k = (size_t)m->values[NEIGHBOURS], at_once = n < ROWS_AT_ONCE ? n : ROWS_AT_ONCE;
   if (!(m->values[CONTENT] > 0) || data->feature_count == 0 || n > CONTENT_ITEMS_MAX) return MEDLEY_OK;
-  TRY(content_rows(data, (uint32_t)n, &rows, &dim, err));
+  TRY(content_parts_centred(data, (uint32_t)n, &rows, &dim, err));
   TRY_NEW(products, at_once * n, "similarities");
   TRY_NEW(near, at_once * (k + 1), "neighbours");
   TRY_NEW(entries, 2 * n * k, "neighbours");

@@ -222,3 +222,10 @@ medley_status active_rows(const interactions *train, const active_items *active,
 done:
   return status;
 }
+
+void model_row_powers(const sparse *a, double exponent, float *out) {
+  for (uint32_t r = 0; r < a->rows; r++) {
+    double count = (double)(a->start[r + 1] - a->start[r]);
+    out[r] = count > 0 ? (float)pow(count, exponent) : 0;
+  }
+}

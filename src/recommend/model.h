@@ -55,4 +55,7 @@ void active_items_deinit(active_items *a);
 medley_status active_rows(const interactions *train, const active_items *active, sparse *out,
                           medley_error *err) MEDLEY_CHECK;
 
+/* out [rows] = how many entries a row has, to the power `exponent`; 0 for a row without any. */
+void model_row_powers(const sparse *a, double exponent, float *out);
+
 #endif

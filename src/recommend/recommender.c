@@ -16,6 +16,10 @@ const recommender_kind *const recommender_kinds[] = {
     &recommender_ease,
     &recommender_ials,
     &recommender_graph_filter,
+    &recommender_slim,
+    &recommender_gfcf,
+    &recommender_bpr,
+    &recommender_vbpr,
     &recommender_content,
     &recommender_content_map,
     &recommender_content_popular,
@@ -27,6 +31,11 @@ const recommender_kind *recommender_kind_find(const char *name) {
   for (const recommender_kind *const *k = recommender_kinds; *k != NULL; k++)
     if (strcmp((*k)->name, name) == 0) return *k;
   return NULL;
+}
+
+bool recommender_only_named(const recommender_data *data) {
+  (void)data;
+  return false;
 }
 
 size_t recommender_defaults(const recommender_kind *kind, double values[RECOMMENDER_SETTINGS_MAX]) {

@@ -106,6 +106,8 @@ struct recommender {
 
 extern const recommender_kind *const recommender_kinds[]; /* ended by NULL */
 const recommender_kind *recommender_kind_find(const char *name);
+/* For by_itself: such a kind takes part only where it is named. False. */
+bool recommender_only_named(const recommender_data *data);
 /* The defaults of a kind into values; returns how many. */
 size_t recommender_defaults(const recommender_kind *kind, double values[RECOMMENDER_SETTINGS_MAX]);
 

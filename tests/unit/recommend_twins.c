@@ -6,6 +6,7 @@
 #include "recommend/content_fuse.h"
 #include "recommend/content_map.h"
 #include "recommend/ease_fit.h"
+#include "recommend/fold_in.h"
 #include "test.h"
 
 /* ---- a small world ---- */
@@ -275,6 +276,90 @@ void twin_graph_filter(const world *w, const double *values, const recommender *
   }
 }
 
+/* g [items, items] = Xᵀ diag(d_u^−2a) X */
+static void gram_of(const world *w, double exponent, double g[ITEMS][ITEMS]) {
+  for (uint32_t k = 0; k < w->items; k++) {
+    double own[ITEMS] = {0};
+    own[k] = 1;
+    graph_hop(w, exponent, own, g[k]);
+  }
+}
+
+/* Coordinate descent until nothing moves, over all items but the one itself. */
+void twin_slim(const world *w, const double *values, const recommender *r, const history *h, double *scores) {
+  (void)r;
+  double g[ITEMS][ITEMS] = {{0}}, mean = 0, chosen = 0;
+  gram_of(w, values[0], g);
+  for (uint32_t k = 0; k < w->items; k++) mean += g[k][k], chosen += g[k][k] > 0;
+  mean = chosen > 0 ? mean / chosen : 1;
+  for (uint32_t j = 0; j < w->items; j++) {
+    double weight[ITEMS] = {0};
+    for (int pass = 0; pass < 1000; pass++)
+      for (uint32_t k = 0; k < w->items; k++) {
+        double left = g[k][j] - values[2] * mean;
+        for (uint32_t l = 0; l < w->items; l++) left -= l == k ? 0 : g[k][l] * weight[l];
+        weight[k] = k == j || left <= 0 ? 0 : left / (g[k][k] + values[1] * mean + values[5] * g[k][k]);
+      }
+    scores[j] = 0;
+    for (size_t e = 0; e < h->count; e++)
+      if (g[j][j] > 0) scores[j] += (double)h->weight[e] * weight[h->item[e]] * pow(g[j][j] / mean, -values[3]);
+  }
+}
+
+/* Eigenvectors of a symmetric [n, n] into the columns of v, values on the diagonal of a, by Jacobi's rotations. */
+static void eigen_of(double a[ITEMS][ITEMS], double v[ITEMS][ITEMS], uint32_t n) {
+  for (uint32_t i = 0; i < n; i++)
+    for (uint32_t j = 0; j < n; j++) v[i][j] = i == j;
+  for (int sweep = 0; sweep < 60; sweep++)
+    for (uint32_t p = 0; p < n; p++)
+      for (uint32_t q = p + 1; q < n; q++) {
+        if (fabs(a[p][q]) < 1e-300) continue;
+        double theta = (a[q][q] - a[p][p]) / (2 * a[p][q]);
+        double t = (theta < 0 ? -1 : 1) / (fabs(theta) + sqrt(theta * theta + 1)), c = 1 / sqrt(t * t + 1), s = t * c;
+        for (uint32_t k = 0; k < n; k++) {
+          double one = a[k][p], other = a[k][q];
+          a[k][p] = c * one - s * other;
+          a[k][q] = s * one + c * other;
+        }
+        for (uint32_t k = 0; k < n; k++) {
+          double one = a[p][k], other = a[q][k];
+          a[p][k] = c * one - s * other;
+          a[q][k] = s * one + c * other;
+        }
+        for (uint32_t k = 0; k < n; k++) {
+          double one = v[k][p], other = v[k][q];
+          v[k][p] = c * one - s * other;
+          v[k][q] = s * one + c * other;
+        }
+      }
+}
+
+void twin_gfcf(const world *w, const double *values, const recommender *r, const history *h, double *scores) {
+  (void)r;
+  double g[ITEMS][ITEMS] = {{0}}, a[ITEMS][ITEMS], v[ITEMS][ITEMS], root[ITEMS], greatest = 0;
+  gram_of(w, values[0], g);
+  for (uint32_t i = 0; i < w->items; i++) root[i] = pow((double)w->train.popularity[i], values[1]);
+  for (uint32_t i = 0; i < w->items; i++)
+    for (uint32_t j = 0; j < w->items; j++)
+      a[i][j] = g[i][j] = root[i] > 0 && root[j] > 0 ? g[i][j] / root[i] / root[j] : 0;
+  eigen_of(a, v, w->items);
+  for (uint32_t k = 0; k < w->items; k++) greatest = fmax(greatest, a[k][k]);
+  for (uint32_t i = 0; i < w->items; i++) {
+    scores[i] = 0;
+    for (size_t j = 0; j < h->count; j++) {
+      uint32_t from = h->item[j];
+      double low = 0;
+      if (root[i] == 0 || root[from] == 0) continue;
+      for (uint32_t k = 0; k < w->items; k++) {
+        size_t better = 0;
+        for (uint32_t o = 0; o < w->items; o++) better += a[o][o] > a[k][k];
+        if (better < values[3] && a[k][k] > 1e-9) low += v[i][k] * v[from][k];
+      }
+      scores[i] += (double)h->weight[j] * (g[i][from] / greatest + values[2] * low * root[i] / root[from]);
+    }
+  }
+}
+
 /* a [n, n] becomes its inverse, by Gauss and Jordan with pivots. */
 static void invert(double *a, size_t n) {
   double *b = calloc(n * n, sizeof *b);
@@ -362,25 +447,44 @@ void twin_ease(const world *w, const double *values, const recommender *r, const
   free(b);
 }
 
-/* x [dim]: (unobserved Σ_k f_k f_kᵀ + Σ_k c_k f_k f_kᵀ + ridge I) x = Σ_k c_k f_k, c [count] with zeros for no event.
- */
+/* x [dim]: (unobserved Σ_k f_k f_kᵀ + Σ_k c_k f_k f_kᵀ + ridge I) x = Σ_k c_k f_k, c [count] with zeros for no event;
+ * after so many conjugate gradients from the x that is there, 0: exactly. */
 static void ials_row(const double *factors, size_t count, size_t dim, double unobserved, double ridge, const double *c,
-                     double *x) {
-  double *a = calloc(dim * dim, sizeof *a), *right = calloc(dim, sizeof *right);
+                     int steps, double *x) {
+  double *a = calloc(dim * dim, sizeof *a), *left = calloc(dim, sizeof *left), *p = calloc(dim, sizeof *p);
   for (size_t k = 0; k < count; k++)
     for (size_t d = 0; d < dim; d++) {
-      right[d] += c[k] * factors[k * dim + d];
+      left[d] += c[k] * factors[k * dim + d];
       for (size_t e = 0; e < dim; e++)
         a[d * dim + e] += (unobserved + c[k]) * factors[k * dim + d] * factors[k * dim + e];
     }
   for (size_t d = 0; d < dim; d++) a[d * dim + d] += ridge;
-  invert(a, dim);
-  for (size_t d = 0; d < dim; d++) {
-    x[d] = 0;
-    for (size_t e = 0; e < dim; e++) x[d] += a[d * dim + e] * right[e];
+  if (steps == 0) {
+    invert(a, dim);
+    for (size_t d = 0; d < dim; d++) {
+      x[d] = 0;
+      for (size_t e = 0; e < dim; e++) x[d] += a[d * dim + e] * left[e];
+    }
+  }
+  for (size_t d = 0; steps > 0 && d < dim; d++)
+    for (size_t e = 0; e < dim; e++) left[d] -= a[d * dim + e] * x[e];
+  memcpy(p, left, dim * sizeof *p);
+  for (int s = 0; s < steps; s++) {
+    double square = 0, along = 0, next = 0;
+    for (size_t d = 0; d < dim; d++) {
+      square += left[d] * left[d];
+      for (size_t e = 0; e < dim; e++) along += p[d] * a[d * dim + e] * p[e];
+    }
+    for (size_t d = 0; d < dim; d++) {
+      x[d] += square / along * p[d];
+      for (size_t e = 0; e < dim; e++) left[d] -= square / along * a[d * dim + e] * p[e];
+      next += left[d] * left[d];
+    }
+    for (size_t d = 0; d < dim; d++) p[d] = left[d] + next / square * p[d];
   }
   free(a);
-  free(right);
+  free(left);
+  free(p);
 }
 
 /* The whole training, then the fold-in. Both sides count only rows with events, as the sums of the objective do. */
@@ -390,6 +494,7 @@ void twin_ials(const world *w, const double *values, const recommender *model, c
   double unobserved = values[0], lambda = values[1], c[USERS + ITEMS], x[512];
   double *items = calloc(ITEMS * dim, sizeof *items), *users = calloc(USERS * dim, sizeof *users);
   uint32_t active = 0, busy = 0;
+  int steps = (int)values[4];
   rng r;
   rng_seed(&r, w->data.seed);
   for (uint32_t i = 0; i < w->items; i++) {
@@ -404,24 +509,47 @@ void twin_ials(const world *w, const double *values, const recommender *model, c
     for (uint32_t u = 0; u < w->users; u++) {
       for (uint32_t i = 0; i < w->items; i++) c[i] = x_of(w, u, i);
       if (count_of(w, u) > 0)
-        ials_row(items, w->items, dim, unobserved, lambda * (count_of(w, u) + unobserved * active), c, users + u * dim);
+        ials_row(items, w->items, dim, unobserved, lambda * (count_of(w, u) + unobserved * active), c, steps,
+                 users + u * dim);
     }
     for (uint32_t i = 0; i < w->items; i++) {
       double count = (double)w->train.popularity[i];
       for (uint32_t u = 0; u < w->users; u++) c[u] = x_of(w, u, i);
       if (count > 0)
-        ials_row(users, w->users, dim, unobserved, lambda * (count + unobserved * busy), c, items + i * dim);
+        ials_row(users, w->users, dim, unobserved, lambda * (count + unobserved * busy), c, steps, items + i * dim);
     }
   }
   memset(c, 0, sizeof c);
   for (size_t j = 0; j < h->count; j++) c[h->item[j]] = (double)h->weight[j];
-  ials_row(items, w->items, dim, unobserved, lambda * ((double)h->count + unobserved * active), c, x);
+  ials_row(items, w->items, dim, unobserved, lambda * ((double)h->count + unobserved * active), c, 0, x);
   for (uint32_t i = 0; i < w->items; i++) {
     scores[i] = 0;
     for (size_t d = 0; d < dim; d++) scores[i] += x[d] * items[i * dim + d];
   }
   free(items);
   free(users);
+}
+
+void twin_fold_in(const world *w, const double *values, const recommender *r, const history *h, double *scores) {
+  (void)values;
+  const fold_in *m = (const fold_in *)r;
+  size_t dim = m->dim, known = 0;
+  double *items = calloc(w->items * dim, sizeof *items), *x = calloc(dim, sizeof *x), c[ITEMS] = {0};
+  for (uint32_t i = 0; i < w->items; i++) {
+    bool any = false;
+    for (size_t d = 0; d < dim; d++) any |= (items[i * dim + d] = (double)m->factors[i * dim + d]) != 0;
+    known += any;
+  }
+  for (size_t j = 0; j < h->count; j++) c[h->item[j]] = (double)h->weight[j];
+  double alpha = (double)m->unobserved;
+  ials_row(items, w->items, dim, alpha, (double)m->regularisation * ((double)h->count + alpha * (double)known), c, 0,
+           x);
+  for (uint32_t i = 0; i < w->items; i++) {
+    scores[i] = (double)m->bias[i];
+    for (size_t d = 0; d < dim; d++) scores[i] += (double)m->scale * x[d] * items[i * dim + d];
+  }
+  free(items);
+  free(x);
 }
 
 static double sides_at(const world *w, uint32_t item) { return w->has_text[item] + w->has_tags[item]; }

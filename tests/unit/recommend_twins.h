@@ -42,6 +42,10 @@ void twin_itemknn(const world *w, const double *values, const recommender *r, co
 void twin_userknn(const world *w, const double *values, const recommender *r, const history *h, double *scores);
 void twin_ease(const world *w, const double *values, const recommender *r, const history *h, double *scores);
 void twin_graph_filter(const world *w, const double *values, const recommender *r, const history *h, double *scores);
+/* From the factors that training found: bpr and vbpr. */
+void twin_fold_in(const world *w, const double *values, const recommender *r, const history *h, double *scores);
+void twin_slim(const world *w, const double *values, const recommender *r, const history *h, double *scores);
+void twin_gfcf(const world *w, const double *values, const recommender *r, const history *h, double *scores);
 void twin_ials(const world *w, const double *values, const recommender *r, const history *h, double *scores);
 void twin_content(const world *w, const double *values, const recommender *r, const history *h, double *scores);
 /* values[0] is the fuser. */

@@ -31,9 +31,18 @@ static const struct row {
     {"ease", twin_ease, {0.5, 0.5, -0.2, 0.7, 0.01}, 1e-4},
     {"ials", twin_ials, {0.1, 0.01, 8, 3}, 2e-3},
     {"ials", twin_ials, {0.3, 0.03, 16, 5}, 2e-3},
+    {"ials", twin_ials, {0.1, 0.01, 8, 3, 2}, 2e-3},
     {"graph_filter", twin_graph_filter, {0}, 1e-5},
     {"graph_filter", twin_graph_filter, {0.7, 0.3, -0.2, 2, 0, 0.2, 10}, 1e-5},
     {"graph_filter", twin_graph_filter, {0.3, 0.6, 0.2, 0.5, 3, 1, 4}, 1e-5},
+    {"slim", twin_slim, {0}, 1e-3},
+    {"slim", twin_slim, {0.5, 0.3, 0.02, -0.2, 500, 0.1}, 1e-3},
+    {"gfcf", twin_gfcf, {0.5, 0.5, 0.3, 5}, 1e-4},
+    {"gfcf", twin_gfcf, {0.3, 0.7, 0, 5}, 1e-4},
+    {"bpr", twin_fold_in, {0.01, 4, 0.5, 0.1, 8, 5}, 2e-3}, /* few epochs: the first row is fitted a hundred times */
+    {"bpr", twin_fold_in, {0}, 2e-3},
+    {"vbpr", twin_fold_in, {0.01, 0.1, 2, 0.5, 0.1, 8, 8, 5}, 2e-3},
+    {"vbpr", twin_fold_in, {0}, 2e-3},
     {"content", twin_content, {0}, 1e-5},
     {"content", twin_content_fused, {1}, 1e-5}, /* fuse.weighted */
     {"content", twin_content_fused, {3}, 1e-5}, /* fuse.map */
@@ -443,6 +452,60 @@ static void test_tiny_worlds(void **state) {
   assert_ok(folder_remove(folder, &error));
 }
 
+/* People like items of their own half: after training, items of a history's half stand before those of the other; cold
+ * ones too where their content tells the half. */
+static void test_pairs_are_put_in_order(void **state) {
+  (void)state;
+  static const struct row wanted[] = {{"bpr", NULL, {0.01, 1, 0, 0.1, 8, 200}, 0},
+                                      {"bpr", NULL, {0.01, 4, 0.5, 0.1, 8, 200}, 0},
+                                      {"vbpr", NULL, {0.01, 0.05, 1, 0, 0.1, 8, 8, 200}, 0}};
+  world *w = world_create(USERS, ITEMS, WARM);
+  for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) {
+    recommender *model = row_fit(&wanted[i], w);
+    for (uint32_t half = 0; half < 2; half++) {
+      const uint32_t item[] = {half, 4 + half, 8 + half, 12 + half};
+      const float weight[] = {1, 1, 1, 1};
+      history h = {.item = item, .weight = weight, .count = 4, .now_s = STORE_TIME_UNKNOWN};
+      float scores[ITEMS];
+      double right = 0, pairs = 0;
+      score_of(model, &h, scores);
+      for (uint32_t a = half; a < WARM; a += 2)
+        for (uint32_t b = 1 - half; b < WARM; b += 2) right += scores[a] > scores[b], pairs++;
+      if (right < 0.9 * pairs) fail_msg("%s (%zu): %g of %g pairs in order", wanted[i].name, i, right, pairs);
+    }
+    model->kind->free(model);
+  }
+  world_free(w);
+}
+
+/* Beyond DENSE_ITEMS_MAX the matrix is sparse, and says the same. */
+static void test_slim_of_a_large_catalogue(void **state) {
+  (void)state;
+  medley_error error;
+  world *w = world_create(USERS, ITEMS, WARM);
+  interactions large = w->train;
+  uint32_t items = 9000;
+  history h = history_of(5);
+  recommender *small = row_fit(&(struct row){"slim", NULL, {0}, 0}, w), *model = NULL;
+  recommender_data data = {.train = &large, .seed = 5};
+  double values[RECOMMENDER_SETTINGS_MAX];
+  float *scores = malloc(items * sizeof *scores), expected[ITEMS];
+  large.by_user.columns = large.by_item.rows = items;
+  large.by_item.start = malloc((items + 1) * sizeof *large.by_item.start);
+  for (uint32_t i = 0; i <= items; i++) large.by_item.start[i] = w->train.by_item.start[i < ITEMS ? i : ITEMS];
+  recommender_defaults(small->kind, values);
+  assert_ok(small->kind->fit(&data, values, NULL, &model, &error));
+  score_of(small, &h, expected);
+  score_of(model, &h, scores);
+  for (uint32_t i = 0; i < items; i++)
+    assert_near((double)scores[i], i < ITEMS ? (double)expected[i] : 0, 1e-5 * (1 + fabs((double)scores[i])));
+  free(large.by_item.start);
+  free(scores);
+  model->kind->free(model);
+  small->kind->free(small);
+  world_free(w);
+}
+
 static void test_ease_declines_what_does_not_fit(void **state) {
   (void)state;
   medley_error error;
@@ -729,6 +792,8 @@ int main(void) {
       cmocka_unit_test(test_tampered_files),
       cmocka_unit_test(test_cold_items_and_strangers),
       cmocka_unit_test(test_tiny_worlds),
+      cmocka_unit_test(test_pairs_are_put_in_order),
+      cmocka_unit_test(test_slim_of_a_large_catalogue),
       cmocka_unit_test(test_ease_declines_what_does_not_fit),
 #ifdef MEDLEY_FAULTS
       cmocka_unit_test(test_memory_runs_out),

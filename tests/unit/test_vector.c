@@ -60,6 +60,29 @@ static void test_weighted_rows(void **state) {
   for (int d = 0; d < 5; d++) assert_true(y[d] == 0);
 }
 
+static void test_rows_reflect(void **state) {
+  (void)state;
+  static const uint32_t row[] = {2, 0, 2, 1, 0, 1, 2};
+  static const float weight[] = {1, -0.5f, 2, 0.25f, 1, 3, -1};
+  for (int level = 0; level < VECTOR_LEVEL_COUNT; level++)
+    for (size_t dim = 1; vector_kernels_at(level) && dim <= LENGTH / 3; dim++)
+      for (size_t count = 0; count <= 7; count++) {
+        double expected[LENGTH], size = 1;
+        fill(7);
+        for (size_t d = 0; d < dim; d++) expected[d] = (double)y[d];
+        for (size_t i = 0; i < count; i++) {
+          double dot = 0;
+          for (size_t d = 0; d < dim; d++) dot += (double)a[row[i] * dim + d] * (double)b[d];
+          for (size_t d = 0; d < dim; d++) expected[d] += (double)weight[i] * dot * (double)a[row[i] * dim + d];
+          size += fabs(dot);
+        }
+        float after = y[dim];
+        vector_kernels_at(level)->rows_reflect(a, dim, row, weight, count, b, y);
+        for (size_t d = 0; d < dim; d++) assert_near((double)y[d], expected[d], 1e-5 * size);
+        assert_true(y[dim] == after);
+      }
+}
+
 static void test_find(void **state) {
   (void)state;
   float x[200], bar[200];
@@ -205,8 +228,9 @@ static void test_top_k(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_kernels), cmocka_unit_test(test_weighted_rows), cmocka_unit_test(test_find),
-      cmocka_unit_test(test_norm),    cmocka_unit_test(test_half),          cmocka_unit_test(test_top_k),
+      cmocka_unit_test(test_kernels), cmocka_unit_test(test_weighted_rows), cmocka_unit_test(test_rows_reflect),
+      cmocka_unit_test(test_find),    cmocka_unit_test(test_norm),          cmocka_unit_test(test_half),
+      cmocka_unit_test(test_top_k),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
