@@ -21,6 +21,11 @@ void content_parts_init(content_parts *c, const features *list, size_t count);
 /* φ of items [count] into out [count, dim]. */
 void content_parts_rows(const content_parts *c, const uint32_t *item, size_t count, float *out);
 
+/* *out [items, *dim], the caller's: rows of unit length, each modality centred and of unit length, side by side; zero
+ * for items without any. */
+medley_status content_unit_rows(const features *list, size_t count, uint32_t items, float **out, size_t *dim,
+                                medley_error *err) MEDLEY_CHECK;
+
 typedef struct content_map_fit {
   float weight[FEATURES_MAX + 1]; /* of each part's kernel, and of the constant */
   float lambda;

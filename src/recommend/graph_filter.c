@@ -263,38 +263,6 @@ done:
 
 /* ---- items alike ---- */
 
-/* Rows [items, dim] of unit length: modalities centred, side by side; zero for items without any. */
-static medley_status content_rows(const recommender_data *data, uint32_t n, float **out, size_t *dim,
-                                  medley_error *err) {
-  medley_status status = MEDLEY_OK;
-  content_parts parts;
-  float *rows = NULL, *mean = NULL;
-  content_parts_init(&parts, data->features, data->feature_count);
-  TRY_NEW(rows, n * parts.dim + 1, "features");
-  TRY_NEW(mean, parts.dim, "features");
-  for (size_t p = 0; p < parts.count; p++) {
-    const features *f = &parts.part[p];
-    float *to = rows + parts.offset[p], *centre = mean + parts.offset[p];
-    size_t present = features_present_count(f);
-    for (uint32_t i = 0; i < n; i++)
-      if (f->present[i]) vector_add_scaled(centre, 1 / (float)present, f->values + (size_t)i * f->dim, f->dim);
-    for (uint32_t i = 0; i < n; i++) {
-      if (!f->present[i]) continue;
-      memcpy(to + i * parts.dim, f->values + (size_t)i * f->dim, f->dim * sizeof *to);
-      vector_add_scaled(to + i * parts.dim, -1, centre, f->dim);
-      vector_normalise(to + i * parts.dim, f->dim);
-    }
-  }
-  for (uint32_t i = 0; i < n; i++) vector_normalise(rows + i * parts.dim, parts.dim);
-  *out = rows;
-  *dim = parts.dim;
-  rows = NULL;
-done:
-  mem_free(rows);
-  mem_free(mean);
-  return status;
-}
-
 /* The nearest of items from … from + count, whose products with all lie in products [count, n]: entries of K. */
 static void nearest_take(const float *products, uint32_t n, uint32_t from, size_t count, size_t k, scored *near,
                          sparse_entry *entries) {
@@ -323,7 +291,7 @@ static medley_status alike_find(graph_filter *m, const recommender_data *data, m
   sparse_entry *entries = NULL;
   size_t dim, n = m->base.item_count, k = (size_t)m->values[NEIGHBOURS], at_once = n < ROWS_AT_ONCE ? n : ROWS_AT_ONCE;
   if (!(m->values[CONTENT] > 0) || data->feature_count == 0 || n > CONTENT_ITEMS_MAX) return MEDLEY_OK;
-  TRY(content_rows(data, (uint32_t)n, &rows, &dim, err));
+  TRY(content_unit_rows(data->features, data->feature_count, (uint32_t)n, &rows, &dim, err));
   TRY_NEW(products, at_once * n, "similarities");
   TRY_NEW(near, at_once * (k + 1), "neighbours");
   TRY_NEW(entries, 2 * n * k, "neighbours");

@@ -16,6 +16,10 @@ const recommender_kind *const recommender_kinds[] = {
     &recommender_ease,
     &recommender_ials,
     &recommender_graph_filter,
+    &recommender_lightgcn,
+    &recommender_sasrec,
+    &recommender_gru4rec,
+    &recommender_multvae,
     &recommender_content,
     &recommender_content_map,
     &recommender_content_popular,
@@ -27,6 +31,11 @@ const recommender_kind *recommender_kind_find(const char *name) {
   for (const recommender_kind *const *k = recommender_kinds; *k != NULL; k++)
     if (strcmp((*k)->name, name) == 0) return *k;
   return NULL;
+}
+
+bool recommender_only_named(const recommender_data *data) {
+  (void)data;
+  return false;
 }
 
 size_t recommender_defaults(const recommender_kind *kind, double values[RECOMMENDER_SETTINGS_MAX]) {
@@ -52,7 +61,13 @@ uint32_t *recommender_scratch_integers(recommender_scratch *s, size_t count) {
   return s->integers;
 }
 
+tape *recommender_scratch_tape(recommender_scratch *s) {
+  if (s->tape == NULL && (s->tape = tape_create(0)) != NULL) tape_set_training(s->tape, false);
+  return s->tape;
+}
+
 void recommender_scratch_deinit(recommender_scratch *s) {
+  tape_free(s->tape);
   mem_free(s->floats);
   mem_free(s->integers);
   *s = (recommender_scratch){0};
