@@ -1,5 +1,6 @@
 /* bench/bench_recommend.c: trained recommenders, measured.
  *
+ *     bench_recommend                                             a table on made-up events: how the cost grows
  *     bench_recommend --worker NAME EVENTS [SETTING=VALUE...]     asked over a pipe by recommend_peers.py
  *
  * EVENTS has a line an event, `user item time label`, label 0, 1 or 2 for train, valid and test. The worker speaks
@@ -14,6 +15,7 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
+#include "base/rng.h"
 #include "learn/measure.h"
 #include "recommend/recommender.h"
 
@@ -26,6 +28,8 @@ typedef struct work {
   uint8_t *label; /* [events] */
   interactions train;
 } work;
+
+static char click[] = "click", *type_names[] = {click};
 
 static medley_status events_read(const char *path, work *w, medley_error *err) {
   medley_status status = MEDLEY_OK;
@@ -45,9 +49,6 @@ static medley_status events_read(const char *path, work *w, medley_error *err) {
   }
   w->log.events = events;
   w->log.has_time = true;
-  static char click[] = "click", *names[] = {click};
-  w->log.type_names = names;
-  w->log.type_count = 1;
 done:
   if (f != NULL) fclose(f);
   return status;
@@ -58,10 +59,12 @@ static medley_status matrix_of(const work *w, uint8_t bound, bool alone, interac
   medley_status status = MEDLEY_OK;
   uint8_t *wanted = NULL;
   event_weights weights;
-  event_weights_default(&w->log, &weights);
+  event_log log = w->log;
+  log.type_names = type_names, log.type_count = 1;
+  event_weights_default(&log, &weights);
   TRY_NEW(wanted, w->log.event_count, "labels");
   for (size_t e = 0; e < w->log.event_count; e++) wanted[e] = alone ? w->label[e] == bound : w->label[e] < bound;
-  TRY(interactions_build(&w->log, &weights, wanted, 1, out, err));
+  TRY(interactions_build(&log, &weights, wanted, 1, out, err));
 done:
   mem_free(wanted);
   return status;
@@ -136,11 +139,67 @@ done:
   return status;
 }
 
+/* ---- how the cost grows ---- */
+
+/* Ten events a person, most on few items. */
+static medley_status events_draw(work *w, uint32_t items, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  rng r;
+  uint32_t users = 2 * items;
+  event *events = NULL;
+  rng_seed(&r, 1);
+  TRY_NEW(events, (size_t)users * 10, "events");
+  TRY_NEW(w->label, (size_t)users * 10, "events");
+  for (size_t e = 0; e < (size_t)users * 10; e++) {
+    double place = rng_uniform(&r);
+    uint32_t item = (uint32_t)(place * place * place * items);
+    events[e] = (event){.user = (uint32_t)(e / 10), .item = item, .value = 1, .time_s = (int64_t)e};
+  }
+  w->log = (event_log){.user_count = users, .item_count = items, .event_count = (size_t)users * 10, .has_time = true};
+  w->log.events = events;
+done:
+  return status;
+}
+
+static medley_status look(const char *name, uint32_t items, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  work w = {.kind = recommender_kind_find(name)};
+  double seconds;
+  recommender_defaults(w.kind, w.values);
+  TRY(events_draw(&w, items, err));
+  TRY(matrix_of(&w, 1, false, &w.train, err));
+  memory_peak_reset();
+  double before = (double)memory_peak_bytes();
+  TRY(epoch(&w, &seconds, err));
+  printf("%-10s %8u %9u %10.3f %8.0f MB\n", name, items, 20 * items, seconds,
+         ((double)memory_peak_bytes() - before) / 1e6);
+  fflush(stdout);
+done:
+  interactions_deinit(&w.train);
+  mem_free(w.log.events);
+  mem_free(w.label);
+  return status;
+}
+
+static medley_status table(medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  static const char *const names[] = {"lightgcn", "sasrec", "gru4rec", "multvae"};
+  printf("%-10s %8s %9s %10s %11s\n", "model", "items", "events", "s an epoch", "memory");
+  for (size_t k = 0; k < sizeof names / sizeof *names; k++)
+    for (uint32_t items = 500; items <= 10000; items *= 4) TRY(look(names[k], items, err));
+done:
+  return status;
+}
+
 int main(int count, char **words) {
   medley_error err = {0};
   work w = {0};
   char line[256];
   double before = (double)memory_peak_bytes();
+  if (count == 1) {
+    if (table(&err) != MEDLEY_OK) fprintf(stderr, "bench_recommend: %s\n", err.text);
+    return err.text[0] != '\0';
+  }
   if (count < 4 || strcmp(words[1], "--worker") != 0 || (w.kind = recommender_kind_find(words[2])) == NULL) {
     fprintf(stderr, "usage: bench_recommend --worker NAME EVENTS [SETTING=VALUE...]\n");
     return 2;

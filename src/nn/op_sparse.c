@@ -147,6 +147,16 @@ static void propagate_forward(tape *t, op_node *n) {
   tape_scratch_give(t, room, count, sizeof *room);
 }
 
+typedef struct sum_pass {
+  const real *x;
+  real *y;
+} sum_pass;
+
+static void sum_range(void *context, size_t from, size_t to) {
+  const sum_pass *p = context;
+  row_add(p->y + from, p->x + from, to - from);
+}
+
 static void propagate_backward(tape *t, op_node *n) {
   const propagate_args *args = n->args;
   size_t count = n->output->count;
@@ -156,7 +166,7 @@ static void propagate_backward(tape *t, op_node *n) {
   real *sum = room != NULL && add ? tape_scratch(t, count, sizeof *sum) : dx;
   if (room != NULL && sum != NULL) {
     propagate_run(args->transposed, args->steps, n->output->shape[1], n->output->gradient, room, sum);
-    if (add) row_add(dx, sum, count);
+    if (add) op_parallel(count, OP_GRAIN, sum_range, &(sum_pass){sum, dx});
   }
   if (add) tape_scratch_give(t, sum, count, sizeof *sum);
   tape_scratch_give(t, room, count, sizeof *room);

@@ -121,15 +121,15 @@ static tensor *batch_loss(tape *t, void *context, const uint32_t *events, size_t
     f->index[count + i] = (int32_t)(f->x->rows + f->x->column[events[i]]);
     f->index[2 * count + i] = (int32_t)(f->x->rows + negative_draw(&draw, f->x, user));
   }
-  tensor *index = tape_indices(t, 1, (size_t[]){3 * count}, f->index);
+  tensor *index = tape_indices(t, 1, (size_t[]){3 * count}, f->index), *length = NULL;
+  if (f->decay > 0) /* first, so that going back the other gradient is written whole and this one added to its rows */
+    length = op_sum(t, op_square(t, op_embedding(t, f->nodes, index)), OP_ALL);
   tensor *rows = op_embedding(t, op_propagate(t, &f->graph, &f->graph, f->nodes, f->layers), index);
   tensor *users = op_slice(t, rows, 0, 0, count);
   tensor *likes = op_sum(t, op_mul(t, users, op_slice(t, rows, 0, count, count)), 1);
   tensor *drawn = op_sum(t, op_mul(t, users, op_slice(t, rows, 0, 2 * count, count)), 1);
   tensor *loss = op_bpr(t, likes, drawn);
-  if (!(f->decay > 0)) return loss;
-  tensor *length = op_sum(t, op_square(t, op_embedding(t, f->nodes, index)), OP_ALL);
-  return op_add(t, loss, op_affine(t, length, f->decay / (2.0 * (double)count), 0));
+  return f->decay > 0 ? op_add(t, loss, op_affine(t, length, f->decay / (2.0 * (double)count), 0)) : loss;
 }
 
 static medley_status train(fitting *f, const double *values, progress_stage *progress, medley_error *err) {
