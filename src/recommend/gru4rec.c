@@ -10,7 +10,7 @@
 #include "recommend/sequence_model.h"
 
 static const recommender_setting gru4rec_settings[] = {
-    SEQUENCE_SETTINGS(0.3, 30),
+    SEQUENCE_SETTINGS(0.3, 40, 1),
     {NULL},
 };
 

@@ -36,12 +36,13 @@ typedef struct lightgcn {
   float *owned;      /* both, of a model that was fitted */
 } lightgcn;
 
-static const double epoch_counts[] = {40, 80, 160};
-static const double layer_counts[] = {2, 3};
+static const double epoch_counts[] = {20, 40, 80};
+static const double layer_counts[] = {3, 4};
+static const double decays[] = {1e-3, 1e-2};
 static const recommender_setting lightgcn_settings[] = {
-    {"epochs", "times that every event is trained on", 80, 1, 10000, epoch_counts, 3},
-    {"layers", "steps along the edges", 3, 1, 8, layer_counts, 2},
-    {"decay", "how much long vectors cost, λ", 1e-4, 0, 10, NULL, 0},
+    {"epochs", "times that every event is trained on", 40, 1, 10000, epoch_counts, 3},
+    {"layers", "steps along the edges", 4, 1, 8, layer_counts, 2},
+    {"decay", "how much long vectors cost, λ", 1e-3, 0, 10, decays, 2},
     {"rate", "the highest learning rate", 5e-3, 1e-6, 1, NULL, 0},
     {"dim", "numbers of a vector", 64, 4, 512, NULL, 0},
     {"batch", "events a step", 2048, 16, 1 << 20, NULL, 0},

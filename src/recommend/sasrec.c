@@ -11,7 +11,7 @@
 #include "recommend/sequence_model.h"
 
 static const recommender_setting sasrec_settings[] = {
-    SEQUENCE_SETTINGS(0.3, 30),
+    SEQUENCE_SETTINGS(0.5, 40, 2),
     {"heads", "of the attention; the width is shared out among them", 2, 1, 16, NULL, 0},
     {NULL},
 };

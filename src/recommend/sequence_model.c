@@ -16,7 +16,7 @@
 #define GAPS 24 /* classes of time between two events: none known, then doubling from a minute on */
 #define SETTINGS_MOST (SEQUENCE_HEADS + 1)
 
-const double sequence_dropouts[3] = {0.1, 0.3, 0.5};
+const double sequence_dropouts[2] = {0.3, 0.5};
 
 struct sequence_model {
   recommender base;

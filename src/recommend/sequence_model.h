@@ -34,10 +34,10 @@ enum {
   SEQUENCE_HEADS
 };
 enum { SEQUENCE_BCE, SEQUENCE_SOFTMAX };
-#define SEQUENCE_SETTINGS(dropout, epochs)                                                                        \
-  {"dropout", "share of numbers left out in training", dropout, 0, 0.9, sequence_dropouts, 3},                    \
+#define SEQUENCE_SETTINGS(dropout, epochs, layers)                                                                \
+  {"dropout", "share of numbers left out in training", dropout, 0, 0.9, sequence_dropouts, 2},                    \
       {"epochs", "times that every sequence is trained on", epochs, 1, 10000, NULL, 0},                           \
-      {"layers", "networks on top of each other", 2, 1, SEQUENCE_LAYERS_MAX, NULL, 0},                            \
+      {"layers", "networks on top of each other", layers, 1, SEQUENCE_LAYERS_MAX, NULL, 0},                       \
       {"loss", "0: each step against one drawn item (BCE); 1: against many (sampled softmax)", 1, 0, 1, NULL, 0}, \
       {"negatives", "drawn items that a batch shares, of the softmax", 512, 1, 65536, NULL, 0},                   \
       {"rate", "the highest learning rate", 2e-3, 1e-6, 1, NULL, 0},                                              \
@@ -51,7 +51,7 @@ enum { SEQUENCE_BCE, SEQUENCE_SOFTMAX };
   {                                                                                                               \
     "times", "1: an event also says how long after the one before it came", 0, 0, 1, NULL, 0                      \
   }
-extern const double sequence_dropouts[3];
+extern const double sequence_dropouts[2];
 
 /* What a network is made of; each uses some. */
 typedef struct sequence_layers {
