@@ -34,10 +34,10 @@ typedef struct multvae {
 } multvae;
 
 static const double epoch_counts[] = {20, 40, 80};
-static const double kl_weights[] = {0.1, 0.3, 1};
+static const double kl_weights[] = {0.1, 0.3};
 static const recommender_setting multvae_settings[] = {
     {"epochs", "times that every history is trained on", 40, 1, 10000, epoch_counts, 3},
-    {"kl", "weight β of the code's distance from a normal one, at the end", 0.3, 0, 10, kl_weights, 3},
+    {"kl", "weight β of the code's distance from a normal one, at the end", 0.1, 0, 10, kl_weights, 2},
     {"dropout", "share of a history that is left out in training", 0.5, 0, 0.95, NULL, 0},
     {"hidden", "width of the layers between", 256, 4, 4096, NULL, 0},
     {"code", "numbers of the code", 128, 2, 1024, NULL, 0},
