@@ -1,5 +1,5 @@
 # A short front for Meson and the scripts: `make help` says what there is. Packages: scripts/install-deps. Checks: scripts/check.
-.PHONY: help build demo check check-long bench bench-index bench-models bench-nn fuzz lint format install clean deps
+.PHONY: help build demo check check-long bench bench-index bench-models bench-nn bench-recommend fuzz lint format install clean deps
 
 PREFIX ?= /usr/local
 MESON_OPTIONS = -Dtests=false --prefix=$(PREFIX) $(if $(CI),-Dwerror=true)
@@ -14,6 +14,7 @@ help:
 	@echo 'make bench-index the vector index; with PEERS=python VECTORS=folder beside hnswlib, FAISS and usearch'
 	@echo 'make bench-models all recommenders on the real click and rating data, beside the bars'
 	@echo 'make bench-nn    networks; with PEERS=python beside PyTorch and ONNX Runtime'
+	@echo 'make bench-recommend  recommenders alone; with PEERS=python EVENTS=file, trained ones beside PyTorch'
 	@echo 'make fuzz        every fuzz target for FUZZ_SECONDS=$(FUZZ_SECONDS) (needs clang)'
 	@echo 'make lint        formatting, floors, headers, registered members (make format: applies the format)'
 	@echo 'make install     into PREFIX=$(PREFIX), under DESTDIR when given'
@@ -50,6 +51,12 @@ bench-index: deps
 # ARGS: options of bench/bench_models.py, e.g. ARGS='--sets tiktok,baby --seeds 1'. Needs ../shared/data; hours with all models.
 bench-models: build
 	@bench/bench_models.py $(ARGS)
+
+# PEERS is a Python with torch, EVENTS a file of events (bench/trained_peers.py); ARGS: options of that, e.g. ARGS='--work sasrec'.
+bench-recommend: deps
+	@[ -f build-bench/build.ninja ] || meson setup build-bench -Dtests=false -Dbench=true > /dev/null
+	@ninja -C build-bench --quiet bench/bench_recommend bench/bench_trained
+	@$(if $(PEERS),$(PEERS) bench/trained_peers.py --ours build-bench/bench/bench_trained --events $(EVENTS) $(ARGS),build-bench/bench/bench_recommend)
 
 # PEERS is a Python with torch (bench/nn_peers.py); ARGS: options of that, e.g. ARGS='--works gru,lstm'.
 bench-nn: deps

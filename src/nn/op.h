@@ -38,7 +38,7 @@
   /* op_gather.c */ \
   X(embedding) X(embedding_bag) X(scatter) X(pick) \
   /* op_sparse.c */ \
-  X(sparse_matmul) \
+  X(sparse_matmul) X(propagate) \
   /* op_recurrent.c */ \
   X(gru) X(lstm) \
   /* op_loss.c */ \
@@ -208,6 +208,9 @@ tensor *op_pick(tape *t, tensor *x, tensor *indices);
 /* a [rows, columns] times x [columns, dim]; a is a constant. transposed: aᵀ, which may be a itself when symmetric. Both
  * must stay until tape_backward is through. */
 tensor *op_sparse_matmul(tape *t, const sparse *a, const sparse *transposed, tensor *x);
+/* The mean of x, a x, a² x … a^steps x, x [rows, dim] and a [rows, rows] (He et al. 2020, equations 7 and 8 with equal
+ * weights). */
+tensor *op_propagate(tape *t, const sparse *a, const sparse *transposed, tensor *x, size_t steps);
 
 /* ---- recurrent networks (op_recurrent.c): whole sequences, x [batch, steps, in] → [batch, steps, hidden] ----
  * Gates in PyTorch's order. Behind a sequence's end the result is 0 and x is not read. */

@@ -20,10 +20,10 @@ typedef struct content_parts {
 void content_parts_init(content_parts *c, const features *list, size_t count);
 /* φ of items [count] into out [count, dim]. */
 void content_parts_rows(const content_parts *c, const uint32_t *item, size_t count, float *out);
-/* *out [n, dim], the caller's: items' modalities, each centred and of unit length, side by side, the whole of unit
- * length; zeros where a modality is missing, and in the last column. */
-medley_status content_parts_centred(const recommender_data *data, uint32_t n, float **out, size_t *dim,
-                                    medley_error *err) MEDLEY_CHECK;
+/* *out [items, *dim], the caller's: rows of unit length, each modality centred and of unit length, side by side; zero
+ * where a modality is missing, and in the last column. */
+medley_status content_unit_rows(const features *list, size_t count, uint32_t items, float **out, size_t *dim,
+                                medley_error *err) MEDLEY_CHECK;
 
 typedef struct content_map_fit {
   float weight[FEATURES_MAX + 1]; /* of each part's kernel, and of the constant */

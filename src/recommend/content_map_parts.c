@@ -1,5 +1,5 @@
 /* recommend/content_map_parts.c: the features that content_map learns from: one modality beside the other, wide ones
- * cut to their leading directions. */
+ * cut to their leading directions; and all of an item's content as one row, which other models read. */
 #include <string.h>
 
 #include "base/memory.h"
@@ -33,6 +33,37 @@ void content_parts_rows(const content_parts *c, const uint32_t *item, size_t cou
     }
     row[c->dim - 1] = 1;
   }
+}
+
+medley_status content_unit_rows(const features *list, size_t count, uint32_t items, float **out, size_t *dim,
+                                medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  content_parts parts;
+  float *rows = NULL, *mean = NULL;
+  content_parts_init(&parts, list, count);
+  TRY_NEW(rows, items * parts.dim + 1, "features");
+  TRY_NEW(mean, parts.dim, "features");
+  for (size_t p = 0; p < parts.count; p++) {
+    const features *f = &parts.part[p];
+    float *to = rows + parts.offset[p], *centre = mean + parts.offset[p];
+    size_t present = features_present_count(f);
+    for (uint32_t i = 0; i < items; i++)
+      if (f->present[i]) vector_add_scaled(centre, 1 / (float)present, f->values + (size_t)i * f->dim, f->dim);
+    for (uint32_t i = 0; i < items; i++) {
+      if (!f->present[i]) continue;
+      memcpy(to + i * parts.dim, f->values + (size_t)i * f->dim, f->dim * sizeof *to);
+      vector_add_scaled(to + i * parts.dim, -1, centre, f->dim);
+      vector_normalise(to + i * parts.dim, f->dim);
+    }
+  }
+  for (uint32_t i = 0; i < items; i++) vector_normalise(rows + i * parts.dim, parts.dim);
+  *out = rows;
+  *dim = parts.dim;
+  rows = NULL;
+done:
+  mem_free(rows);
+  mem_free(mean);
+  return status;
 }
 
 void reduced_deinit(reduced_parts *r) {
@@ -124,36 +155,5 @@ medley_status projection_expand(const content_parts *parts, const reduced_parts 
   mem_free(*projection);
   *projection = whole;
 done:
-  return status;
-}
-
-medley_status content_parts_centred(const recommender_data *data, uint32_t n, float **out, size_t *dim,
-                                    medley_error *err) {
-  medley_status status = MEDLEY_OK;
-  content_parts parts;
-  float *rows = NULL, *mean = NULL;
-  content_parts_init(&parts, data->features, data->feature_count);
-  TRY_NEW(rows, n * parts.dim + 1, "features");
-  TRY_NEW(mean, parts.dim, "features");
-  for (size_t p = 0; p < parts.count; p++) {
-    const features *f = &parts.part[p];
-    float *to = rows + parts.offset[p], *centre = mean + parts.offset[p];
-    size_t present = features_present_count(f);
-    for (uint32_t i = 0; i < n; i++)
-      if (f->present[i]) vector_add_scaled(centre, 1 / (float)present, f->values + (size_t)i * f->dim, f->dim);
-    for (uint32_t i = 0; i < n; i++) {
-      if (!f->present[i]) continue;
-      memcpy(to + i * parts.dim, f->values + (size_t)i * f->dim, f->dim * sizeof *to);
-      vector_add_scaled(to + i * parts.dim, -1, centre, f->dim);
-      vector_normalise(to + i * parts.dim, f->dim);
-    }
-  }
-  for (uint32_t i = 0; i < n; i++) vector_normalise(rows + i * parts.dim, parts.dim);
-  *out = rows;
-  *dim = parts.dim;
-  rows = NULL;
-done:
-  mem_free(rows);
-  mem_free(mean);
   return status;
 }

@@ -284,7 +284,7 @@ static medley_status alike_find(graph_filter *m, const recommender_data *data, m
   sparse_entry *entries = NULL;
   size_t dim, n = m->base.item_count, k = (size_t)m->values[NEIGHBOURS], at_once = n < ROWS_AT_ONCE ? n : ROWS_AT_ONCE;
   if (!(m->values[CONTENT] > 0) || data->feature_count == 0 || n > CONTENT_ITEMS_MAX) return MEDLEY_OK;
-  TRY(content_parts_centred(data, (uint32_t)n, &rows, &dim, err));
+  TRY(content_unit_rows(data->features, data->feature_count, (uint32_t)n, &rows, &dim, err));
   TRY_NEW(products, at_once * n, "similarities");
   TRY_NEW(near, at_once * (k + 1), "neighbours");
   TRY_NEW(entries, 2 * n * k, "neighbours");

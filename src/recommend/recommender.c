@@ -20,6 +20,10 @@ const recommender_kind *const recommender_kinds[] = {
     &recommender_gfcf,
     &recommender_bpr,
     &recommender_vbpr,
+    &recommender_lightgcn,
+    &recommender_sasrec,
+    &recommender_gru4rec,
+    &recommender_multvae,
     &recommender_content,
     &recommender_content_map,
     &recommender_content_popular,
@@ -61,7 +65,13 @@ uint32_t *recommender_scratch_integers(recommender_scratch *s, size_t count) {
   return s->integers;
 }
 
+tape *recommender_scratch_tape(recommender_scratch *s) {
+  if (s->tape == NULL && (s->tape = tape_create(0)) != NULL) tape_set_training(s->tape, false);
+  return s->tape;
+}
+
 void recommender_scratch_deinit(recommender_scratch *s) {
+  tape_free(s->tape);
   mem_free(s->floats);
   mem_free(s->integers);
   *s = (recommender_scratch){0};

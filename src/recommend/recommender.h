@@ -12,6 +12,7 @@
 #include "data/interactions.h"
 #include "encode/features.h"
 #include "nn/safetensors.h"
+#include "nn/tape.h"
 
 /* What a model learns from. Borrowed during fit; models copy or derive what they keep, except where they say so. */
 typedef struct recommender_data {
@@ -49,10 +50,13 @@ typedef struct recommender_scratch {
   size_t float_capacity;
   uint32_t *integers;
   size_t integer_capacity;
+  tape *tape;
 } recommender_scratch;
 /* At least count floats, uninitialised; NULL when memory runs out. The next call may move it. */
 float *recommender_scratch_floats(recommender_scratch *s, size_t count);
 uint32_t *recommender_scratch_integers(recommender_scratch *s, size_t count);
+/* A tape that records nothing, as the last request left it (tape_reset); NULL when memory runs out. */
+tape *recommender_scratch_tape(recommender_scratch *s);
 void recommender_scratch_deinit(recommender_scratch *s);
 
 typedef struct recommender recommender; /* each kind lays out its own, beginning with a struct recommender */
@@ -106,7 +110,7 @@ struct recommender {
 
 extern const recommender_kind *const recommender_kinds[]; /* ended by NULL */
 const recommender_kind *recommender_kind_find(const char *name);
-/* For by_itself: such a kind takes part only where it is named. False. */
+/* For by_itself: never; a kind that takes part only where it is named. */
 bool recommender_only_named(const recommender_data *data);
 /* The defaults of a kind into values; returns how many. */
 size_t recommender_defaults(const recommender_kind *kind, double values[RECOMMENDER_SETTINGS_MAX]);

@@ -94,7 +94,7 @@ static medley_status mapping_init(mapping *m, bpr_training *t, const recommender
   rng r;
   *m = (mapping){.t = t, .columns = t->width - t->free};
   rng_seed(&r, data->seed + 1);
-  TRY(content_parts_centred(data, (uint32_t)n, &m->content, &m->features, err));
+  TRY(content_unit_rows(data->features, data->feature_count, (uint32_t)n, &m->content, &m->features, err));
   TRY_NEW(m->map, m->features * m->columns, "a map of content");
   TRY_NEW(m->change, m->features * m->columns, "a map of content");
   TRY_NEW(m->square, m->features * m->columns, "a map of content");

@@ -52,7 +52,15 @@ def pick(x, ids):
     return torch.where(ids < 0, 0, x.gather(-1, ids.clamp(min=0).long().unsqueeze(-1)).squeeze(-1))
 
 
+WEB = torch.tensor([[0, 0.5, 0, -1], [0, 0, 0, 0], [2, 0.25, 1, 0], [0.75, 0, 0, 0]]).double()
 LINKS = torch.tensor([[0, 0.5, 0, -1], [0, 0, 0, 0], [2, 0.25, 1, 0]]).double()
+
+
+def propagated(x, steps):
+    layers = [x]
+    for _ in range(steps):
+        layers.append(WEB @ layers[-1])
+    return torch.stack(layers).mean(0)
 
 
 def cross_entropy(x, ids, smoothing):
@@ -275,6 +283,8 @@ CASES = {
     'sampled_softmax': case([(5, 6), (5, 6), (7, 6), index(9, 5), index(9, 7)], sampled_softmax),
     'sampled_softmax/q': case([(5, 6), (5, 6), (7, 6), index(9, 5), index(9, 7), (5,), (7,)], sampled_softmax),
     'triplet': case([(3, 4, 5)] * 3, lambda a, p, n: F.triplet_margin_loss(a.reshape(-1, 5), p.reshape(-1, 5), n.reshape(-1, 5), 0.5)),
+    'propagate': case([(4, 21)], lambda x: propagated(x, 3)),
+    'propagate/added': case([(4, 21)], lambda x: propagated(x, 2) + x.square()),
 }
 
 

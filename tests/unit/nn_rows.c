@@ -142,6 +142,14 @@ static const sparse links_back = {4, 3, (uint64_t[]){0, 1, 3, 4, 5}, (uint32_t[]
                                   (float[]){2, 0.5, 0.25, 1, -1}};
 BUILD(sparse_matmul, op_sparse_matmul(t, &links, &links_back, x[0]))
 
+/* [4, 4], not symmetric, and its transpose. */
+static const sparse web = {4, 4, (uint64_t[]){0, 2, 2, 5, 6}, (uint32_t[]){1, 3, 0, 1, 2, 0},
+                           (float[]){0.5, -1, 2, 0.25, 1, 0.75}};
+static const sparse web_back = {4, 4, (uint64_t[]){0, 2, 4, 5, 6}, (uint32_t[]){2, 3, 0, 2, 2, 0},
+                                (float[]){2, 0.75, 0.5, 0.25, 1, -1}};
+BUILD(propagate, op_propagate(t, &web, &web_back, x[0], 3))
+BUILD(propagate_twice, op_add(t, op_propagate(t, &web, &web_back, x[0], 2), op_square(t, x[0])))
+
 /* x, weights, biases, then what the case has. */
 #define WEIGHTS (&(recurrent_weights){x[1], x[2], x[3], x[4]})
 #define RUN(...) (&(recurrent_options){__VA_ARGS__})
@@ -275,6 +283,8 @@ const nn_row nn_rows[] = {
     {"scatter", {"ab", "#-5:a"}, build_scatter},
     {"pick", {"abv", "#-v:ab"}, build_pick},
     {"sparse_matmul", {"4a"}, build_sparse_matmul},
+    {"propagate", {"4a"}, build_propagate},
+    {"propagate/added", {"4a"}, build_propagate_twice},
 
     {"gru", {"bti", "9i", "93", "9", "9"}, build_gru},
     {"gru/plain", {"bti", "6i", "62"}, build_gru_plain},

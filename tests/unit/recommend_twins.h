@@ -53,4 +53,10 @@ void twin_content_fused(const world *w, const double *values, const recommender 
 void twin_content_popular(const world *w, const double *values, const recommender *r, const history *h, double *scores);
 void twin_content_map(const world *w, const double *values, const recommender *r, const history *h, double *scores);
 
+/* From the parameters that the model keeps (recommend_twins_trained.c). */
+void twin_lightgcn(const world *w, const double *values, const recommender *r, const history *h, double *scores);
+void twin_sasrec(const world *w, const double *values, const recommender *r, const history *h, double *scores);
+void twin_gru4rec(const world *w, const double *values, const recommender *r, const history *h, double *scores);
+void twin_multvae(const world *w, const double *values, const recommender *r, const history *h, double *scores);
+
 #endif

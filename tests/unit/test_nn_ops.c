@@ -475,6 +475,7 @@ static void test_refusals(void **state) {
   REFUSED(op_pick(t, a, tape_indices(t, 1, &three, (int32_t[]){1, 0, 3})), "there must be one for each row");
   REFUSED(op_sparse_matmul(t, &no_links, &no_links, a), "sparse_matmul: left is [2, 3], right is [32, 384]");
   REFUSED(op_sparse_matmul(t, &no_links, &no_links, op_slice(t, a, 0, 0, 3)), "is not the transpose of [2, 3]");
+  REFUSED(op_propagate(t, &no_links, &no_links, a, 2), "propagate: the graph is [2, 3], the rows are [32, 384]");
   REFUSED(op_mse(t, a, b), "mse: left is [32, 384], right is [512, 384]: they must be alike");
   REFUSED(op_bce(t, a, a), "bce: the target is a constant");
   REFUSED(op_embedding(t, op_sum(t, a, OP_ALL), a), "embedding: one number has no rows");

@@ -1,0 +1,185 @@
+/* Recommenders that are trained by gradients find what was planted: taste that divides people into two halves, and
+ * items that follow one another, also new ones that only their content tells of. */
+#include "base/memory.h"
+#include "base/rng.h"
+#include "recommend/recommender.h"
+#include "test.h"
+
+enum { PEOPLE = 60, THINGS = 24, SEEN = 20, STEPS = 8, DIM = 24 };
+
+typedef struct planted {
+  event event[PEOPLE * STEPS];
+  interactions train;
+  float content[THINGS * DIM];
+  uint8_t present[THINGS];
+  features features;
+  recommender_data data;
+} planted;
+
+static planted *planted_build(planted *p, bool with_content) {
+  medley_error error;
+  event_log log = {.user_count = PEOPLE,
+                   .item_count = THINGS,
+                   .events = p->event,
+                   .event_count = PEOPLE * STEPS,
+                   .type_names = (char *[]){(char *)"click"},
+                   .type_count = 1,
+                   .has_time = true};
+  event_weights weights;
+  event_weights_default(&log, &weights);
+  assert_ok(interactions_build(&log, &weights, NULL, 0, &p->train, &error));
+  p->features = (features){"text", THINGS, DIM, p->content, p->present};
+  p->data = (recommender_data){
+      .train = &p->train, .features = &p->features, .feature_count = with_content ? 1 : 0, .seed = 3};
+  return p;
+}
+
+static void planted_free(planted *p) {
+  interactions_deinit(&p->train);
+  free(p);
+}
+
+/* A person of an even number chooses even things, one of an odd number odd ones. */
+static planted *halves(void) {
+  planted *p = calloc(1, sizeof *p);
+  rng r;
+  rng_seed(&r, 2);
+  for (uint32_t u = 0; u < PEOPLE; u++)
+    for (uint32_t k = 0; k < STEPS; k++)
+      p->event[u * STEPS + k] =
+          (event){.user = u, .item = 2 * (uint32_t)rng_below(&r, THINGS / 2) + u % 2, .value = 1, .time_s = 1000 + k};
+  return planted_build(p, false);
+}
+
+/* Everybody begins somewhere and goes on to the next thing, round and round; things from SEEN on are new. The content
+ * of a new thing is that of the one whose place it could take. */
+static planted *rounds(bool with_content) {
+  planted *p = calloc(1, sizeof *p);
+  for (uint32_t u = 0; u < PEOPLE; u++)
+    for (uint32_t k = 0; k < STEPS; k++)
+      p->event[u * STEPS + k] =
+          (event){.user = u, .item = (u * 7 + k) % SEEN, .value = 1, .time_s = 5000 + (int64_t)(u * 100 + k) * 60};
+  for (uint32_t i = 0; i < THINGS; i++) p->content[i * DIM + (i < SEEN ? i : 3 * (i - SEEN))] = 1, p->present[i] = 1;
+  return planted_build(p, with_content);
+}
+
+static recommender *fitted(const planted *p, const char *name, const char *const *settings, const double *chosen) {
+  medley_error error;
+  double values[RECOMMENDER_SETTINGS_MAX];
+  const recommender_kind *kind = recommender_kind_find(name);
+  recommender *model = NULL;
+  recommender_defaults(kind, values);
+  for (size_t i = 0; settings[i] != NULL; i++) {
+    size_t s = 0;
+    while (kind->settings[s].name != NULL && strcmp(kind->settings[s].name, settings[i]) != 0) s++;
+    assert_non_null(kind->settings[s].name);
+    values[s] = chosen[i];
+  }
+  assert_ok(kind->fit(&p->data, values, NULL, &model, &error));
+  return model;
+}
+
+static void scores_of(const recommender *model, const uint32_t *items, const int64_t *times, size_t count,
+                      float *scores) {
+  medley_error error;
+  recommender_scratch scratch = {0};
+  const float ones[STEPS] = {1, 1, 1, 1, 1, 1, 1, 1};
+  history h = {.item = items, .weight = ones, .time_s = times, .count = count, .now_s = STORE_TIME_UNKNOWN};
+  assert_ok(model->kind->score(model, &h, &scratch, scores, &error));
+  recommender_scratch_deinit(&scratch);
+}
+
+static void test_halves_are_told_apart(void **state) {
+  (void)state;
+  static const struct {
+    const char *name;
+    const char *settings[4];
+    double values[4];
+  } rows[] = {{"lightgcn", {"epochs", "dim", "batch", NULL}, {30, 16, 64}},
+              {"multvae", {"epochs", "hidden", "batch", NULL}, {60, 16, 8}}};
+  planted *p = halves();
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    recommender *model = fitted(p, rows[i].name, rows[i].settings, rows[i].values);
+    for (uint32_t half = 0; half < 2; half++) {
+      const uint32_t items[] = {half, 4 + half, 10 + half};
+      float scores[THINGS], least = INFINITY, most = -INFINITY;
+      scores_of(model, items, NULL, 3, scores);
+      for (uint32_t k = 0; k < THINGS; k++) {
+        if (k % 2 == half) least = fminf(least, scores[k]);
+        if (k % 2 != half) most = fmaxf(most, scores[k]);
+      }
+      if (least <= most)
+        fail_msg("%s: of half %u one has %g, of the other %g", rows[i].name, half, (double)least, (double)most);
+    }
+    model->kind->free(model);
+  }
+  planted_free(p);
+}
+
+static uint32_t best_of(const float *scores, uint32_t count) {
+  uint32_t best = 0;
+  for (uint32_t k = 1; k < count; k++)
+    if (scores[k] > scores[best]) best = k;
+  return best;
+}
+
+/* Handed over in any order of rows: time says which was last. */
+static void test_what_follows_is_found(void **state) {
+  (void)state;
+  static const char *const settings[] = {"epochs", "dim", "batch", "negatives", "layers", "loss", "rate", NULL};
+  static const struct {
+    const char *name;
+    double loss;
+  } rows[] = {{"sasrec", 1}, {"sasrec", 0}, {"gru4rec", 1}, {"gru4rec", 0}};
+  planted *p = rounds(false);
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    const double values[] = {rows[i].loss > 0 ? 40 : 80, 16, 16, 24, 1, rows[i].loss, 0.01};
+    recommender *model = fitted(p, rows[i].name, settings, values);
+    for (uint32_t from = 0; from < SEEN; from += 3) {
+      const uint32_t items[] = {(from + 2) % SEEN, from, (from + 1) % SEEN};
+      const int64_t times[] = {300, 100, 200}, turned[] = {100, 300, 200};
+      float scores[THINGS], backwards[THINGS];
+      scores_of(model, items, times, 3, scores);
+      scores_of(model, items, turned, 3, backwards);
+      if (best_of(scores, SEEN) != (from + 3) % SEEN)
+        fail_msg("%s, loss %g: after %u comes %u", rows[i].name, rows[i].loss, (from + 2) % SEEN,
+                 best_of(scores, SEEN));
+      assert_true(memcmp(scores, backwards, sizeof scores) != 0);
+      for (uint32_t k = SEEN; k < THINGS; k++) assert_true(scores[k] <= scores[(from + 9) % SEEN]);
+    }
+    model->kind->free(model);
+  }
+  planted_free(p);
+}
+
+/* A new thing with the content of thing 3 k is expected where that would be. */
+static void test_new_things_follow_by_content(void **state) {
+  (void)state;
+  static const char *const settings[] = {"epochs", "dim", "batch", "negatives", "layers", "content", "rate", NULL};
+  static const double values[] = {60, 16, 8, 24, 1, 0.5, 0.01};
+  static const char *const names[] = {"sasrec", "gru4rec"};
+  planted *p = rounds(true);
+  for (size_t i = 0; i < 2; i++) {
+    recommender *model = fitted(p, names[i], settings, values);
+    for (uint32_t k = SEEN; k < THINGS; k++) {
+      uint32_t place = 3 * (k - SEEN), better = 0;
+      const uint32_t items[] = {(place + SEEN - 2) % SEEN, (place + SEEN - 1) % SEEN};
+      const int64_t times[] = {100, 200};
+      float scores[THINGS];
+      scores_of(model, items, times, 2, scores);
+      for (uint32_t other = 0; other < SEEN; other++) better += other != place && scores[other] > scores[k];
+      if (better > 1) fail_msg("%s: %u things are before the new one at %u", names[i], better, place);
+    }
+    model->kind->free(model);
+  }
+  planted_free(p);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_halves_are_told_apart),
+      cmocka_unit_test(test_what_follows_is_found),
+      cmocka_unit_test(test_new_things_follow_by_content),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
