@@ -32,8 +32,9 @@ static const struct row {
     {"ials", twin_ials, {0.1, 0.01, 8, 3}, 2e-3},
     {"ials", twin_ials, {0.3, 0.03, 16, 5}, 2e-3},
     {"graph_filter", twin_graph_filter, {0}, 1e-5},
-    {"graph_filter", twin_graph_filter, {0.7, 0.3, -0.2, 2, 0, 0.2, 10}, 1e-5},
-    {"graph_filter", twin_graph_filter, {0.3, 0.6, 0.2, 0.5, 3, 1, 4}, 1e-5},
+    {"graph_filter", twin_graph_filter, {1, 0.7, 0.3, 0, 2, 0, 0.2, 10, -0.2}, 1e-5},
+    {"graph_filter", twin_graph_filter, {1.3, 0.3, 0.6, 2, 0.5, 3, 1, 4, 0.2}, 1e-5},
+    {"graph_filter", twin_graph_filter, {1.2, 0.2, 0.5, 0, 0, 0, 0.5, 3, 0}, 1e-5},
     {"content", twin_content, {0}, 1e-5},
     {"content", twin_content_fused, {1}, 1e-5}, /* fuse.weighted */
     {"content", twin_content_fused, {3}, 1e-5}, /* fuse.map */
