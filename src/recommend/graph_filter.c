@@ -1,66 +1,86 @@
 /* recommend/graph_filter.c: a polynomial filter over the graph of people and items, and one step over a graph of alike
  * items; nothing is trained.
  *
- * Shen et al., "How powerful is graph convolution for recommendation?", CIKM 2021 (GF-CF), and Roh et al.,
- * "Training-free graph filtering via multimodal feature refinement", 2025, with exponents of degrees that are tuned on
- * validation instead of one half everywhere. With X users × items, d_u and d_i how many events each has, and
+ * Shen et al., "How powerful is graph convolution for recommendation?", CIKM 2021 (GF-CF), Park et al., "Turbo-CF",
+ * SIGIR 2024 (the sharpness), and Roh et al., "Training-free graph filtering via multimodal feature refinement", 2025,
+ * with exponents of degrees that are tuned on validation instead of one half everywhere. With X users × items, d_u and
+ * d_i how many events each has, and
  *
  *   G = Xᵀ diag(d_u^−2a) X        one hop: to the people who chose an item, and to what else they chose
  *   z_1 = G diag(d_i^−b) x,  z_k = G diag(d_i)^−1 z_(k−1) / λ     the history x, hop after hop
- *   score(i) = d_i^−c Σ_k w_k z_k(i) / σ_k  +  w_m (x (K + Kᵀ))(i) / σ_m
+ *   y_1 = S diag(d_i^−b) x with S_ij = G_ij^s, y_k = z_k for k > 1
+ *   score(i) = d_i^−c Σ_k w_k y_k(i) / σ_k  +  w_m (x (A + Aᵀ))(i) / σ_m
  *
- * where K [items, items] holds the cosines of each item's `neighbours` nearest by content, each modality centred, rows
- * summing to one; λ is what a hop multiplies a popular signal by, and σ the mean deviation of a term over the items,
- * for a sample of users: so that the weights mean the same on every catalogue. w_1 is 1.
+ * where A [items, items] leads to each item's `neighbours` nearest by content (alike.h); λ is what a hop multiplies a
+ * popular signal by, and σ the mean deviation of a term over the items, for a sample of users: so that the weights mean
+ * the same on every catalogue. w_1 is 1. With s > 1 a few items that many people share count for more than many items
+ * that a few share.
  *
  * Every hop is two sparse products with all events, so a request costs 4 · hops · events operations and the model is
  * the events themselves: right for sparse clicks (a millisecond for 100,000), where it beats what is trained; not for a
- * catalogue where everybody saw a twentieth of everything.
+ * catalogue where everybody saw a twentieth of everything. S is made when the model is fitted or loaded, an entry for
+ * each two items that somebody chose; it is left out (s = 1) where people's histories have more than PAIRS_MAX pairs.
  */
+#include <math.h>
 #include <string.h>
 
 #include "base/memory.h"
-#include "math/linear.h"
 #include "math/vector.h"
-#include "recommend/content_map.h"
+#include "recommend/alike.h"
 #include "recommend/kinds.h"
 #include "recommend/model.h"
 
-#define HOPS 3
+#define HOPS 4
 #define TERMS (HOPS + 1) /* the last is content */
 #define SAMPLE_USERS 256
-#define CONTENT_ITEMS_MAX 50000u /* every item is compared with every other: 3 TFLOP at 512 dimensions */
-#define ROWS_AT_ONCE 256
+#define PAIRS_MAX 5e7        /* Σ d_u²: at most so many entries of S, 400 MB, and half a second */
 #define EVENTS_MAX 3000000.0 /* by itself: 10 ms a request at one hop */
 #define FILLED_MAX 0.01
 
-enum { USER_EXPONENT, ITEM_EXPONENT, OUTPUT_EXPONENT, HOP_2, HOP_3, CONTENT, NEIGHBOURS, SETTINGS };
+enum {
+  SHARPNESS, /* first: it decides which exponents are good */
+  USER_EXPONENT,
+  ITEM_EXPONENT,
+  HOP_4, /* before the shorter ones: alone it says most of what they say */
+  HOP_2,
+  HOP_3,
+  CONTENT,
+  NEIGHBOURS,
+  OUTPUT_EXPONENT, /* last: with the first hop alone it does badly what long hops do well */
+  SETTINGS
+};
+static const int hop_settings[HOPS] = {-1, HOP_2, HOP_3, HOP_4};
 
 typedef struct graph_filter {
   recommender base;
   double values[SETTINGS];
   sparse by_user, by_item;
-  sparse alike;                 /* [items, items] K + Kᵀ; no rows when content is not looked at */
+  sparse sharp;                 /* [items, items] S; no rows when s is 1 */
+  sparse alike;                 /* [items, items] A + Aᵀ; no rows when content is not looked at */
   float *user;                  /* [users] d_u^−2a */
   float *in, *between, *output; /* [items] d_i^−b; 1 / (d_i λ); d_i^−c; 0 where nobody chose the item */
   double lambda;
   double weight[TERMS]; /* of a term as it is: w / σ */
+  json_t *shares;       /* what each modality has of A, for reports; NULL in a loaded model */
 } graph_filter;
 
-static const double user_exponents[] = {0.1, 0.3, 0.5, 0.75};
+static const double user_exponents[] = {0.1, 0.2, 0.3, 0.5, 0.75};
+static const double sharpnesses[] = {1, 1.2, 1.4};
 static const double item_exponents[] = {0.3, 0.5, 0.7};
 static const double output_exponents[] = {-0.2, 0, 0.2};
 static const double hop_weights[] = {0, 0.5, 2, 8};
-static const double content_weights[] = {0, 0.1, 0.3, 1};
+static const double content_weights[] = {0, 0.1, 0.2, 0.5, 1};
 static const double neighbour_counts[] = {10, 30};
 static const recommender_setting graph_filter_settings[] = {
-    {"user_exponent", "people count by the size of their history to minus twice this", 0.5, -1, 2, user_exponents, 4},
+    {"sharpness", "exponent of what two items have in common, in the first hop", 1, 0.1, 4, sharpnesses, 3},
+    {"user_exponent", "people count by the size of their history to minus twice this", 0.5, -1, 2, user_exponents, 5},
     {"item_exponent", "how much the popularity of what was chosen is divided out", 0.5, -1, 2, item_exponents, 3},
-    {"output_exponent", "how much the popularity of what is scored is divided out", 0, -1, 2, output_exponents, 3},
-    {"hop_2", "weight of the second hop, that of the first being 1", 0, 0, 1000, hop_weights, 4},
+    {"hop_4", "weight of the fourth hop, that of the first being 1", 0, 0, 1000, hop_weights, 4},
+    {"hop_2", "weight of the second hop", 0, 0, 1000, hop_weights, 4},
     {"hop_3", "weight of the third hop", 0, 0, 1000, hop_weights, 4},
-    {"content", "weight of items alike by content; 0 without vectors", 0.1, 0, 1000, content_weights, 4},
+    {"content", "weight of items alike by content; 0 without vectors", 0.1, 0, 1000, content_weights, 5},
     {"neighbours", "alike items an item has", 10, 1, 1000, neighbour_counts, 2},
+    {"output_exponent", "how much the popularity of what is scored is divided out", 0, -1, 2, output_exponents, 3},
     {NULL},
 };
 
@@ -69,7 +89,9 @@ static void graph_filter_free(recommender *r) {
   graph_filter *m = (graph_filter *)r;
   sparse_deinit(&m->by_user);
   sparse_deinit(&m->by_item);
+  sparse_deinit(&m->sharp);
   sparse_deinit(&m->alike);
+  json_decref(m->shares);
   mem_free(m->user);
   mem_free(m->in);
   mem_free(m->between);
@@ -99,18 +121,31 @@ static void hop(const graph_filter *m, float *z, float *people) {
 static size_t hops_used(const graph_filter *m) {
   size_t hops = 1;
   for (size_t k = 1; k < HOPS; k++)
-    if (m->values[HOP_2 + k - 1] > 0) hops = k + 1;
+    if (m->values[hop_settings[k]] > 0) hops = k + 1;
   return hops;
 }
 
-/* sum [items] = Σ_k weight_k z_k for z_0 in z, which is overwritten. */
+static bool is_sharp(const graph_filter *m) { return m->sharp.rows > 0; }
+
+/* sum += weight S z; few of z are not zero. */
+static void sharp_add(const graph_filter *m, const float *z, float weight, float *sum) {
+  for (uint32_t i = 0; i < m->base.item_count; i++) {
+    if (z[i] == 0) continue;
+    for (uint64_t e = m->sharp.start[i]; e < m->sharp.start[i + 1]; e++)
+      sum[m->sharp.column[e]] += weight * z[i] * m->sharp.value[e];
+  }
+}
+
+/* sum [items] = Σ_k weight_k y_k for the history, times d_i^−b, in z, which is overwritten. */
 static void filter(const graph_filter *m, float *z, float *people, float *sum) {
   uint32_t n = m->base.item_count;
   memset(sum, 0, n * sizeof *sum);
+  if (is_sharp(m)) sharp_add(m, z, (float)m->weight[0], sum);
+  if (is_sharp(m) && hops_used(m) == 1) return;
   for (size_t k = 0; k < hops_used(m); k++) {
     if (k > 0) multiply(z, m->between, n);
     hop(m, z, people);
-    if (m->weight[k] > 0) vector_add_scaled(sum, (float)m->weight[k], z, n);
+    if (m->weight[k] > 0 && (k > 0 || !is_sharp(m))) vector_add_scaled(sum, (float)m->weight[k], z, n);
   }
 }
 
@@ -147,7 +182,7 @@ static medley_status graph_filter_score(const recommender *r, const history *h, 
   return MEDLEY_OK;
 }
 
-/* G is symmetric, and so is every G D G: what an item has from each of the history is what it hands to them. */
+/* G and S are symmetric, and so is every G D G: what an item has from each of the history is what it hands to them. */
 static medley_status graph_filter_trace(const recommender *r, const history *h, uint32_t item,
                                         recommender_scratch *scratch, float *out, medley_error *err) {
   const graph_filter *m = (const graph_filter *)r;
@@ -169,6 +204,31 @@ static medley_status graph_filter_trace(const recommender *r, const history *h, 
 
 /* ---- fit ---- */
 
+/* 0 of what is not above 0, also in a file that somebody changed. */
+static float power_of(double of, double exponent) { return of > 0 ? (float)pow(of, exponent) : 0; }
+
+/* m->sharp, where it is wanted and not too large. */
+static medley_status sharp_make(graph_filter *m, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  sparse weighted = {0};
+  double pairs = 0, exponent = m->values[SHARPNESS];
+  uint64_t count;
+  for (uint32_t u = 0; u < m->by_user.rows; u++) {
+    double size = (double)(m->by_user.start[u + 1] - m->by_user.start[u]);
+    pairs += size * size;
+  }
+  if (exponent == 1 || pairs > PAIRS_MAX) return MEDLEY_OK;
+  TRY(sparse_copy(&m->by_item, &weighted, err));
+  sparse_scale(&weighted, NULL, m->user);
+  TRY(sparse_multiply(&weighted, &m->by_user, 0, &m->sharp, err));
+  count = sparse_count(&m->sharp);
+#pragma omp parallel for schedule(static)
+  for (uint64_t e = 0; e < count; e++) m->sharp.value[e] = power_of((double)m->sharp.value[e], exponent);
+done:
+  sparse_deinit(&weighted);
+  return status;
+}
+
 /* What follows from the events and the settings but λ and the weights. */
 static medley_status graph_filter_finish(graph_filter *m, medley_error *err) {
   medley_status status = MEDLEY_OK;
@@ -183,6 +243,7 @@ static medley_status graph_filter_finish(graph_filter *m, medley_error *err) {
   model_row_powers(&m->by_item, -m->values[ITEM_EXPONENT], m->in);
   model_row_powers(&m->by_item, -1, m->between);
   model_row_powers(&m->by_item, -m->values[OUTPUT_EXPONENT], m->output);
+  TRY(sharp_make(m, err));
 done:
   return status;
 }
@@ -228,9 +289,11 @@ static void terms_deviate(const graph_filter *m, uint32_t user, room at, double 
   }
   sum[HOPS] += deviation(at.sum, n);
   for (size_t k = 0; k < hops_used(m); k++) {
+    memset(at.sum, 0, n * sizeof *at.sum);
+    if (k == 0 && is_sharp(m)) sharp_add(m, at.z, 1, at.sum);
     if (k > 0) multiply(at.z, m->between, n);
     hop(m, at.z, at.people);
-    memcpy(at.sum, at.z, n * sizeof *at.z);
+    if (k > 0 || !is_sharp(m)) memcpy(at.sum, at.z, n * sizeof *at.z);
     multiply(at.sum, m->output, n);
     sum[k] += deviation(at.sum, n);
   }
@@ -239,9 +302,10 @@ static void terms_deviate(const graph_filter *m, uint32_t user, room at, double 
 static medley_status weights_find(graph_filter *m, medley_error *err) {
   medley_status status = MEDLEY_OK;
   recommender_scratch scratch = {0};
-  double sum[TERMS] = {0}, wanted[TERMS] = {1, m->values[HOP_2], m->values[HOP_3], m->values[CONTENT]};
+  double sum[TERMS] = {0}, wanted[TERMS] = {1, [HOPS] = m->values[CONTENT]};
   uint32_t users = m->by_user.rows, taken = 0, step = users / SAMPLE_USERS + 1;
   room at;
+  for (size_t k = 1; k < HOPS; k++) wanted[k] = m->values[hop_settings[k]];
   TRY(room_take(m, &scratch, &at, err));
   for (uint32_t u = 0; u < users; u += step) {
     if (m->by_user.start[u] == m->by_user.start[u + 1]) continue;
@@ -254,53 +318,15 @@ done:
   return status;
 }
 
-/* ---- items alike ---- */
+/* ---- fit ---- */
 
-/* The nearest of items from … from + count, whose products with all lie in products [count, n]: entries of K. */
-static void nearest_take(const float *products, uint32_t n, uint32_t from, size_t count, size_t k, scored *near,
-                         sparse_entry *entries) {
-#pragma omp parallel for schedule(static)
-  for (size_t r = 0; r < count; r++) {
-    uint32_t item = from + (uint32_t)r;
-    scored *mine = near + r * (k + 1);
-    size_t found = top_k(products + r * n, n, NULL, k + 1, mine), kept = 0;
-    float sum = 0;
-    for (size_t i = 0; i < found; i++) {
-      if (mine[i].index == item || !(mine[i].score > 0) || kept == k) continue;
-      mine[kept++] = mine[i];
-      sum += mine[kept - 1].score;
-    }
-    for (size_t i = 0; i < k; i++)
-      entries[r * k + i] =
-          i < kept ? (sparse_entry){item, mine[i].index, mine[i].score / sum} : (sparse_entry){item, item, 0};
-  }
-}
-
-/* m->alike = K + Kᵀ; items without a neighbour keep zeros on the diagonal. */
-static medley_status alike_find(graph_filter *m, const recommender_data *data, medley_error *err) {
-  medley_status status = MEDLEY_OK;
-  float *rows = NULL, *products = NULL;
-  scored *near = NULL;
-  sparse_entry *entries = NULL;
-  size_t dim, n = m->base.item_count, k = (size_t)m->values[NEIGHBOURS], at_once = n < ROWS_AT_ONCE ? n : ROWS_AT_ONCE;
-  if (!(m->values[CONTENT] > 0) || data->feature_count == 0 || n > CONTENT_ITEMS_MAX) return MEDLEY_OK;
-  TRY(content_unit_rows(data->features, data->feature_count, (uint32_t)n, &rows, &dim, err));
-  TRY_NEW(products, at_once * n, "similarities");
-  TRY_NEW(near, at_once * (k + 1), "neighbours");
-  TRY_NEW(entries, 2 * n * k, "neighbours");
-  for (size_t from = 0; from < n; from += at_once) {
-    size_t count = n - from < at_once ? n - from : at_once;
-    matrix_multiply_rows(count, n, dim, rows + from * dim, rows, dim, products);
-    nearest_take(products, (uint32_t)n, (uint32_t)from, count, k, near, entries + from * k);
-  }
-  for (size_t e = 0; e < n * k; e++)
-    entries[n * k + e] = (sparse_entry){entries[e].column, entries[e].row, entries[e].value};
-  TRY(sparse_from_entries((uint32_t)n, (uint32_t)n, entries, 2 * n * k, SPARSE_SUM, &m->alike, err));
-done:
-  mem_free(rows);
-  mem_free(products);
-  mem_free(near);
-  mem_free(entries);
+static medley_status content_find(graph_filter *m, const recommender_data *data, medley_error *err) {
+  double share[FEATURES_MAX] = {0};
+  medley_status status = alike_find(data->train, data->features, data->feature_count, (size_t)m->values[NEIGHBOURS],
+                                    share, &m->alike, err);
+  m->shares = status == MEDLEY_OK ? json_object() : NULL;
+  for (size_t f = 0; m->shares != NULL && f < data->feature_count; f++)
+    json_object_set_new(m->shares, data->features[f].name, json_real(share[f]));
   return status;
 }
 
@@ -314,7 +340,7 @@ static medley_status graph_filter_fit(const recommender_data *data, const double
   TRY(sparse_copy(&data->train->by_user, &m->by_user, err));
   TRY(graph_filter_finish(m, err));
   TRY(lambda_find(m, err));
-  TRY(alike_find(m, data, err));
+  if (m->values[CONTENT] > 0) TRY(content_find(m, data, err));
   TRY(weights_find(m, err));
   *out = &m->base;
   m = NULL;
@@ -327,7 +353,8 @@ done:
 
 static json_t *graph_filter_describe(const recommender *r) {
   const graph_filter *m = (const graph_filter *)r;
-  return json_pack("{s:i, s:f, s:b}", "hops", (int)hops_used(m), "lambda", m->lambda, "content", m->weight[HOPS] > 0);
+  return json_pack("{s:i, s:f, s:b, s:b, s:O*}", "hops", (int)hops_used(m), "lambda", m->lambda, "sharpened",
+                   is_sharp(m), "content", m->weight[HOPS] > 0, "modalities", m->shares);
 }
 
 static medley_status graph_filter_save(const recommender *r, safetensors_writer *w, const char *prefix,
@@ -372,7 +399,7 @@ done:
 const recommender_kind recommender_graph_filter = {
     .name = "graph_filter",
     .summary = "hops over the graph of people and items, and over items alike by content; for sparse clicks",
-    .source = "Shen et al. 2021; Roh et al. 2025",
+    .source = "Shen et al. 2021; Park et al. 2024; Roh et al. 2025",
     .part = "taste",
     .settings = graph_filter_settings,
     .scores_cold_items = true,

@@ -185,94 +185,133 @@ static double deviation_of(const double *values, size_t count) {
   return sqrt(square);
 }
 
-/* Terms of a history: three hops and content, each before its weight. */
-static void graph_terms(const world *w, const double *values, const double *x, double terms[4][ITEMS],
+/* out_i = Σ_j G_ij^sharpness z_j */
+static void graph_sharp_hop(const world *w, double exponent, double sharpness, const double *z, double *out) {
+  for (uint32_t i = 0; i < w->items; i++) {
+    out[i] = 0;
+    for (uint32_t j = 0; j < w->items; j++) {
+      double together = 0;
+      for (uint32_t u = 0; u < w->users; u++)
+        together += count_of(w, u) > 0 ? x_of(w, u, i) * x_of(w, u, j) * pow(count_of(w, u), -2 * exponent) : 0;
+      if (together > 0) out[i] += pow(together, sharpness) * z[j];
+    }
+  }
+}
+
+/* Places of graph_filter's settings. */
+enum { SHARPNESS, USERS_BY, ITEMS_BY, HOP_4, HOP_2, HOP_3, CONTENT, NEIGHBOURS, OUTPUT_BY };
+
+/* Terms of a history: four hops and content, each before its weight. */
+static void graph_terms(const world *w, const double *values, const double *x, double terms[5][ITEMS],
                         double alike[ITEMS][ITEMS]) {
   double z[ITEMS], next[ITEMS], lambda = 0;
   for (uint32_t i = 0; i < w->items; i++) z[i] = w->train.popularity[i] > 0 ? 1.0 / (double)w->event_count : 0;
-  graph_hop(w, values[0], z, next);
+  graph_hop(w, values[USERS_BY], z, next);
   for (uint32_t i = 0; i < w->items; i++) lambda += next[i];
   for (uint32_t i = 0; i < w->items; i++)
-    z[i] = w->train.popularity[i] > 0 ? x[i] * pow((double)w->train.popularity[i], -values[1]) : 0;
-  for (int k = 0; k < 3; k++) {
-    graph_hop(w, values[0], z, next);
+    z[i] = w->train.popularity[i] > 0 ? x[i] * pow((double)w->train.popularity[i], -values[ITEMS_BY]) : 0;
+  for (int k = 0; k < 4; k++) {
+    double first[ITEMS];
+    if (k == 0) graph_sharp_hop(w, values[USERS_BY], values[SHARPNESS], z, first);
+    graph_hop(w, values[USERS_BY], z, next);
     for (uint32_t i = 0; i < w->items; i++) {
       double count = (double)w->train.popularity[i];
-      terms[k][i] = count > 0 ? next[i] * pow(count, -values[2]) : 0;
+      terms[k][i] = count > 0 ? (k == 0 ? first : next)[i] * pow(count, -values[OUTPUT_BY]) : 0;
       z[i] = count > 0 ? next[i] / count / lambda : 0;
     }
   }
   for (uint32_t i = 0; i < w->items; i++) {
-    terms[3][i] = 0;
-    for (uint32_t j = 0; j < w->items; j++) terms[3][i] += x[j] * (alike[i][j] + alike[j][i]);
+    terms[4][i] = 0;
+    for (uint32_t j = 0; j < w->items; j++) terms[4][i] += x[j] * (alike[i][j] + alike[j][i]);
   }
 }
 
-/* rows [items, TEXT_DIM + TAGS_DIM]: both modalities centred, of unit length, and the whole too. */
-static void graph_rows(const world *w, double rows[ITEMS][TEXT_DIM + TAGS_DIM]) {
-  memset(rows, 0, ITEMS * sizeof *rows);
-  for (size_t p = 0, at = 0; p < 2; at += w->features[p++].dim) {
-    const features *f = &w->features[p];
-    double mean[TEXT_DIM + TAGS_DIM] = {0}, present = 0;
-    for (uint32_t i = 0; i < w->items; i++) present += f->present[i];
-    for (uint32_t i = 0; i < w->items; i++)
-      for (size_t d = 0; f->present[i] && d < f->dim; d++) mean[d] += (double)f->values[i * f->dim + d] / present;
-    for (uint32_t i = 0; i < w->items; i++) {
-      double square = 0;
-      for (size_t d = 0; f->present[i] && d < f->dim; d++) {
-        rows[i][at + d] = (double)f->values[i * f->dim + d] - mean[d];
-        square += rows[i][at + d] * rows[i][at + d];
-      }
-      for (size_t d = 0; square > 0 && d < f->dim; d++) rows[i][at + d] /= sqrt(square);
-    }
-  }
-}
-
-/* alike [items][items]: of each row the k greatest cosines above zero, summing to one. */
-static void graph_alike(const world *w, size_t k, double alike[ITEMS][ITEMS]) {
-  double rows[ITEMS][TEXT_DIM + TAGS_DIM], cosine[ITEMS][ITEMS];
-  graph_rows(w, rows);
-  for (uint32_t i = 0; i < w->items; i++)
-    for (uint32_t j = 0; j < w->items; j++) {
+/* cosine [items][items] of one modality, centred; 0 with itself and with what lacks it. */
+static void graph_cosines(const features *f, double cosine[ITEMS][ITEMS]) {
+  double rows[ITEMS][TEXT_DIM + TAGS_DIM] = {0}, mean[TEXT_DIM + TAGS_DIM] = {0}, present = 0;
+  for (size_t i = 0; i < f->count; i++) present += f->present[i];
+  for (size_t i = 0; i < f->count; i++)
+    for (size_t d = 0; f->present[i] && d < f->dim; d++) mean[d] += (double)f->values[i * f->dim + d] / present;
+  for (size_t i = 0; i < f->count; i++)
+    for (size_t d = 0; f->present[i] && d < f->dim; d++) rows[i][d] = (double)f->values[i * f->dim + d] - mean[d];
+  for (size_t i = 0; i < f->count; i++)
+    for (size_t j = 0; j < f->count; j++) {
       double dot = 0, a = 0, b = 0;
-      for (size_t d = 0; d < TEXT_DIM + TAGS_DIM; d++) {
+      for (size_t d = 0; d < f->dim; d++) {
         dot += rows[i][d] * rows[j][d];
         a += rows[i][d] * rows[i][d];
         b += rows[j][d] * rows[j][d];
       }
       cosine[i][j] = i != j && a > 0 && b > 0 ? dot / sqrt(a * b) : 0;
     }
-  for (uint32_t i = 0; i < w->items; i++) {
+}
+
+/* near [items][items]: of each row the k greatest cosines above zero, summing to one. */
+static void graph_nearest(const features *f, size_t k, double near[ITEMS][ITEMS]) {
+  double cosine[ITEMS][ITEMS];
+  graph_cosines(f, cosine);
+  for (size_t i = 0; i < f->count; i++) {
     double sum = 0;
-    for (uint32_t j = 0; j < w->items; j++) {
+    for (size_t j = 0; j < f->count; j++) {
       size_t better = 0;
-      for (uint32_t o = 0; o < w->items; o++) better += cosine[i][o] > cosine[i][j];
-      alike[i][j] = cosine[i][j] > 0 && better < k ? cosine[i][j] : 0;
-      sum += alike[i][j];
+      for (size_t o = 0; o < f->count; o++) better += cosine[i][o] > cosine[i][j];
+      near[i][j] = cosine[i][j] > 0 && better < k ? cosine[i][j] : 0;
+      sum += near[i][j];
     }
-    for (uint32_t j = 0; j < w->items && sum > 0; j++) alike[i][j] /= sum;
+    for (size_t j = 0; j < f->count && sum > 0; j++) near[i][j] /= sum;
   }
+}
+
+/* How much more often neighbours are chosen by the same people than chance would have it. */
+static double graph_lift(const world *w, double near[ITEMS][ITEMS]) {
+  double together[ITEMS][ITEMS] = {0}, sums[ITEMS] = {0}, all = 0, seen = 0, expected = 0;
+  for (uint32_t u = 0; u < w->users; u++)
+    for (uint32_t i = 0; i < w->items; i++)
+      for (uint32_t j = 0; j < w->items; j++)
+        if (i != j && x_of(w, u, i) > 0 && x_of(w, u, j) > 0) together[i][j] += 1 / count_of(w, u);
+  for (uint32_t i = 0; i < w->items; i++)
+    for (uint32_t j = 0; j < w->items; j++) sums[i] += together[i][j];
+  for (uint32_t i = 0; i < w->items; i++) all += sums[i];
+  for (uint32_t i = 0; i < w->items; i++)
+    for (uint32_t j = 0; j < w->items; j++) {
+      seen += near[i][j] * together[i][j];
+      expected += near[i][j] * sums[i] * sums[j] / all;
+    }
+  return seen / expected;
+}
+
+/* alike [items][items]: modalities weighted by lift - 1. */
+static void graph_alike(const world *w, size_t k, double alike[ITEMS][ITEMS]) {
+  double near[2][ITEMS][ITEMS], share[2], sum = 0;
+  for (int m = 0; m < 2; m++) {
+    graph_nearest(&w->features[m], k, near[m]);
+    share[m] = fmax(0, graph_lift(w, near[m]) - 1);
+    sum += share[m];
+  }
+  for (uint32_t i = 0; i < w->items; i++)
+    for (uint32_t j = 0; j < w->items; j++)
+      alike[i][j] = sum > 0 ? (share[0] * near[0][i][j] + share[1] * near[1][i][j]) / sum : 0;
 }
 
 void twin_graph_filter(const world *w, const double *values, const recommender *r, const history *h, double *scores) {
   (void)r;
-  double x[ITEMS] = {0}, terms[4][ITEMS], alike[ITEMS][ITEMS], sum[4] = {0}, asked = 0;
-  const double weight[4] = {1, values[3], values[4], values[5]};
-  graph_alike(w, (size_t)values[6], alike);
+  double x[ITEMS] = {0}, terms[5][ITEMS], alike[ITEMS][ITEMS], sum[5] = {0}, asked = 0;
+  const double weight[5] = {1, values[HOP_2], values[HOP_3], values[HOP_4], values[CONTENT]};
+  graph_alike(w, (size_t)values[NEIGHBOURS], alike);
   for (uint32_t u = 0; u < w->users; u++) {
     double own[ITEMS];
     if (count_of(w, u) == 0) continue;
     for (uint32_t i = 0; i < w->items; i++) own[i] = x_of(w, u, i);
     graph_terms(w, values, own, terms, alike);
-    for (int k = 0; k < 4; k++) sum[k] += deviation_of(terms[k], w->items);
+    for (int k = 0; k < 5; k++) sum[k] += deviation_of(terms[k], w->items);
     asked++;
   }
   for (size_t j = 0; j < h->count; j++) x[h->item[j]] = (double)h->weight[j];
   graph_terms(w, values, x, terms, alike);
   for (uint32_t i = 0; i < w->items; i++) {
     scores[i] = 0;
-    for (int k = 0; k < 4; k++)
-      if (weight[k] > 0) scores[i] += weight[k] * asked / sum[k] * terms[k][i];
+    for (int k = 0; k < 5; k++)
+      if (weight[k] > 0 && sum[k] > 0) scores[i] += weight[k] * asked / sum[k] * terms[k][i];
   }
 }
 
