@@ -56,6 +56,12 @@ float event_type_weigh(const char *name, bool *rating);
 /* 0 when the event carries no positive signal; so is any other event with a negative value (a returned order). */
 float event_weight(const event_weights *w, const event *e);
 
+/* What people are brought to do, the weaker first, told by an event's weight: 3 and more is buying, 2 liking, anything
+ * else that speaks for an item clicking. */
+typedef enum goal { GOAL_CLICK, GOAL_LIKE, GOAL_BUY, GOAL_COUNT } goal;
+extern const char *const goal_names[GOAL_COUNT]; /* "click", "like", "buy" */
+goal goal_of_weight(float weight);
+
 /* ---- splits ---- */
 
 typedef enum split_kind {
@@ -103,6 +109,8 @@ typedef struct interactions {
   sparse by_user;    /* [users, items] */
   sparse by_item;    /* its transpose */
   int64_t *time_s;   /* [count] beside by_user.value: the newest time of the pair; NULL when times are unknown */
+  uint8_t *goals;    /* [count] beside by_user.value: bit g: the pair has an event of goal g; NULL when all events are
+                        of one goal */
   float *popularity; /* [items] number of users */
   int64_t newest_s;  /* the newest event, or STORE_TIME_UNKNOWN */
 } interactions;

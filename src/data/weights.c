@@ -92,3 +92,7 @@ float event_weight(const event_weights *w, const event *e) {
   }
   return e->type >= 0 && e->type < 64 ? w->type_weight[e->type] : 1;
 }
+
+const char *const goal_names[GOAL_COUNT] = {"click", "like", "buy"};
+
+goal goal_of_weight(float weight) { return weight >= 3 ? GOAL_BUY : weight >= 2 ? GOAL_LIKE : GOAL_CLICK; }

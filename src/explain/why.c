@@ -16,6 +16,8 @@ typedef struct phrase {
 static const phrase history_phrases[] = {
     {"taste", "people with your history choose it", "people with your history rarely choose it"},
     {"sequence", "it tends to follow what you chose last", "it rarely follows what you chose last"},
+    {"goals", "people who look at, like and buy what you do take it",
+     "people who look at, like and buy what you do rarely take it"},
     {"text", "its words are close to what you chose", "its words are unlike what you chose"},
     {"image", "it looks like what you chose", "it looks unlike what you chose"},
     {"audio", "it sounds like what you chose", "it sounds unlike what you chose"},

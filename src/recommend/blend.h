@@ -14,7 +14,7 @@
 #include "base/json.h"
 #include "recommend/recommender.h"
 
-#define BLEND_PARTS_MAX 24
+#define BLEND_PARTS_MAX 40
 #define BLEND_WARM 0
 #define BLEND_COLD 1
 #define BLEND_STRANGER 2

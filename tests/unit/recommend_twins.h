@@ -58,5 +58,10 @@ void twin_lightgcn(const world *w, const double *values, const recommender *r, c
 void twin_sasrec(const world *w, const double *values, const recommender *r, const history *h, double *scores);
 void twin_gru4rec(const world *w, const double *values, const recommender *r, const history *h, double *scores);
 void twin_multvae(const world *w, const double *values, const recommender *r, const history *h, double *scores);
+void twin_deepfm(const world *w, const double *values, const recommender *r, const history *h, double *scores);
+void twin_shared_bottom(const world *w, const double *values, const recommender *r, const history *h, double *scores);
+void twin_mmoe(const world *w, const double *values, const recommender *r, const history *h, double *scores);
+void twin_ple(const world *w, const double *values, const recommender *r, const history *h, double *scores);
+void twin_esmm(const world *w, const double *values, const recommender *r, const history *h, double *scores);
 
 #endif

@@ -40,12 +40,12 @@ static const float *kept_get(const kept *k, const char *name) {
 
 #define WIDE 64
 
-/* y [out] = W x + b for "<name>.weight" [out, in] and "<name>.bias". */
+/* y [out] = W x + b for "<name>.weight" [out, in] and "<name>.bias"; bias NULL: none. */
 static void linear_of(const kept *k, const char *weight, const char *bias, const double *x, size_t in, double *y,
                       size_t out) {
-  const float *w = kept_get(k, weight), *b = kept_get(k, bias);
+  const float *w = kept_get(k, weight), *b = bias != NULL ? kept_get(k, bias) : NULL;
   for (size_t o = 0; o < out; o++) {
-    y[o] = (double)b[o];
+    y[o] = b != NULL ? (double)b[o] : 0;
     for (size_t i = 0; i < in; i++) y[o] += (double)w[o * in + i] * x[i];
   }
 }
@@ -227,3 +227,211 @@ void twin_multvae(const world *w, const double *values, const recommender *r, co
   for (uint32_t i = 0; i < w->items; i++) scores[i] = w->train.popularity[i] > 0 ? logits[i] - least : 0;
   kept_close(&k);
 }
+
+/* ---- features and several goals ---- */
+
+enum { WORLD_GOALS = 2, SIDES = WORLD_GOALS + 1, EXPERTS = 9 }; /* the world's people click and buy */
+
+/* One pair of a person and an item, as every network of the family reads it. */
+typedef struct pair {
+  const kept *k;
+  size_t dim, hidden, person_width, item_width;
+  double person[WIDE], item[WIDE], person_sum[WIDE], item_sum[WIDE], product[WIDE];
+} pair;
+
+static bool item_known(const float *vectors, uint32_t item, size_t width) {
+  for (size_t d = 0; d < width; d++)
+    if (vectors[item * width + d] != 0) return true;
+  return false;
+}
+
+static void person_of(pair *x, const history *h, size_t bags) {
+  const float *heard = kept_get(x->k, "heard"), *vectors = kept_get(x->k, "vectors");
+  double sum[WORLD_GOALS] = {0};
+  size_t count = 0, class = 0;
+  memset(x->person, 0, sizeof x->person);
+  for (size_t j = 0; j < h->count; j++) {
+    if (!item_known(vectors, h->item[j], x->item_width)) continue;
+    size_t g = bags > 1 && h->weight[j] >= 3 ? 1 : 0;
+    for (size_t d = 0; d < x->dim; d++)
+      x->person[g * x->dim + d] += (double)h->weight[j] * (double)heard[h->item[j] * x->dim + d];
+    sum[g] += (double)h->weight[j];
+    count++;
+  }
+  while (count >> (class + 1) != 0) class ++;
+  for (size_t d = 0; d < x->dim; d++) {
+    for (size_t g = 0; g < bags; g++) x->person[g * x->dim + d] /= sum[g] > 0 ? sum[g] : 1;
+    x->person[bags * x->dim + d] = (double)kept_get(x->k, "sizes.weight")[class * x->dim + d];
+  }
+  x->person_width = (bags + 1) * x->dim;
+}
+
+static void item_of(pair *x, uint32_t item) {
+  const float *vectors = kept_get(x->k, "vectors");
+  for (size_t d = 0; d < x->item_width; d++) x->item[d] = (double)vectors[item * x->item_width + d];
+  memset(x->person_sum, 0, sizeof x->person_sum);
+  memset(x->item_sum, 0, sizeof x->item_sum);
+  for (size_t d = 0; d < x->person_width; d++) x->person_sum[d % x->dim] += x->person[d];
+  for (size_t d = 0; d < x->item_width; d++) x->item_sum[d % x->dim] += x->item[d];
+  for (size_t d = 0; d < x->dim; d++) x->product[d] = x->person_sum[d] * x->item_sum[d];
+}
+
+/* A layer called "<form><number>.<end>", form with a %zu. */
+static void named_linear(const kept *k, const char *form, size_t number, const char *end, bool bias, const double *x,
+                         size_t in, double *y, size_t out) {
+  char name[64], weight[96], shift[96];
+  snprintf(name, sizeof name, "%s%zu", form, number);
+  if (form[strlen(form) - 1] != '.') snprintf(name, sizeof name, "%s", form);
+  snprintf(weight, sizeof weight, "%s%s.weight", name, end);
+  snprintf(shift, sizeof shift, "%s%s.bias", name, end);
+  linear_of(k, weight, bias ? shift : NULL, x, in, y, out);
+}
+
+static void relu_all(double *x, size_t count) {
+  for (size_t i = 0; i < count; i++) x[i] = fmax(0, x[i]);
+}
+
+/* What both sides give to a layer [out]; form and number as above. */
+static void sides_of(const pair *x, const char *form, size_t number, double *y, size_t out) {
+  double side[WIDE];
+  named_linear(x->k, form, number, ".item", true, x->item, x->item_width, y, out);
+  named_linear(x->k, form, number, ".person", false, x->person, x->person_width, side, out);
+  for (size_t o = 0; o < out; o++) y[o] += side[o];
+}
+
+static void tower_of(const pair *x, const char *form, size_t number, double *y) {
+  double inner[WIDE], product[WIDE];
+  sides_of(x, form, number, inner, x->hidden);
+  named_linear(x->k, form, number, ".product", false, x->product, x->dim, product, x->hidden);
+  for (size_t o = 0; o < x->hidden; o++) inner[o] += product[o];
+  relu_all(inner, x->hidden);
+  named_linear(x->k, form, number, ".next", true, inner, x->hidden, y, x->hidden / 2);
+  relu_all(y, x->hidden / 2);
+}
+
+/* y [width] = the mean of experts [count] by softmax of gate [count]. */
+static void mix_of(const double *gate, double expert[][WIDE], const size_t *which, size_t count, size_t width,
+                   double *y) {
+  double sum = 0;
+  for (size_t e = 0; e < count; e++) sum += exp(gate[e]);
+  for (size_t d = 0; d < width; d++) {
+    y[d] = 0;
+    for (size_t e = 0; e < count; e++) y[d] += exp(gate[e]) / sum * expert[which[e]][d];
+  }
+}
+
+static double head_of(const pair *x, size_t goal, const double *inputs) {
+  double inner[WIDE], y;
+  size_t width = x->hidden / 2;
+  named_linear(x->k, "heads.", goal, "", true, inputs, width, inner, width);
+  relu_all(inner, width);
+  named_linear(x->k, "outs.", goal, "", true, inner, width, &y, 1);
+  return y;
+}
+
+/* Logits of the goals by the family's networks. */
+typedef void (*goals_twin)(const pair *x, const double *values, double logit[WORLD_GOALS]);
+
+static void twin_goals(const world *w, const double *values, const recommender *r, const history *h, size_t bags,
+                       goals_twin by_definition, double *scores) {
+  kept k;
+  double least = INFINITY, logit[WORLD_GOALS], weight[] = {values[8], values[10]};
+  kept_open(&k, r);
+  pair x = {.k = &k, .dim = (size_t)values[2], .hidden = (size_t)values[3]};
+  x.item_width = x.dim * (values[6] > 0 ? 1 + w->data.feature_count : 1);
+  person_of(&x, h, bags);
+  for (uint32_t i = 0; i < w->items; i++) {
+    double prior = (double)kept_get(&k, "prior")[i];
+    double even = 0.5 + 0.5 * w->items * (double)w->train.popularity[i] / (double)sparse_count(&w->train.by_user);
+    assert_near(prior, log(even), 1e-5);
+    item_of(&x, i);
+    by_definition(&x, values, logit);
+    scores[i] = 0;
+    for (size_t g = 0; g < bags; g++) scores[i] += (bags > 1 ? weight[g] : 1) * (logit[g] + prior);
+    if (!item_known(kept_get(&k, "vectors"), i, x.item_width))
+      scores[i] = NAN;
+    else if (scores[i] < least)
+      least = scores[i];
+  }
+  for (uint32_t i = 0; i < w->items; i++)
+    if (isnan(scores[i])) scores[i] = least;
+  kept_close(&k);
+}
+
+static void deepfm_logit(const pair *x, const double *values, double *logit) {
+  double deep[WIDE], order, fields[2 * WIDE];
+  (void)values;
+  size_t count = (x->person_width + x->item_width) / x->dim;
+  memcpy(fields, x->person, x->person_width * sizeof *fields);
+  memcpy(fields + x->person_width, x->item, x->item_width * sizeof *fields);
+  tower_of(x, "deep", 0, deep);
+  named_linear(x->k, "out", 0, "", true, deep, x->hidden / 2, logit, 1);
+  sides_of(x, "order", 0, &order, 1);
+  *logit += order;
+  for (size_t a = 0; a < count; a++)
+    for (size_t b = 0; b < a; b++)
+      for (size_t d = 0; d < x->dim; d++) *logit += fields[a * x->dim + d] * fields[b * x->dim + d];
+}
+
+static void shared_bottom_logits(const pair *x, const double *values, double *logit) {
+  double bottom[WIDE];
+  (void)values;
+  tower_of(x, "bottom", 0, bottom);
+  for (size_t g = 0; g < WORLD_GOALS; g++) logit[g] = head_of(x, g, bottom);
+}
+
+static void mmoe_logits(const pair *x, const double *values, double *logit) {
+  static const size_t all[] = {0, 1, 2, 3, 4, 5, 6, 7, 8};
+  double expert[EXPERTS][WIDE], gate[EXPERTS], heard[WIDE];
+  size_t experts = (size_t)values[11];
+  for (size_t e = 0; e < experts; e++) tower_of(x, "experts.", e, expert[e]);
+  for (size_t g = 0; g < WORLD_GOALS; g++) {
+    sides_of(x, "gates.", g, gate, experts);
+    mix_of(gate, expert, all, experts, x->hidden / 2, heard);
+    logit[g] = head_of(x, g, heard);
+  }
+}
+
+static void ple_logits(const pair *x, const double *values, double *logit) {
+  static const size_t all[] = {0, 1, 2, 3, 4, 5, 6, 7, 8};
+  double expert[EXPERTS][WIDE], inner[EXPERTS][WIDE], gate[EXPERTS], side[SIDES][WIDE], heard[WIDE];
+  size_t experts = (size_t)values[11], width = x->hidden / 2, seen[EXPERTS];
+  for (size_t e = 0; e < SIDES * experts; e++) tower_of(x, "experts.", e, expert[e]);
+  for (size_t s = 0; s < SIDES; s++) {
+    for (size_t e = 0; e < experts; e++) seen[e] = s * experts + e, seen[experts + e] = WORLD_GOALS * experts + e;
+    size_t count = s < WORLD_GOALS ? 2 * experts : SIDES * experts;
+    sides_of(x, "gates.", s, gate, count);
+    mix_of(gate, expert, s < WORLD_GOALS ? seen : all, count, width, side[s]);
+  }
+  for (size_t e = 0; e < SIDES * experts; e++) {
+    named_linear(x->k, "inner.", e, "", true, side[e / experts], width, inner[e], width);
+    relu_all(inner[e], width);
+  }
+  for (size_t g = 0; g < WORLD_GOALS; g++) {
+    for (size_t e = 0; e < experts; e++) seen[e] = g * experts + e, seen[experts + e] = WORLD_GOALS * experts + e;
+    named_linear(x->k, "inner_gates.", g, "", true, side[g], width, gate, 2 * experts);
+    mix_of(gate, inner, seen, 2 * experts, width, heard);
+    logit[g] = head_of(x, g, heard);
+  }
+}
+
+static void esmm_logits(const pair *x, const double *values, double *logit) {
+  double inner[WIDE], step, chance = 1;
+  (void)values;
+  for (size_t g = 0; g < WORLD_GOALS; g++) {
+    tower_of(x, "steps.", g, inner);
+    named_linear(x->k, "outs.", g, "", true, inner, x->hidden / 2, &step, 1);
+    chance /= 1 + exp(-step);
+    logit[g] = log(chance / (1 - chance));
+  }
+}
+
+#define GOALS_TWIN(name, bags, logits)                                                                             \
+  void twin_##name(const world *w, const double *values, const recommender *r, const history *h, double *scores) { \
+    twin_goals(w, values, r, h, bags, logits, scores);                                                             \
+  }
+GOALS_TWIN(deepfm, 1, deepfm_logit)
+GOALS_TWIN(shared_bottom, WORLD_GOALS, shared_bottom_logits)
+GOALS_TWIN(mmoe, WORLD_GOALS, mmoe_logits)
+GOALS_TWIN(ple, WORLD_GOALS, ple_logits)
+GOALS_TWIN(esmm, WORLD_GOALS, esmm_logits)

@@ -361,6 +361,36 @@ static void test_split_refusals(void **state) {
   assert_int_equal(split_kind_find("by-moon"), SPLIT_KIND_COUNT);
 }
 
+/* Goals of a pair are those of all its events that count; a person left out takes theirs along. */
+static void test_goals(void **state) {
+  (void)state;
+  medley_error error;
+  event list[] = {{.user = 0, .item = 1, .value = 1, .type = 0},  {.user = 0, .item = 1, .value = 1, .type = 2},
+                  {.user = 0, .item = 2, .value = 1, .type = 1},  {.user = 1, .item = 0, .value = 1, .type = 2},
+                  {.user = 1, .item = 2, .value = -1, .type = 2}, {.user = 1, .item = 2, .value = 1, .type = 0}};
+  event_log log = {.user_count = 2,
+                   .item_count = 3,
+                   .events = list,
+                   .event_count = 6,
+                   .type_names = (char *[]){(char *)"view", (char *)"add to cart", (char *)"order"},
+                   .type_count = 3};
+  event_weights w;
+  interactions x, second;
+  event_weights_default(&log, &w);
+  assert_ok(interactions_build(&log, &w, NULL, 0, &x, &error));
+  const uint8_t expected[] = {1 << GOAL_CLICK | 1 << GOAL_BUY, 1 << GOAL_LIKE, 1 << GOAL_BUY, 1 << GOAL_CLICK};
+  assert_int_equal(sparse_count(&x.by_user), 4);
+  assert_memory_equal(x.goals, expected, sizeof expected);
+  assert_ok(interactions_of_users(&x, (const uint8_t[]){0, 1}, &second, &error));
+  assert_memory_equal(second.goals, expected + 2, 2);
+  interactions_deinit(&second);
+  interactions_deinit(&x);
+  log.event_count = 1;
+  assert_ok(interactions_build(&log, &w, NULL, 0, &x, &error));
+  assert_null(x.goals);
+  interactions_deinit(&x);
+}
+
 static void test_matrices(void **state) {
   (void)state;
   medley_error error;

@@ -50,6 +50,12 @@ static const struct row {
     {"gru4rec", twin_gru4rec, {0.1, 2, 1, 1, 16, 0.01, 8, 3, 16, 0.2, 1}, 1e-4},
     {"gru4rec", twin_gru4rec, {0.1, 2, 2, 0, 16, 0.01, 8, 50, 16, 0.2, 0}, 1e-4},
     {"multvae", twin_multvae, {2, 0.3, 0.5, 16, 8, 0.01, 16}, 1e-4},
+    {"deepfm", twin_deepfm, {2, 0.01, 4, 8, 0.2, 3, 0.2, 16, 0}, 1e-4},
+    {"deepfm", twin_deepfm, {2, 0.01, 6, 4, 0, 2, 0, 64, 2}, 1e-4},
+    {"shared_bottom", twin_shared_bottom, {2, 0.01, 4, 8, 0.2, 3, 0.2, 16, 1, 0.5, 2}, 1e-4},
+    {"mmoe", twin_mmoe, {2, 0.01, 4, 8, 0.2, 3, 0.2, 16, 1, 0.5, 2, 3}, 1e-4},
+    {"ple", twin_ple, {2, 0.01, 4, 8, 0.2, 3, 0.2, 16, 1, 0.5, 2, 2}, 1e-4},
+    {"esmm", twin_esmm, {2, 0.01, 4, 8, 0.2, 3, 0.2, 16, 1, 0.5, 2}, 1e-4},
     {"content", twin_content, {0}, 1e-5},
     {"content", twin_content_fused, {1}, 1e-5}, /* fuse.weighted */
     {"content", twin_content_fused, {3}, 1e-5}, /* fuse.map */
@@ -182,7 +188,8 @@ static void test_pairs_are_found(void **state) {
 
 /* What the whole history decides together cannot be shared out among its entries. */
 static bool is_undivided(const char *name) {
-  static const char *const names[] = {"userknn", "sasrec", "gru4rec", "multvae"};
+  static const char *const names[] = {"userknn",       "sasrec", "gru4rec", "multvae", "deepfm",
+                                      "shared_bottom", "mmoe",   "ple",     "esmm"};
   for (size_t i = 0; i < sizeof names / sizeof *names; i++)
     if (strcmp(name, names[i]) == 0) return true;
   return false;
@@ -778,7 +785,8 @@ static void test_blend_saved_loaded_and_refused(void **state) {
       {"{\"blend\":[{\"model\":\"ease\",\"weight_warm\":1}]}", MEDLEY_ERR_CORRUPT, "model.0"},
       {"{\"blend\":[{\"model\":\"popular\",\"weight_warm\":1e300}]}", MEDLEY_ERR_CORRUPT, "no number"},
       {"{\"blend\":[],\"cold_shift\":1e300}", MEDLEY_ERR_CORRUPT, "no number"},
-      {"{\"blend\":[1,2,3,4,5,6,7,8,9,0,1,2,3,4,5,6,7,8,9,0,1,2,3,4,5]}", MEDLEY_ERR_CORRUPT, "25 models"},
+      {"{\"blend\":[1,2,3,4,5,6,7,8,9,0,1,2,3,4,5,6,7,8,9,0,1,2,3,4,5,6,7,8,9,0,1,2,3,4,5,6,7,8,9,0,1]}",
+       MEDLEY_ERR_CORRUPT, "41 models"},
   };
   for (size_t i = 0; i < sizeof refusals / sizeof *refusals; i++) {
     json_t *bad = NULL;

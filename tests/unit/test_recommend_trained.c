@@ -1,14 +1,16 @@
-/* Recommenders that are trained by gradients find what was planted: taste that divides people into two halves, and
- * items that follow one another, also new ones that only their content tells of. */
+/* Recommenders that are trained by gradients find what was planted: taste that divides people into two halves, items
+ * that follow one another, also new ones that only their content tells of, and buys that follow another rule than
+ * clicks. */
 #include "base/memory.h"
 #include "base/rng.h"
 #include "recommend/recommender.h"
 #include "test.h"
 
-enum { PEOPLE = 60, THINGS = 24, SEEN = 20, STEPS = 8, DIM = 24 };
+enum { PEOPLE = 60, THINGS = 24, SEEN = 20, STEPS = 8, DIM = 24, ACTS = 13 };
 
 typedef struct planted {
-  event event[PEOPLE * STEPS];
+  event event[PEOPLE * ACTS];
+  size_t event_count;
   interactions train;
   float content[THINGS * DIM];
   uint8_t present[THINGS];
@@ -21,9 +23,9 @@ static planted *planted_build(planted *p, bool with_content) {
   event_log log = {.user_count = PEOPLE,
                    .item_count = THINGS,
                    .events = p->event,
-                   .event_count = PEOPLE * STEPS,
-                   .type_names = (char *[]){(char *)"click"},
-                   .type_count = 1,
+                   .event_count = p->event_count ? p->event_count : PEOPLE * STEPS,
+                   .type_names = (char *[]){(char *)"click", (char *)"like", (char *)"buy"},
+                   .type_count = 3,
                    .has_time = true};
   event_weights weights;
   event_weights_default(&log, &weights);
@@ -63,6 +65,39 @@ static planted *rounds(bool with_content) {
   return planted_build(p, with_content);
 }
 
+/* People look at things of their half and like some of them; what they buy is of one of three sorts. */
+static planted *shoppers(bool clicks_alone) {
+  planted *p = calloc(1, sizeof *p);
+  rng r;
+  rng_seed(&r, 4);
+  for (uint32_t u = 0; u < PEOPLE; u++)
+    for (uint32_t k = 0; k < ACTS; k++) {
+      int32_t type = k < 6 ? 0 : k < 9 ? 1 : 2;
+      uint32_t of_half = 2 * (uint32_t)rng_below(&r, THINGS / 2) + u % 2;
+      uint32_t of_sort = 3 * (uint32_t)rng_below(&r, THINGS / 3) + u / 2 % 3;
+      if (type > 0 && clicks_alone) continue;
+      p->event[p->event_count++] =
+          (event){.user = u, .item = type == 2 ? of_sort : of_half, .value = 1, .type = type, .time_s = 1000 + k};
+    }
+  return planted_build(p, false);
+}
+
+/* Content tells the half, where there is some; things from SEEN on are new. */
+static planted *halves_with_content(void) {
+  planted *p = calloc(1, sizeof *p);
+  rng r;
+  rng_seed(&r, 6);
+  for (uint32_t u = 0; u < PEOPLE; u++)
+    for (uint32_t k = 0; k < STEPS; k++)
+      p->event[u * STEPS + k] =
+          (event){.user = u, .item = 2 * (uint32_t)rng_below(&r, SEEN / 2) + u % 2, .value = 1, .time_s = 1000 + k};
+  for (uint32_t i = 0; i < THINGS; i++) {
+    p->present[i] = i >= SEEN || i % 5 != 3;
+    if (p->present[i]) p->content[i * DIM + i % 2] = 1, p->content[i * DIM + 2 + i % 7] = 0.5f;
+  }
+  return planted_build(p, true);
+}
+
 static recommender *fitted(const planted *p, const char *name, const char *const *settings, const double *chosen) {
   medley_error error;
   double values[RECOMMENDER_SETTINGS_MAX];
@@ -96,7 +131,12 @@ static void test_halves_are_told_apart(void **state) {
     const char *settings[4];
     double values[4];
   } rows[] = {{"lightgcn", {"epochs", "dim", "batch", NULL}, {30, 16, 64}},
-              {"multvae", {"epochs", "hidden", "batch", NULL}, {60, 16, 8}}};
+              {"multvae", {"epochs", "hidden", "batch", NULL}, {60, 16, 8}},
+              {"deepfm", {"epochs", "rate", "batch", NULL}, {40, 0.02, 16}},
+              {"shared_bottom", {"epochs", "rate", "batch", NULL}, {40, 0.02, 16}},
+              {"mmoe", {"epochs", "rate", "batch", NULL}, {40, 0.02, 16}},
+              {"ple", {"epochs", "rate", "batch", NULL}, {40, 0.02, 16}},
+              {"esmm", {"epochs", "rate", "batch", NULL}, {40, 0.02, 16}}};
   planted *p = halves();
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
     recommender *model = fitted(p, rows[i].name, rows[i].settings, rows[i].values);
@@ -110,6 +150,81 @@ static void test_halves_are_told_apart(void **state) {
       }
       if (least <= most)
         fail_msg("%s: of half %u one has %g, of the other %g", rows[i].name, half, (double)least, (double)most);
+    }
+    model->kind->free(model);
+  }
+  planted_free(p);
+}
+
+/* The share of pairs in order, over all sorts of buyers: things of the sort that somebody buys before others. */
+static double buys_in_order(const recommender *model) {
+  medley_error error;
+  recommender_scratch scratch = {0};
+  double right = 0, pairs = 0;
+  for (uint32_t kind = 0; kind < 6; kind++) {
+    uint32_t half = kind % 2, sort = kind / 2;
+    const uint32_t items[] = {half, half + 4, half + 10, sort, sort + 9};
+    const float weights[] = {1, 1, 2, 3, 3};
+    history h = {.item = items, .weight = weights, .count = 5, .now_s = STORE_TIME_UNKNOWN};
+    float scores[THINGS];
+    assert_ok(model->kind->score(model, &h, &scratch, scores, &error));
+    for (uint32_t a = sort + 12; a < THINGS; a += 3)
+      for (uint32_t b = 12; b < THINGS; b++)
+        if (b % 3 != sort) right += scores[a] > scores[b], pairs++;
+  }
+  recommender_scratch_deinit(&scratch);
+  return right / pairs;
+}
+
+/* A model of clicks alone does not find what is bought; one that was told of buys does, for their weight in the score.
+ */
+static void test_buys_are_found_beside_clicks(void **state) {
+  (void)state;
+  static const char *const names[] = {"shared_bottom", "mmoe", "ple", "esmm"};
+  static const char *const settings[] = {"epochs", "rate", "batch", "click", "like", "buy", NULL};
+  static const char *const plain[] = {"epochs", "rate", "batch", "goal", NULL};
+  planted *clicks = shoppers(true), *all = shoppers(false);
+  assert_null(clicks->train.goals);
+  assert_non_null(all->train.goals);
+  recommender *alone = fitted(clicks, "deepfm", plain, (double[]){60, 0.02, 16, 0});
+  recommender *bought = fitted(all, "deepfm", plain, (double[]){60, 0.02, 16, 2});
+  double by_clicks = buys_in_order(alone), by_buys = buys_in_order(bought);
+  if (by_clicks > 0.7) fail_msg("clicks alone put %g of the buys in order", by_clicks);
+  if (by_buys < 0.85) fail_msg("deepfm of buys puts %g of them in order", by_buys);
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+    recommender *model = fitted(all, names[i], settings, (double[]){60, 0.02, 16, 0, 0, 1});
+    double found = buys_in_order(model);
+    if (found < by_clicks + 0.15 || found < 0.85)
+      fail_msg("%s puts %g of the buys in order, clicks alone %g", names[i], found, by_clicks);
+    json_t *told = model->kind->describe(model), *goals = json_object_get(told, "goals");
+    assert_int_equal(json_array_size(goals), 3);
+    assert_string_equal(json_string_value(json_array_get(goals, 2)), "buy");
+    json_decref(told);
+    model->kind->free(model);
+  }
+  alone->kind->free(alone);
+  bought->kind->free(bought);
+  planted_free(clicks);
+  planted_free(all);
+}
+
+/* New things of a person's half come before those of the other, though some things of the history have no content. */
+static void test_new_things_go_by_content(void **state) {
+  (void)state;
+  static const char *const names[] = {"deepfm", "mmoe", "esmm"};
+  static const char *const settings[] = {"epochs", "rate", "batch", "content", NULL};
+  planted *p = halves_with_content();
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+    recommender *model = fitted(p, names[i], settings, (double[]){60, 0.02, 16, 0.4});
+    for (uint32_t half = 0; half < 2; half++) {
+      const uint32_t items[] = {half, 4 + half, 8 + half, 12 + half};
+      float scores[THINGS];
+      scores_of(model, items, NULL, 4, scores);
+      for (uint32_t a = SEEN + half; a < THINGS; a += 2)
+        for (uint32_t b = SEEN + 1 - half; b < THINGS; b += 2)
+          if (scores[a] <= scores[b])
+            fail_msg("%s: new %u has %g, %u of the other half %g", names[i], a, (double)scores[a], b,
+                     (double)scores[b]);
     }
     model->kind->free(model);
   }
@@ -177,8 +292,8 @@ static void test_new_things_follow_by_content(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_halves_are_told_apart),
-      cmocka_unit_test(test_what_follows_is_found),
+      cmocka_unit_test(test_halves_are_told_apart),        cmocka_unit_test(test_buys_are_found_beside_clicks),
+      cmocka_unit_test(test_new_things_go_by_content),     cmocka_unit_test(test_what_follows_is_found),
       cmocka_unit_test(test_new_things_follow_by_content),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
