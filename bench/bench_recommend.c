@@ -3,11 +3,13 @@
  *     bench_recommend [FILE] [OPTIONS] MODEL[:setting=value,...]...
  *     bench_recommend --grow [OPTIONS] [MODEL]...           see bench/recommend_growth.h
  *
- * FILE has a line an event, "user item label" (MMRec's .inter) or "user item time label", numbers from 0; label 0 is
- * learned from, 1 is validation, 2 test. Without a FILE made-up events are taken, so that it runs anywhere.
+ * FILE has a line an event, "user item label" (MMRec's .inter), "user item time label" or "user item time label goal",
+ * numbers from 0; label 0 is learned from, 1 is validation, 2 test; goal 0 is a click, 1 a like, 2 a buy. Without a
+ * FILE made-up events are taken, so that it runs anywhere.
  *
  *     --features A.npy     vectors of the items, a row an item; may be repeated
  *     --ask valid|test     what the model must find; test
+ *     --goal 0|1|2         … of one goal alone
  *     --cold               … and only items without an event in training are ranked
  *     --rounds N           each model is fitted N times, one model after the other; 1
  *     --seed N             1
@@ -22,7 +24,7 @@
  *     --output BASE        tables in BASE.md, the plot in BASE.svg
  *
  * One line of JSON a model: seconds of each fit, the most memory the process held before (base_bytes) and while fitting
- * (peak_bytes), Recall@20 and NDCG@20 over all users with something to find.
+ * (peak_bytes), Recall@20, NDCG@20 and AUC over all users with something to find.
  */
 #include <math.h>
 #include <stdio.h>
@@ -42,13 +44,14 @@ typedef struct model_wanted {
   const char *text;
   double values[RECOMMENDER_SETTINGS_MAX];
   double seconds[ROUNDS_MAX];
-  double recall, ndcg;
+  double recall, ndcg, auc;
   uint64_t base_bytes, peak_bytes;
 } model_wanted;
 
 typedef struct options {
   const char *file, *ask;
   bool cold, worker, grow;
+  goal only; /* asked; GOAL_COUNT: any */
   int rounds;
   uint64_t seed;
   growth_options growth;
@@ -60,7 +63,7 @@ typedef struct options {
 
 static medley_status data_open(data_set *d, const options *o, medley_error *err) {
   medley_status status = MEDLEY_OK;
-  TRY(data_set_read(d, o->file, strcmp(o->ask, "valid") == 0 ? LABEL_ASK_VALID : LABEL_ASK_TEST, err));
+  TRY(data_set_read(d, o->file, strcmp(o->ask, "valid") == 0 ? LABEL_ASK_VALID : LABEL_ASK_TEST, o->only, err));
   for (size_t f = 0; f < o->feature_count; f++) TRY(data_set_add_features(d, o->feature[f], err));
   if (o->cold) TRY(data_set_ask_cold(d, err));
 done:
@@ -88,18 +91,20 @@ done:
 
 static medley_status model_measure(const data_set *d, model_wanted *m, const recommender *model, medley_error *err) {
   medley_status status = MEDLEY_OK;
-  measure_metric metrics[2];
+  measure_metric metrics[3];
   measurement found = {0};
   measure_task task = {.history = data_set_history(d, m->kind), .test = &d->asked, .candidate = d->candidate};
   uint32_t *users = NULL;
   TRY(measure_metric_parse("recall@20", &metrics[0], err));
   TRY(measure_metric_parse("ndcg@20", &metrics[1], err));
+  TRY(measure_metric_parse("auc", &metrics[2], err));
   TRY(measure_users(&task, 0, 1, &users, &task.user_count, err));
   task.users = users;
   scorer what = scorer_of_recommender(model);
-  TRY(measure_scorer(&task, &what, &(measure_options){.metrics = metrics, .metric_count = 2}, NULL, &found, err));
+  TRY(measure_scorer(&task, &what, &(measure_options){.metrics = metrics, .metric_count = 3}, NULL, &found, err));
   m->recall = measurement_mean(&found, 0);
   m->ndcg = measurement_mean(&found, 1);
+  m->auc = measurement_mean(&found, 2);
 done:
   measurement_deinit(&found);
   mem_free(users);
@@ -111,7 +116,7 @@ static void model_tell(const model_wanted *m, int rounds, bool measured) {
   for (int r = 0; r < rounds; r++) printf("%s%.4f", r ? ", " : "", m->seconds[r]);
   printf("], \"base_bytes\": %llu, \"peak_bytes\": %llu", (unsigned long long)m->base_bytes,
          (unsigned long long)m->peak_bytes);
-  if (measured) printf(", \"recall\": %.5f, \"ndcg\": %.5f", m->recall, m->ndcg);
+  if (measured) printf(", \"recall\": %.5f, \"ndcg\": %.5f, \"auc\": %.5f", m->recall, m->ndcg, m->auc);
   printf("}\n");
   fflush(stdout);
 }
@@ -203,6 +208,8 @@ static medley_status option_take(options *o, const char *name, const char *value
     o->feature[o->feature_count++] = value;
   else if (strcmp(name, "--ask") == 0)
     o->ask = value;
+  else if (strcmp(name, "--goal") == 0 && atoi(value) >= 0 && atoi(value) < GOAL_COUNT)
+    o->only = (goal)atoi(value);
   else if (strcmp(name, "--rounds") == 0)
     o->rounds = atoi(value) > 0 && atoi(value) < ROUNDS_MAX ? atoi(value) : 1;
   else if (strcmp(name, "--seed") == 0)
@@ -250,6 +257,7 @@ int main(int argc, char **argv) {
   medley_status status = MEDLEY_OK;
   medley_error error = {0}, *err = &error;
   static options o = {.ask = "test",
+                      .only = GOAL_COUNT,
                       .rounds = 1,
                       .seed = 1,
                       .growth = {.threads = 1, .limit_s = 60, .memory_gib = 8, .minutes = 60, .points = 99}};

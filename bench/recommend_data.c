@@ -20,7 +20,7 @@ enum {
   GENERATED_DIM = 64
 };
 
-static char click[] = "click", *type_names[] = {click};
+static char click[] = "click", like[] = "like", buy[] = "buy", *type_names[] = {click, like, buy};
 
 /* ---- events out of a file, or made up ---- */
 
@@ -30,13 +30,13 @@ typedef struct event_list {
   size_t capacity;
 } event_list;
 
-static medley_status event_add(event_list *l, uint32_t user, uint32_t item, int64_t time_s, int label,
+static medley_status event_add(event_list *l, uint32_t user, uint32_t item, int64_t time_s, int label, int64_t type,
                                medley_error *err) {
   medley_status status = MEDLEY_OK;
   event_log *log = &l->log;
   TRY_GROW(log->events, l->capacity, log->event_count + 1, "events");
   log->events[log->event_count++] =
-      (event){.user = user, .item = item, .value = 1, .time_s = time_s, .split = (uint8_t)label};
+      (event){.user = user, .item = item, .value = 1, .type = (int32_t)type, .time_s = time_s, .split = (uint8_t)label};
   if (user >= log->user_count) log->user_count = user + 1;
   if (item >= log->item_count) log->item_count = item + 1;
 done:
@@ -48,21 +48,22 @@ static medley_status events_read(event_list *l, const char *path, medley_error *
   medley_status status = MEDLEY_OK;
   char line[256];
   uint32_t user, item;
-  int64_t third, fourth;
+  int64_t third, fourth, fifth;
   int fields = 0;
   FILE *in = fopen(path, "r");
   if (in == NULL) FAIL(err, MEDLEY_ERR_IO, "%s cannot be opened", path);
   for (size_t number = 1; fgets(line, sizeof line, in) != NULL; number++) {
-    int read = sscanf(line, "%" SCNu32 "%" SCNu32 "%" SCNd64 "%" SCNd64, &user, &item, &third, &fourth);
+    int read =
+        sscanf(line, "%" SCNu32 "%" SCNu32 "%" SCNd64 "%" SCNd64 "%" SCNd64, &user, &item, &third, &fourth, &fifth);
     if (read < 3 && number == 1) continue;
     if (fields == 0) fields = read;
-    int64_t label = read == 4 ? fourth : third;
-    if (read < 3 || read != fields || label < 0 || label > LABEL_ASK_TEST)
-      FAIL(err, MEDLEY_ERR_INPUT, "%s, line %zu is not 'user item label' or 'user item time label', label 0 to 2", path,
-           number);
-    TRY(event_add(l, user, item, read == 4 ? third : STORE_TIME_UNKNOWN, (int)label, err));
+    int64_t label = read >= 4 ? fourth : third, type = read == 5 ? fifth : GOAL_CLICK;
+    if (read < 3 || read != fields || label < 0 || label > LABEL_ASK_TEST || type < 0 || type >= GOAL_COUNT)
+      FAIL(err, MEDLEY_ERR_INPUT, "%s, line %zu is not 'user item label' or 'user item time label [goal]', each 0 to 2",
+           path, number);
+    TRY(event_add(l, user, item, read >= 4 ? third : STORE_TIME_UNKNOWN, (int)label, type, err));
   }
-  l->log.has_time = fields == 4;
+  l->log.has_time = fields >= 4;
 done:
   if (in != NULL) fclose(in);
   return status;
@@ -77,21 +78,27 @@ static medley_status events_make(event_list *l, medley_error *err) {
     uint32_t user = (uint32_t)rng_below(&r, MADE_USERS);
     double place = rng_uniform(&r);
     uint32_t item = (uint32_t)(place * place * MADE_ITEMS / MADE_TASTES) * MADE_TASTES + user % MADE_TASTES;
-    TRY(event_add(l, user, item, (int64_t)e, e % 10 == 0 ? LABEL_ASK_TEST : e % 10 == 1 ? LABEL_ASK_VALID : 0, err));
+    TRY(event_add(l, user, item, (int64_t)e,
+                  e % 10 == 0   ? LABEL_ASK_TEST
+                  : e % 10 == 1 ? LABEL_ASK_VALID
+                                : 0,
+                  GOAL_CLICK, err));
   }
   l->log.has_time = true;
 done:
   return status;
 }
 
-/* Of the events with labels from `first` to `last`. */
-static medley_status matrix_of(const event_log *log, int first, int last, interactions *out, medley_error *err) {
+/* Of the events with labels from `first` to `last`, of one goal or of any. */
+static medley_status matrix_of(const event_log *log, int first, int last, goal only, interactions *out,
+                               medley_error *err) {
   medley_status status = MEDLEY_OK;
   uint8_t *wanted = NULL;
   event_weights weights;
   TRY_NEW(wanted, log->event_count, "labels");
   for (size_t e = 0; e < log->event_count; e++)
-    wanted[e] = log->events[e].split >= first && log->events[e].split <= last;
+    wanted[e] = log->events[e].split >= first && log->events[e].split <= last &&
+                (only == GOAL_COUNT || log->events[e].type == (int32_t)only);
   event_weights_default(log, &weights);
   TRY(interactions_build(log, &weights, wanted, 1, out, err));
 done:
@@ -99,17 +106,17 @@ done:
   return status;
 }
 
-medley_status data_set_read(data_set *out, const char *path, int asked, medley_error *err) {
+medley_status data_set_read(data_set *out, const char *path, int asked, goal only, medley_error *err) {
   medley_status status = MEDLEY_OK;
   event_list l = {0};
   TRY(path ? events_read(&l, path, err) : events_make(&l, err));
   if (l.log.event_count == 0) FAIL(err, MEDLEY_ERR_INPUT, "%s has no events", path);
   l.log.type_names = type_names;
-  l.log.type_count = 1;
+  l.log.type_count = GOAL_COUNT;
   out->has_time = l.log.has_time;
-  TRY(matrix_of(&l.log, 0, 0, &out->train, err));
-  TRY(matrix_of(&l.log, asked, asked, &out->asked, err));
-  if (asked > LABEL_ASK_VALID) TRY(matrix_of(&l.log, 0, asked - 1, &out->known, err));
+  TRY(matrix_of(&l.log, 0, 0, GOAL_COUNT, &out->train, err));
+  TRY(matrix_of(&l.log, asked, asked, only, &out->asked, err));
+  if (asked > LABEL_ASK_VALID) TRY(matrix_of(&l.log, 0, asked - 1, GOAL_COUNT, &out->known, err));
 done:
   mem_free(l.log.events);
   return status;

@@ -15,9 +15,9 @@ typedef struct data_set {
 
 enum { LABEL_ASK_VALID = 1, LABEL_ASK_TEST = 2 };
 
-/* From lines "user item label" or "user item time label", numbers from 0; path NULL: made-up events. `asked`: the label
- * of what must be found. */
-medley_status data_set_read(data_set *out, const char *path, int asked, medley_error *err) MEDLEY_CHECK;
+/* From lines "user item label", "user item time label" or "user item time label goal", numbers from 0; path NULL:
+ * made-up events. `asked`: the label of what must be found, and `only` its goal; GOAL_COUNT: any. */
+medley_status data_set_read(data_set *out, const char *path, int asked, goal only, medley_error *err) MEDLEY_CHECK;
 /* Vectors of the items out of an .npy file, a row an item. */
 medley_status data_set_add_features(data_set *d, const char *path, medley_error *err) MEDLEY_CHECK;
 /* Only items without an event in training are ranked. */

@@ -43,7 +43,7 @@ enum {
 };
 #define FEATURE_GOAL FEATURE_CLICK /* of a kind with one goal: which */
 #define FEATURE_FIELD_SETTINGS                                                                                       \
-  {"epochs", "times that every person is trained on", 40, 1, 10000, NULL, 0},                                        \
+  {"epochs", "times that every person is trained on", 20, 1, 10000, NULL, 0},                                        \
       {"rate", "the highest learning rate", 5e-3, 1e-6, 1, NULL, 0},                                                 \
       {"dim", "numbers of a field's vector", 32, 2, 512, NULL, 0},                                                   \
       {"hidden", "width of the first layer; the second has half", 64, 2, 2048, NULL, 0},                             \
