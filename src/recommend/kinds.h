@@ -26,6 +26,8 @@ extern const recommender_kind recommender_shared_bottom;
 extern const recommender_kind recommender_mmoe;
 extern const recommender_kind recommender_ple;
 extern const recommender_kind recommender_esmm;
+extern const recommender_kind recommender_trust;
+extern const recommender_kind recommender_community;
 extern const recommender_kind recommender_content;
 extern const recommender_kind recommender_content_map;
 extern const recommender_kind recommender_content_popular;

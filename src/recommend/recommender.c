@@ -30,6 +30,8 @@ const recommender_kind *const recommender_kinds[] = {
     &recommender_mmoe,
     &recommender_ple,
     &recommender_esmm,
+    &recommender_trust,
+    &recommender_community,
     &recommender_content,
     &recommender_content_map,
     &recommender_content_popular,
