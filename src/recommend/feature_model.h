@@ -54,7 +54,7 @@ enum {
        0.9,       NULL,                                                                                              \
        0},                                                                                                           \
   {                                                                                                                  \
-    "batch", "people a step", 256, 1, 65536, NULL, 0                                                                 \
+    "batch", "people a step", 32, 1, 65536, NULL, 0                                                                  \
   }
 #define FEATURE_GOAL_SETTINGS                                                                                        \
   {"click", "weight of clicks in the score", 1, 0, 100, NULL, 0}, {"like", "weight of likes", 1, 0, 100, NULL, 0}, { \
