@@ -24,6 +24,8 @@ extern const recommender_kind recommender_mgcn;
 extern const recommender_kind recommender_sasrec;
 extern const recommender_kind recommender_gru4rec;
 extern const recommender_kind recommender_multvae;
+extern const recommender_kind recommender_trust;
+extern const recommender_kind recommender_community;
 extern const recommender_kind recommender_content;
 extern const recommender_kind recommender_content_map;
 extern const recommender_kind recommender_content_popular;

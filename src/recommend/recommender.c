@@ -28,6 +28,8 @@ const recommender_kind *const recommender_kinds[] = {
     &recommender_sasrec,
     &recommender_gru4rec,
     &recommender_multvae,
+    &recommender_trust,
+    &recommender_community,
     &recommender_content,
     &recommender_content_map,
     &recommender_content_popular,
