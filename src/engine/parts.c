@@ -14,6 +14,16 @@ static int temperature_of(const generation *g, uint32_t item) {
   return g->blend->cold_count > 0 ? g->blend->cold[item] : BLEND_WARM;
 }
 
+/* By how much what model p says of the item, side by side or history item by history item (told: the sum of that), is
+ * multiplied to become what the model adds. Where votes are summed that is a matter of the item: what is told becomes
+ * the whole of it, or nothing where the one is for the item and the other against it. */
+static double part_scale(const blend_parts_request *r, size_t p, uint32_t item, double told) {
+  const blend *b = r->g->blend;
+  if (blend_is_linear(b)) return (double)r->scales[2 * p + (size_t)temperature_of(r->g, item)];
+  double value = (double)r->b->columns[p * b->item_count + item];
+  return value * told > 0 ? value / told : 0;
+}
+
 /* ---- parts ---- */
 
 /* A model with sides: each side's share, then what is left under the model's name. Of a model that reads nothing but
@@ -25,12 +35,15 @@ static medley_status sides_add(const blend_parts_request *r, size_t p, uint32_t 
   const recommender *model = r->g->blend->parts[p].model;
   const char *names[SIDES_MAX];
   float values[SIDES_MAX];
-  double scale = r->scales[2 * p + (size_t)temperature_of(r->g, item)], told = 0, size = 0;
+  double told = 0, size = 0;
   size_t count = model->kind->split(model, r->h, item, &r->b->scratch, names, values, SIDES_MAX);
   for (size_t s = 0; s < count; s++) {
-    told += scale * values[s];
-    size += fabs(scale * values[s]);
+    told += (double)values[s];
+    size += fabs((double)values[s]);
   }
+  double scale = part_scale(r, p, item, told);
+  told *= scale;
+  size *= fabs(scale);
   double left = value - told, spread = 0;
   if (model->kind->needs_features && size > 0) {
     spread = left / size;
@@ -72,9 +85,11 @@ medley_status blend_parts_evidence(const blend_parts_request *r, uint32_t item, 
   memset(evidence, 0, r->h->count * sizeof *evidence);
   for (size_t p = 0; p < b->count; p++) {
     const recommender *model = b->parts[p].model;
-    float scale = r->scales[2 * p + (size_t)temperature_of(r->g, item)];
-    if (model->kind->trace == NULL || scale == 0) continue;
+    if (model->kind->trace == NULL || r->scales[2 * p + (size_t)temperature_of(r->g, item)] == 0) continue;
     TRY(model->kind->trace(model, r->h, item, &r->b->scratch, traced, err));
+    double told = 0;
+    for (size_t j = 0; j < r->h->count; j++) told += (double)traced[j];
+    float scale = (float)part_scale(r, p, item, told);
     for (size_t j = 0; j < r->h->count; j++) evidence[j] += scale * traced[j];
   }
 done:
@@ -187,6 +202,17 @@ static void counterfactual_words(const blend_parts_request *r, const size_t *wit
   strbuf_printf(out, " you would not see this: it would stand at place %zu.", rank_after + 1);
 }
 
+/* How many of those whom the person follows chose the item, where the part of a score is theirs; 0 of other parts. */
+static size_t friends_of_part(const blend_parts_request *r, const char *part, uint32_t item) {
+  const blend *b = r->g->blend;
+  for (size_t p = 0; p < b->count; p++) {
+    const recommender *model = b->parts[p].model;
+    if (model->kind->count_friends != NULL && strcmp(model->kind->part, part) == 0)
+      return model->kind->count_friends(model, r->h, item);
+  }
+  return 0;
+}
+
 medley_status blend_parts_why(const blend_parts_request *r, uint32_t item, size_t shown, answer_builder *out,
                               medley_result *result, medley_error *err) {
   medley_status status = MEDLEY_OK;
@@ -198,7 +224,9 @@ medley_status blend_parts_why(const blend_parts_request *r, uint32_t item, size_
   TRY_NEW(evidence, r->h->count + 1, "evidence");
   TRY(blend_parts_evidence(r, item, evidence, err));
   TRY(because_fill(r, evidence, out, result, err));
-  for (size_t p = 0; p < result->part_count; p++) parts[p] = (why_part){result->parts[p].name, result->parts[p].value};
+  for (size_t p = 0; p < result->part_count; p++)
+    parts[p] =
+        (why_part){result->parts[p].name, result->parts[p].value, friends_of_part(r, result->parts[p].name, item)};
   for (size_t k = 0; k < result->because_count; k++)
     items[k] = (why_item){result->because[k].title, result->because[k].share};
   /* What is pinned, or not shown, may have more against it than for it. */

@@ -141,7 +141,7 @@ done:
 static void problem_hash(fitter *f) {
   const fit_validation *v = &f->validation;
   const sparse *rows[] = {&v->train.by_user, &v->known.by_user, &v->warm_test.by_user, &v->cold_test.by_user};
-  unsigned char all[(3 * (sizeof rows / sizeof *rows) + 2 + 2 * FEATURES_MAX + 1) * HASH_BYTES] = {0}, *at = all;
+  unsigned char all[(3 * (sizeof rows / sizeof *rows) + 2 + 2 * FEATURES_MAX + 1 + 3) * HASH_BYTES] = {0}, *at = all;
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++, at += 3 * HASH_BYTES) {
     hash_buffer(rows[i]->start, ((size_t)rows[i]->rows + 1) * sizeof *rows[i]->start, at);
     hash_buffer(rows[i]->column, sparse_count(rows[i]) * sizeof *rows[i]->column, at + HASH_BYTES);
@@ -156,6 +156,12 @@ static void problem_hash(fitter *f) {
     hash_buffer(part->present, part->count, at + HASH_BYTES);
   }
   hash_buffer(&f->options->seed, sizeof f->options->seed, at);
+  const sparse *social = v->train.social;
+  if (social != NULL) {
+    hash_buffer(social->start, ((size_t)social->rows + 1) * sizeof *social->start, at + HASH_BYTES);
+    hash_buffer(social->column, sparse_count(social) * sizeof *social->column, at + 2 * HASH_BYTES);
+    hash_buffer(social->value, sparse_count(social) * sizeof *social->value, at + 3 * HASH_BYTES);
+  }
   unsigned char whole[HASH_BYTES];
   hash_buffer(all, sizeof all, whole);
   hash_to_hex(whole, f->problem);
@@ -170,8 +176,16 @@ static bool model_is_named(const fit_options *options, const char *name) {
   return false;
 }
 
+static medley_status ensemble_named(fitter *f, medley_error *err) {
+  const char *name = f->options->ensemble;
+  f->out->ensemble = name ? ensemble_kind_find(name) : ensemble_kinds[0];
+  if (f->out->ensemble != NULL) return MEDLEY_OK;
+  return error_set(err, MEDLEY_ERR_USAGE, "there is no ensemble '%.60s' (medley list ensemble)", name);
+}
+
 static medley_status models_choose(fitter *f, medley_error *err) {
   medley_status status = MEDLEY_OK;
+  TRY(ensemble_named(f, err));
   for (const char *const *m = f->options->models; m != NULL && *m != NULL; m++)
     if (recommender_kind_find(*m) == NULL)
       return error_set(err, MEDLEY_ERR_USAGE, "there is no recommender '%s' (medley list recommender)", *m);
@@ -237,6 +251,7 @@ static medley_status blend_fit(fitter *f, medley_error *err) {
   f->out->blend = b;
   b->item_count = n;
   b->cold_shift = f->cold_shift;
+  b->votes = f->out->ensemble->votes;
   TRY_NEW(b->cold, n, "a blend");
   for (uint32_t i = 0; i < n; i++) b->cold_count += b->cold[i] = f->out->train.popularity[i] == 0;
   for (size_t p = 0; p < f->out->model_count; p++) {
@@ -283,11 +298,13 @@ static void weights_for_cold(fit_result *r) {
     }
 }
 
-/* Without anything that is surely worth something to strangers, the first model that needs no history answers them:
- * every other one is silent. */
+/* Without anything that is surely worth something to strangers, the first model that needs no history answers them,
+ * or else the first that reads friends: every other one is silent. */
 static void weights_for_strangers(fit_result *r) {
   for (size_t p = 0; p < r->model_count && !fit_any_weight(r, BLEND_STRANGER); p++)
     if (r->models[p].skipped[0] == '\0' && !r->models[p].kind->needs_history) r->models[p].weight[BLEND_STRANGER] = 1;
+  for (size_t p = 0; p < r->model_count && !fit_any_weight(r, BLEND_STRANGER); p++)
+    if (r->models[p].skipped[0] == '\0' && r->models[p].kind->reads_friends) r->models[p].weight[BLEND_STRANGER] = 1;
 }
 
 static medley_status fit_tune(fitter *f, medley_error *err) {
@@ -355,6 +372,7 @@ medley_status fit_run(const fit_input *input, const fit_options *options, const 
   if (options->search != NULL && options->search->file != NULL) problem_hash(&f);
   TRY(models_choose(&f, err));
   if (f.validation.warm.user_count > 0) TRY(fit_tune(&f, err));
+  if (out->ensemble->weigh == NULL) out->ensemble = ensemble_kinds[0]; /* nothing to choose it on */
   if (!fit_any_weight(out, BLEND_WARM)) weights_fall_back(&f);
   if (!fit_any_weight(out, BLEND_COLD)) weights_for_cold(out);
   /* Where nothing can say anything of cold items, they come last, as they do in a list by popularity. */
@@ -411,15 +429,25 @@ static json_t *model_to_json(const fit_model *m) {
   return entry;
 }
 
+static json_t *ensemble_to_json(const fit_result *r) {
+  json_t *trials = json_array();
+  for (size_t t = 0; t < r->trial_count; t++)
+    json_array_append_new(
+        trials, json_pack("{s:s, s:f, s:f, s:f}", "ensemble", r->trials[t].kind->name, "held_out", r->trials[t].reached,
+                          "better", r->trials[t].better, "standard_error", r->trials[t].spread));
+  return json_pack("{s:s, s:o}", "kind", r->ensemble ? r->ensemble->name : "", "chosen_among", trials);
+}
+
 json_t *fit_result_to_json(const fit_result *r) {
   json_t *models = json_array();
   for (size_t p = 0; p < r->model_count; p++) json_array_append_new(models, model_to_json(&r->models[p]));
-  return json_pack(
-      "{s:o, s:{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}, s:f, s:f, s:I, s:I, s:I}", "models", models, "validation",
-      "warm_recall@20", number_or_null(r->warm_recall), "warm_ndcg@20", number_or_null(r->warm_ndcg), "cold_recall@20",
-      number_or_null(r->cold_recall), "cold_ndcg@20", number_or_null(r->cold_ndcg), "stranger_recall@20",
-      number_or_null(r->stranger_recall), "stranger_ndcg@20", number_or_null(r->stranger_ndcg), "demand",
-      number_or_null(r->demand), "demand_best", number_or_null(r->demand_best), "cold_shift",
-      r->blend ? (double)r->blend->cold_shift : 0.0, "seconds", r->seconds, "users", (json_int_t)r->train.by_user.rows,
-      "items", (json_int_t)r->train.by_user.columns, "interactions", (json_int_t)sparse_count(&r->train.by_user));
+  return json_pack("{s:o, s:o, s:{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}, s:f, s:f, s:I, s:I, s:I}", "models", models,
+                   "ensemble", ensemble_to_json(r), "validation", "warm_recall@20", number_or_null(r->warm_recall),
+                   "warm_ndcg@20", number_or_null(r->warm_ndcg), "cold_recall@20", number_or_null(r->cold_recall),
+                   "cold_ndcg@20", number_or_null(r->cold_ndcg), "stranger_recall@20",
+                   number_or_null(r->stranger_recall), "stranger_ndcg@20", number_or_null(r->stranger_ndcg), "demand",
+                   number_or_null(r->demand), "demand_best", number_or_null(r->demand_best), "cold_shift",
+                   r->blend ? (double)r->blend->cold_shift : 0.0, "seconds", r->seconds, "users",
+                   (json_int_t)r->train.by_user.rows, "items", (json_int_t)r->train.by_user.columns, "interactions",
+                   (json_int_t)sparse_count(&r->train.by_user));
 }
