@@ -738,7 +738,7 @@ static void test_blend_parts_add_up(void **state) {
     for (size_t count = 0; count <= 5; count++) {
       history h = history_of(count);
       recommender_scratch scratch = {0};
-      float total[ITEMS], parts[4 * ITEMS], scales[6], alone[ITEMS];
+      float total[ITEMS], parts[5 * ITEMS], scales[6], alone[ITEMS];
       double expected[ITEMS];
       assert_ok(blend_score(b, &h, &scratch, total, parts, scales, &error));
       assert_ok(blend_score(b, &h, &scratch, alone, NULL, NULL, &error));
