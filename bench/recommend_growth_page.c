@@ -107,7 +107,9 @@ static void append_panel(strbuf *out, const growth *g, const panel *p, size_t fi
     x[i] = p->by_items ? size->items / 1e3 : (double)size->events / 1e6;
     for (size_t l = 0; l < count; l++) y[l][i] = figure_of(&g->cell[first + l][p->size[i]], p->what);
   }
-  for (size_t l = 0; l < count; l++) lines[l] = (plot_line){g->kinds[first + l]->name, x, y[l], p->size_count, (int)l};
+  for (size_t l = 0; l < count; l++)
+    if (line_is_one(y[l], p->size_count))
+      lines[drawn++] = (plot_line){g->kinds[first + l]->name, x, y[l], p->size_count, (int)l};
   plot_options o = {.id = id,
                     .title = p->title,
                     .description = "both axes logarithmic",
