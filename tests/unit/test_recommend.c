@@ -52,6 +52,9 @@ static const struct row {
     {"tag_cf", twin_tag_cf, {1, -0.5, -0.5, 1, 8, 0.01, 0.1}, 2e-3},
     {"tag_cf", twin_tag_cf, {0.3, -1, 0, 0, 8, 0.01, 0.1}, 2e-3},
     {"lightgcn", twin_graph_model, {2, 2, 1e-3, 0.01, 8, 64}, 1e-5},
+    {"freedom", twin_graph_model, {2, 2, 1e-3, 0.01, 8, 64, 0.5, 0.1, 5}, 1e-5},
+    {"bm3", twin_graph_model, {2, 2, 1e-3, 0.01, 8, 64, 0.3, 2}, 1e-5},
+    {"mgcn", twin_graph_model, {2, 2, 1e-3, 0.01, 8, 64, 0.01, 0.2, 5}, 1e-5},
     {"sasrec", twin_sasrec, {0.1, 2, 2, 1, 16, 0.01, 8, 4, 16, 0.2, 0, 2}, 1e-4},
     {"sasrec", twin_sasrec, {0.1, 2, 1, 0, 16, 0.01, 8, 50, 16, 0.2, 1, 4}, 1e-4},
     {"gru4rec", twin_gru4rec, {0.1, 2, 1, 1, 16, 0.01, 8, 3, 16, 0.2, 1}, 1e-4},
@@ -735,7 +738,7 @@ static void test_blend_parts_add_up(void **state) {
     for (size_t count = 0; count <= 5; count++) {
       history h = history_of(count);
       recommender_scratch scratch = {0};
-      float total[ITEMS], parts[4 * ITEMS], scales[6], alone[ITEMS];
+      float total[ITEMS], parts[5 * ITEMS], scales[6], alone[ITEMS];
       double expected[ITEMS];
       assert_ok(blend_score(b, &h, &scratch, total, parts, scales, &error));
       assert_ok(blend_score(b, &h, &scratch, alone, NULL, NULL, &error));
