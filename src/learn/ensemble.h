@@ -15,7 +15,7 @@
 typedef struct ensemble_rows {
   const measure_task *task;      /* the users of both problems, in their order */
   const weights_problem *narrow; /* columns: the scores of every model */
-  weights_problem *wide;         /* and their places among all items, and one of zeros for corrections */
+  weights_problem *wide;         /* and their places among all items, negative, and one of zeros for corrections */
   size_t model_count;
   uint64_t seed;
 } ensemble_rows;

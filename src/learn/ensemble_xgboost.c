@@ -63,7 +63,7 @@ static void row_make(const boosting *b, const rerank_reader *reader, size_t user
   float scores[RERANK_PARTS_MAX], places[RERANK_PARTS_MAX];
   for (uint32_t k = 0; k < b->r->part_count; k++) {
     scores[k] = columns[b->r->part[k] * count + at];
-    places[k] = columns[(b->rows->model_count + b->r->part[k]) * count + at];
+    places[k] = -columns[(b->rows->model_count + b->r->part[k]) * count + at];
   }
   rerank_row(b->r, reader, p->item[first + at], scores, places, out);
 }

@@ -57,8 +57,11 @@ static medley_status columns_fill(const void *context, const history *h, recomme
                       row, NULL, err));
   }
   size_t count = c->t->out->model_count;
-  for (size_t p = 0; c->wide && p < count; p++)
-    TRY(votes_places(columns + p * n, NULL, n, scratch, columns + (count + p) * n, err));
+  for (size_t p = 0; c->wide && p < count; p++) {
+    float *places = columns + (count + p) * n;
+    TRY(votes_places(columns + p * n, NULL, n, scratch, places, err));
+    for (size_t i = 0; i < n; i++) places[i] = -places[i]; /* so that the first are the best of this column too */
+  }
   if (c->wide) memset(columns + 2 * count * n, 0, n * sizeof *columns);
 done:
   return status;
