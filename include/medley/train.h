@@ -19,6 +19,8 @@ typedef struct medley_train_options { /* zero-initialise */
                          part only when named, and settings are searched for first (medley_tune, with its defaults) */
   double budget_s;    /* of that search; 0: 300 */
   int untuned;        /* nonzero: what medley_tune found is not used */
+  const char *ensemble; /* how the models become one ranking: a name that medley_list tells; NULL: train.ensemble of
+                           medley.conf, else "weighted" */
 } medley_train_options;
 
 /* Encodes what is new, fits encoders, alignment and recommenders on everything, tunes the blend on a validation part,
@@ -70,6 +72,7 @@ typedef struct medley_evaluate_options { /* zero-initialise */
   uint64_t trials;      /* of a model at most; 0: as the budget allows */
   uint64_t seed;        /* 0: 1 */
   int threads;
+  const char *ensemble; /* as in medley_train_options */
 } medley_evaluate_options;
 
 /* Fits on the training part only, tunes on a part of it, reports on the test part, ranking all items. *json:
@@ -81,7 +84,7 @@ MEDLEY_API medley_status medley_evaluate(medley_workspace *workspace, const medl
                                          const medley_progress *progress, char **json, medley_error *err) MEDLEY_CHECK;
 
 /* The models of this build as JSON: [{"name":…,"summary":…,"source":…,"settings":[…]},…]; family is "recommender",
- * "encoder", "aligner", "fuser", "index", "normaliser", "metric", "importer", "tuner". */
+ * "encoder", "aligner", "fuser", "index", "normaliser", "metric", "importer", "tuner", "ensemble". */
 MEDLEY_API medley_status medley_list(const char *family, char **json, medley_error *err) MEDLEY_CHECK;
 
 #ifdef __cplusplus

@@ -26,7 +26,8 @@ static medley_status run(const arguments *a, console *c, medley_error *err) {
                                      .search = arguments_text(a, "search"),
                                      .trials = (uint64_t)arguments_integer(a, "trials", 0),
                                      .seed = (uint64_t)arguments_integer(a, "seed", 0),
-                                     .threads = (int)arguments_integer(a, "threads", 0)};
+                                     .threads = (int)arguments_integer(a, "threads", 0),
+                                     .ensemble = arguments_text(a, "ensemble")};
   if (options.search == NULL && (arguments_has(a, "budget") || options.trials > 0))
     FAIL(err, MEDLEY_ERR_USAGE, "--budget and --trials go with --search");
   TRY(arguments_duration(a, "budget", &options.budget_s, err));
@@ -63,6 +64,9 @@ const command cmd_evaluate = {
             {"test-share", 0, VALUE_NUMBER, "SHARE", "share of the events that is held out (0.2)", 0.001, 0.9},
             {"models", 0, VALUE_TEXT, "NAME", "recommenders to measure beside the blend (all that take part)",
              .many = true, .commas = true},
+            {"ensemble", 0, VALUE_TEXT, "NAME",
+             "how the models become one ranking (weighted); 'medley list ensemble' names the ways, auto takes the "
+             "best on validation"},
             {"every", 0, VALUE_FLAG, NULL, "also recommenders that otherwise take part only when named"},
             {"search", 0, VALUE_CHOICE, "HOW", "search the settings on the validation part, as 'medley tune' does",
              .choices = searches},

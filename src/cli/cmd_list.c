@@ -3,8 +3,8 @@
 
 #include "cli/show.h"
 
-static const char *const families[] = {"recommender", "encoder", "aligner",  "fuser", "index",
-                                       "normaliser",  "metric",  "importer", "tuner", NULL};
+static const char *const families[] = {"recommender", "encoder",  "aligner", "fuser",    "index", "normaliser",
+                                       "metric",      "importer", "tuner",   "ensemble", NULL};
 
 static medley_status run(const arguments *a, console *c, medley_error *err) {
   medley_status status = MEDLEY_OK;
@@ -13,8 +13,9 @@ static medley_status run(const arguments *a, console *c, medley_error *err) {
   if (family == NULL) {
     for (size_t i = 0; !c->json && families[i] != NULL; i++) console_line(c, STYLE_PLAIN, "%s", families[i]);
     if (c->json)
-      console_json(
-          c, "[\"recommender\",\"encoder\",\"aligner\",\"fuser\",\"index\",\"normaliser\",\"metric\",\"importer\"]");
+      console_json(c,
+                   "[\"recommender\",\"encoder\",\"aligner\",\"fuser\",\"index\",\"normaliser\",\"metric\","
+                   "\"importer\",\"tuner\",\"ensemble\"]");
     goto done;
   }
   TRY(medley_list(family, &json, err));

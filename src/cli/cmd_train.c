@@ -14,7 +14,8 @@ static medley_status run(const arguments *a, console *c, medley_error *err) {
                                   .fresh = arguments_has(a, "fresh"),
                                   .curves = arguments_text(a, "curves"),
                                   .automatic = arguments_has(a, "auto"),
-                                  .untuned = arguments_has(a, "untuned")};
+                                  .untuned = arguments_has(a, "untuned"),
+                                  .ensemble = arguments_text(a, "ensemble")};
   if (arguments_has(a, "budget") && !options.automatic)
     FAIL(err, MEDLEY_ERR_USAGE,
          "--budget is the time that --auto searches settings for; without it there is no search");
@@ -43,6 +44,9 @@ const command cmd_train = {
              "recommenders that may take part (chosen by the data); 'medley list recommender' "
              "names them",
              .many = true, .commas = true},
+            {"ensemble", 0, VALUE_TEXT, "NAME",
+             "how the models become one ranking (weighted); 'medley list ensemble' names the ways, auto takes the "
+             "best on validation"},
             {"auto", 0, VALUE_FLAG, NULL,
              "consider every recommender that accepts the data, and search their settings first, as "
              "'medley tune' does"},

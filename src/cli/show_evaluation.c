@@ -164,7 +164,8 @@ static void weights_show(const evaluation_view *v) {
   }
   if (line.text != NULL) {
     strbuf whole = {0};
-    strbuf_printf(&whole, "blend: %s", line.text);
+    const json_t *ensemble = json_object_get(json_object_get(v->report, "fit"), "ensemble");
+    strbuf_printf(&whole, "blend (%s): %s", json_member_string(ensemble, "kind", ""), line.text);
     strbuf_append_wrapped(&v->c->text, whole.text ? whole.text : "", 0, v->c->out_columns);
     strbuf_deinit(&whole);
   }

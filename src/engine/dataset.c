@@ -73,6 +73,13 @@ done:
   return status;
 }
 
+medley_status dataset_ensemble(const medley_workspace *w, const char *asked, const char **name, medley_error *err) {
+  *name = asked ? asked : config_string(&w->config, "train.ensemble", NULL);
+  if (*name == NULL || ensemble_kind_find(*name) != NULL) return MEDLEY_OK;
+  return error_set(err, MEDLEY_ERR_USAGE, "%sthere is no ensemble '%.60s' (medley list ensemble)",
+                   asked ? "" : "medley.conf: train.ensemble: ", *name);
+}
+
 const char *dataset_fuser(const medley_workspace *w) {
   const char *name = config_string(&w->config, "fuse.kind", SETTINGS_AUTO);
   return strcmp(name, SETTINGS_AUTO) == 0 ? NULL : name;

@@ -28,6 +28,10 @@ medley_status dataset_fingerprint(const catalogue *items, const preparation *pre
 /* medley.conf's fuse.kind, NULL for auto; and align.kinds, for space_fit. Borrowed. */
 const char *dataset_fuser(const medley_workspace *w);
 const char *dataset_aligners(const medley_workspace *w);
+/* The ensemble that was asked for, or medley.conf's train.ensemble, or NULL. Borrowed. A name there is none of is an
+ * error. */
+medley_status dataset_ensemble(const medley_workspace *w, const char *asked, const char **name,
+                               medley_error *err) MEDLEY_CHECK;
 /* How a validation part is cut where nothing says how a test is: by time, if there is any. */
 split_kind dataset_validation(const dataset *data);
 fit_input dataset_fit_input(const dataset *data, const uint8_t *label);

@@ -487,6 +487,8 @@ static medley_status evaluation_run(evaluation *e, json_t **report, medley_error
   TRY(metrics_parse(e, err));
   if (e->options->search != NULL)
     TRY(tuned_how(e->options->search, e->options->budget_s, e->options->trials, &search, err));
+  const char *ensemble;
+  TRY(dataset_ensemble(e->w, e->options->ensemble, &ensemble, err));
   TRY(file_check_writable(e->options->html, "the report", err));
   TRY(dataset_load(e->w, e->progress, &e->data, err));
   if (e->data.log.event_count == 0)
@@ -498,6 +500,7 @@ static medley_status evaluation_run(evaluation *e, json_t **report, medley_error
   fit_options options = {.seed = e->seed,
                          .fuser = dataset_fuser(e->w),
                          .models = e->options->models,
+                         .ensemble = ensemble,
                          .validation = e->split,
                          .every_model = true,
                          .every_kind = e->options->every != 0,

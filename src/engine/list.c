@@ -13,6 +13,7 @@
 #include "eval/metric.h"
 #include "fuse/fuser.h"
 #include "index/index.h"
+#include "learn/ensemble.h"
 #include "learn/tuner.h"
 #include "recommend/recommender.h"
 
@@ -85,6 +86,11 @@ static void list_tuners(json_t *list) {
     member_add(list, member_make((*k)->name, (*k)->summary, (*k)->source));
 }
 
+static void list_ensembles(json_t *list) {
+  for (const ensemble_kind *const *k = ensemble_kinds; *k != NULL; k++)
+    member_add(list, member_make((*k)->name, (*k)->summary, (*k)->source));
+}
+
 static void list_importers(json_t *list) {
   const char *name, *summary;
   for (size_t i = 0; (name = import_format_name(i, &summary)) != NULL; i++)
@@ -104,6 +110,7 @@ static const struct {
     {"metric", list_metrics},
     {"importer", list_importers},
     {"tuner", list_tuners},
+    {"ensemble", list_ensembles},
 };
 #define FAMILY_COUNT (sizeof families / sizeof *families)
 

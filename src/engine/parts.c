@@ -14,6 +14,16 @@ static int temperature_of(const generation *g, uint32_t item) {
   return g->blend->cold_count > 0 ? g->blend->cold[item] : BLEND_WARM;
 }
 
+/* By how much what model p says of the item, side by side or history item by history item (told: the sum of that), is
+ * multiplied to become what the model adds. Where votes are summed that is a matter of the item: what is told becomes
+ * the whole of it, or nothing where the one is for the item and the other against it. */
+static double part_scale(const blend_parts_request *r, size_t p, uint32_t item, double told) {
+  const blend *b = r->g->blend;
+  if (blend_is_linear(b)) return (double)r->scales[2 * p + (size_t)temperature_of(r->g, item)];
+  double value = (double)r->b->columns[p * b->item_count + item];
+  return value * told > 0 ? value / told : 0;
+}
+
 /* ---- parts ---- */
 
 /* A model with sides: each side's share, then what is left under the model's name. Of a model that reads nothing but
@@ -25,12 +35,15 @@ static medley_status sides_add(const blend_parts_request *r, size_t p, uint32_t 
   const recommender *model = r->g->blend->parts[p].model;
   const char *names[SIDES_MAX];
   float values[SIDES_MAX];
-  double scale = r->scales[2 * p + (size_t)temperature_of(r->g, item)], told = 0, size = 0;
+  double told = 0, size = 0;
   size_t count = model->kind->split(model, r->h, item, &r->b->scratch, names, values, SIDES_MAX);
   for (size_t s = 0; s < count; s++) {
-    told += scale * values[s];
-    size += fabs(scale * values[s]);
+    told += (double)values[s];
+    size += fabs((double)values[s]);
   }
+  double scale = part_scale(r, p, item, told);
+  told *= scale;
+  size *= fabs(scale);
   double left = value - told, spread = 0;
   if (model->kind->needs_features && size > 0) {
     spread = left / size;
@@ -72,9 +85,11 @@ medley_status blend_parts_evidence(const blend_parts_request *r, uint32_t item, 
   memset(evidence, 0, r->h->count * sizeof *evidence);
   for (size_t p = 0; p < b->count; p++) {
     const recommender *model = b->parts[p].model;
-    float scale = r->scales[2 * p + (size_t)temperature_of(r->g, item)];
-    if (model->kind->trace == NULL || scale == 0) continue;
+    if (model->kind->trace == NULL || r->scales[2 * p + (size_t)temperature_of(r->g, item)] == 0) continue;
     TRY(model->kind->trace(model, r->h, item, &r->b->scratch, traced, err));
+    double told = 0;
+    for (size_t j = 0; j < r->h->count; j++) told += (double)traced[j];
+    float scale = (float)part_scale(r, p, item, told);
     for (size_t j = 0; j < r->h->count; j++) evidence[j] += scale * traced[j];
   }
 done:

@@ -8,6 +8,7 @@
 #include "encode/encoder.h"
 #include "encode/normaliser.h"
 #include "fuse/fuser.h"
+#include "learn/ensemble.h"
 #include "learn/space.h"
 #include "media/preparation.h"
 #include "store/store.h"
@@ -26,6 +27,7 @@ static bool is_whole_number(const char *value) {
 }
 
 static bool is_fuser(const char *value) { return strcmp(value, SETTINGS_AUTO) == 0 || fuser_kind_find(value) != NULL; }
+static bool is_ensemble(const char *value) { return ensemble_kind_find(value) != NULL; }
 static bool are_aligners(const char *value) {
   const aligner_kind *kinds[SPACE_ALIGNERS_MAX];
   size_t count;
@@ -40,6 +42,7 @@ static const struct {
     {"store.kind", is_store, "a kind of store, such as sqlite"},
     {"train.seed", is_whole_number, "a whole number"},
     {"train.threads", is_whole_number, "a whole number"},
+    {"train.ensemble", is_ensemble, "an ensemble (medley list ensemble)"},
     {"encode.text", is_encoder, "an encoder (medley list encoder) or none"},
     {"encode.image", is_encoder, "an encoder (medley list encoder) or none"},
     {"encode.audio", is_encoder, "an encoder (medley list encoder) or none"},

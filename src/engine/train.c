@@ -108,7 +108,9 @@ static medley_status train_run(medley_workspace *w, const medley_train_options *
   tuned tuned = {0};
   double started = clock_now_s();
   uint64_t seed = o->seed;
+  const char *ensemble;
   settings_look(&w->config, setting_note, (void *)progress);
+  TRY(dataset_ensemble(w, o->ensemble, &ensemble, err));
   TRY(graphs_from(&w->config, &graphs_least, err));
   TRY(tuned_for(w, o, &tuned, err));
   TRY(dataset_load(w, progress, &data, err));
@@ -122,6 +124,7 @@ static medley_status train_run(medley_workspace *w, const medley_train_options *
   fit_options options = {.seed = seed,
                          .fuser = dataset_fuser(w),
                          .models = o->models,
+                         .ensemble = ensemble,
                          .validation = dataset_validation(&data),
                          .every_kind = o->automatic != 0,
                          .known = tuned.known,

@@ -27,6 +27,7 @@ static const char default_config[] =
     "[train]\n"
     "; seed = 1\n"
     "; threads = 0           ; 0: all processors\n"
+    "; ensemble = weighted   ; how the models become one ranking, `medley list ensemble`\n"
     "\n"
     "[encode]               ; `medley list encoder` shows what there is\n"
     "; text = text.lsa\n"

@@ -170,8 +170,16 @@ static bool model_is_named(const fit_options *options, const char *name) {
   return false;
 }
 
+static medley_status ensemble_named(fitter *f, medley_error *err) {
+  const char *name = f->options->ensemble;
+  f->out->ensemble = name ? ensemble_kind_find(name) : ensemble_kinds[0];
+  if (f->out->ensemble != NULL) return MEDLEY_OK;
+  return error_set(err, MEDLEY_ERR_USAGE, "there is no ensemble '%.60s' (medley list ensemble)", name);
+}
+
 static medley_status models_choose(fitter *f, medley_error *err) {
   medley_status status = MEDLEY_OK;
+  TRY(ensemble_named(f, err));
   for (const char *const *m = f->options->models; m != NULL && *m != NULL; m++)
     if (recommender_kind_find(*m) == NULL)
       return error_set(err, MEDLEY_ERR_USAGE, "there is no recommender '%s' (medley list recommender)", *m);
@@ -237,6 +245,7 @@ static medley_status blend_fit(fitter *f, medley_error *err) {
   f->out->blend = b;
   b->item_count = n;
   b->cold_shift = f->cold_shift;
+  b->votes = f->out->ensemble->votes;
   TRY_NEW(b->cold, n, "a blend");
   for (uint32_t i = 0; i < n; i++) b->cold_count += b->cold[i] = f->out->train.popularity[i] == 0;
   for (size_t p = 0; p < f->out->model_count; p++) {
@@ -355,6 +364,7 @@ medley_status fit_run(const fit_input *input, const fit_options *options, const 
   if (options->search != NULL && options->search->file != NULL) problem_hash(&f);
   TRY(models_choose(&f, err));
   if (f.validation.warm.user_count > 0) TRY(fit_tune(&f, err));
+  if (out->ensemble->weigh == NULL) out->ensemble = ensemble_kinds[0]; /* nothing to choose it on */
   if (!fit_any_weight(out, BLEND_WARM)) weights_fall_back(&f);
   if (!fit_any_weight(out, BLEND_COLD)) weights_for_cold(out);
   /* Where nothing can say anything of cold items, they come last, as they do in a list by popularity. */
@@ -411,15 +421,25 @@ static json_t *model_to_json(const fit_model *m) {
   return entry;
 }
 
+static json_t *ensemble_to_json(const fit_result *r) {
+  json_t *trials = json_array();
+  for (size_t t = 0; t < r->trial_count; t++)
+    json_array_append_new(
+        trials, json_pack("{s:s, s:f, s:f, s:f}", "ensemble", r->trials[t].kind->name, "held_out", r->trials[t].reached,
+                          "better", r->trials[t].better, "standard_error", r->trials[t].spread));
+  return json_pack("{s:s, s:o}", "kind", r->ensemble ? r->ensemble->name : "", "chosen_among", trials);
+}
+
 json_t *fit_result_to_json(const fit_result *r) {
   json_t *models = json_array();
   for (size_t p = 0; p < r->model_count; p++) json_array_append_new(models, model_to_json(&r->models[p]));
-  return json_pack(
-      "{s:o, s:{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}, s:f, s:f, s:I, s:I, s:I}", "models", models, "validation",
-      "warm_recall@20", number_or_null(r->warm_recall), "warm_ndcg@20", number_or_null(r->warm_ndcg), "cold_recall@20",
-      number_or_null(r->cold_recall), "cold_ndcg@20", number_or_null(r->cold_ndcg), "stranger_recall@20",
-      number_or_null(r->stranger_recall), "stranger_ndcg@20", number_or_null(r->stranger_ndcg), "demand",
-      number_or_null(r->demand), "demand_best", number_or_null(r->demand_best), "cold_shift",
-      r->blend ? (double)r->blend->cold_shift : 0.0, "seconds", r->seconds, "users", (json_int_t)r->train.by_user.rows,
-      "items", (json_int_t)r->train.by_user.columns, "interactions", (json_int_t)sparse_count(&r->train.by_user));
+  return json_pack("{s:o, s:o, s:{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}, s:f, s:f, s:I, s:I, s:I}", "models", models,
+                   "ensemble", ensemble_to_json(r), "validation", "warm_recall@20", number_or_null(r->warm_recall),
+                   "warm_ndcg@20", number_or_null(r->warm_ndcg), "cold_recall@20", number_or_null(r->cold_recall),
+                   "cold_ndcg@20", number_or_null(r->cold_ndcg), "stranger_recall@20",
+                   number_or_null(r->stranger_recall), "stranger_ndcg@20", number_or_null(r->stranger_ndcg), "demand",
+                   number_or_null(r->demand), "demand_best", number_or_null(r->demand_best), "cold_shift",
+                   r->blend ? (double)r->blend->cold_shift : 0.0, "seconds", r->seconds, "users",
+                   (json_int_t)r->train.by_user.rows, "items", (json_int_t)r->train.by_user.columns, "interactions",
+                   (json_int_t)sparse_count(&r->train.by_user));
 }

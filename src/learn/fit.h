@@ -9,6 +9,7 @@
 #define LEARN_FIT_H
 
 #include "base/json.h"
+#include "learn/ensemble.h"
 #include "learn/measure.h"
 #include "learn/represent.h"
 #include "learn/trials.h"
@@ -36,6 +37,7 @@ typedef struct fit_options {
   uint64_t seed;
   const char *fuser;         /* settles how content is fused: a name of fuser_kinds; NULL: chosen on validation */
   const char *const *models; /* NULL-terminated names; NULL: every kind that accepts the data */
+  const char *ensemble;      /* a name of ensemble_kinds; NULL: the first of them */
   split_kind validation;     /* as the test is cut, or what serves: how the validation part is cut */
   bool every_model;          /* refit also the models the blend leaves out (to be measured) */
   bool every_kind;           /* without names, those too that do not take part by themselves */
@@ -74,6 +76,9 @@ typedef struct fit_result {
   /* (Recall@20 + NDCG@20) / 2 of warm and cold items together on validation, and what it could be if nothing were given
    * for finding cold ones; NAN when no place was sought for them. */
   double demand, demand_best;
+  const ensemble_kind *ensemble;             /* how warm items are ranked */
+  ensemble_trial trials[ENSEMBLE_KINDS_MAX]; /* what it was chosen among */
+  size_t trial_count;                        /* 0: it was named */
   double seconds;
 } fit_result;
 

@@ -29,6 +29,7 @@ typedef struct columns_context {
   const blend_tuning *t;
   bool (*takes_part)(const recommender_kind *kind); /* the others' columns are zero */
   bool whole;                                       /* all items in one: cold ones are not set apart */
+  const vote_kind *votes;
 } columns_context;
 
 static bool part_always(const recommender_kind *kind) { return (void)kind, true; }
@@ -50,7 +51,8 @@ static medley_status columns_fill(const void *context, const history *h, recomme
       continue;
     }
     TRY(model->kind->score(model, h, scratch, row, err));
-    blend_standardise(v->cold_items, v->cold_count, n, c->whole || model->kind->scores_cold_items, row, NULL);
+    TRY(blend_prepare(c->votes, v->cold_items, v->cold_count, n, c->whole || model->kind->scores_cold_items, scratch,
+                      row, NULL, err));
   }
 done:
   return status;
@@ -89,31 +91,75 @@ done:
   return status;
 }
 
-static medley_status weights_tune(blend_tuning *t, int temperature, const measure_task *asked, double *recall,
-                                  double *ndcg, medley_error *err) {
+typedef struct asked { /* weights_problem and what it borrows */
+  measure_task task;
+  uint32_t *users;
+  weights_problem problem;
+} asked;
+
+static void asked_deinit(asked *a) {
+  weights_problem_deinit(&a->problem);
+  mem_free(a->users);
+  *a = (asked){0};
+}
+
+static medley_status asked_make(const blend_tuning *t, int temperature, const measure_task *task,
+                                const vote_kind *votes, asked *out, medley_error *err) {
   medley_status status = MEDLEY_OK;
-  weights_problem problem = {0};
-  weights_votes votes = {0};
-  float weight[WEIGHTS_MAX];
-  columns_context context = {t, rows[temperature].takes_part, rows[temperature].whole};
-  measure_task task = *asked;
-  uint32_t *users = NULL;
+  columns_context context = {t, rows[temperature].takes_part, rows[temperature].whole, votes};
   size_t limit = temperature == BLEND_STRANGER ? STRANGER_USERS : WEIGHT_USERS;
   size_t keep = temperature == BLEND_COLD ? 2 * WEIGHT_KEEP : WEIGHT_KEEP; /* a half of the items has half of them */
-  TRY(measure_users(&task, limit, t->seed, &users, &task.user_count, err));
-  task.users = users;
-  TRY(weights_problem_build(&task, columns_fill, &context, t->out->model_count, keep, &problem, err));
+  *out = (asked){.task = *task};
+  TRY(measure_users(&out->task, limit, t->seed, &out->users, &out->task.user_count, err));
+  out->task.users = out->users;
+  TRY(weights_problem_build(&out->task, columns_fill, &context, t->out->model_count, keep, &out->problem, err));
+done:
+  return status;
+}
+
+static medley_status weights_tune(blend_tuning *t, int temperature, const measure_task *task, double *recall,
+                                  double *ndcg, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  asked a = {0};
+  weights_votes votes = {0};
+  float weight[WEIGHTS_MAX];
+  const ensemble_kind *kind = t->out->ensemble;
+  TRY(asked_make(t, temperature, task, kind->votes, &a, err));
   if (temperature == BLEND_COLD) {
-    TRY(items_vote(t, &problem, &task, &votes, err));
-    weights_settle(&problem, &votes, weight);
+    TRY(items_vote(t, &a.problem, &a.task, &votes, err));
+    weights_settle(&a.problem, &votes, weight);
   } else {
-    TRY(weights_choose(&problem, weight, err));
+    TRY((temperature == BLEND_WARM ? kind->weigh : weights_choose)(&a.problem, weight, err));
   }
-  weights_objective(&problem, weight, recall, ndcg);
+  weights_objective(&a.problem, weight, recall, ndcg);
   for (size_t p = 0; p < t->out->model_count; p++) t->out->models[p].weight[temperature] = weight[p];
 done:
-  weights_problem_deinit(&problem);
-  mem_free(users);
+  asked_deinit(&a);
+  return status;
+}
+
+/* ---- which kind of ensemble ---- */
+
+/* By what each reaches on warm items of users that its weights were not found on. */
+static medley_status ensemble_decide(blend_tuning *t, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  asked a = {0};
+  double *values[ENSEMBLE_KINDS_MAX] = {0};
+  fit_result *out = t->out;
+  for (const ensemble_kind *const *k = ensemble_kinds; *k != NULL; k++) {
+    if ((*k)->weigh == NULL) continue;
+    if (out->trial_count == 0 || (*k)->votes != out->trials[out->trial_count - 1].kind->votes) {
+      asked_deinit(&a);
+      TRY(asked_make(t, BLEND_WARM, &t->validation->warm, (*k)->votes, &a, err));
+    }
+    out->trials[out->trial_count] = (ensemble_trial){.kind = *k};
+    TRY_NEW(values[out->trial_count], a.problem.user_count, "tuning users");
+    TRY(ensemble_held_out(*k, &a.problem, values[out->trial_count++], err));
+  }
+  out->ensemble = out->trials[ensemble_choose(out->trials, out->trial_count, values, a.problem.user_count)].kind;
+done:
+  for (size_t k = 0; k < ENSEMBLE_KINDS_MAX; k++) mem_free(values[k]);
+  asked_deinit(&a);
   return status;
 }
 
@@ -265,7 +311,7 @@ static medley_status place_tune(blend_tuning *t, medley_error *err) {
   medley_status status = MEDLEY_OK;
   size_t members = t->out->model_count;
   place l = {.members = members};
-  columns_context context = {t, part_always, false};
+  columns_context context = {t, part_always, false, t->out->ensemble->votes};
   measure_task task = t->validation->demand;
   uint32_t *users = NULL;
   TRY(measure_users(&task, PLACE_USERS, t->seed, &users, &task.user_count, err));
@@ -286,6 +332,7 @@ done:
 medley_status fit_blend_tune(blend_tuning *t, progress_stage *stage, medley_error *err) {
   medley_status status = MEDLEY_OK;
   fit_result *out = t->out;
+  if (out->ensemble->weigh == NULL) TRY(ensemble_decide(t, err));
   TRY(weights_tune(t, BLEND_WARM, &t->validation->warm, &out->warm_recall, &out->warm_ndcg, err));
   TRY(progress_update(stage, 1, err));
   TRY(weights_tune(t, BLEND_STRANGER, &t->validation->stranger, &out->stranger_recall, &out->stranger_ndcg, err));

@@ -256,6 +256,10 @@ static size_t user_list(const weights_problem *p, size_t user, const float *weig
   return count;
 }
 
+static size_t chosen_count(const weights_problem *p) { return p->chosen ? p->chosen_count : p->user_count; }
+
+static size_t chosen_user(const weights_problem *p, size_t k) { return p->chosen ? p->chosen[k] : k; }
+
 typedef struct gains {
   double discount[LIST], ideal[LIST + 1];
 } gains;
@@ -289,12 +293,12 @@ static void user_reached(const weights_problem *p, const gains *g, size_t user, 
 double weights_objective(const weights_problem *p, const float *weight, double *recall, double *ndcg) {
   gains g = gains_make();
   double recall_sum = 0, ndcg_sum = 0;
-  size_t count = p->chosen ? p->chosen_count : p->user_count;
+  size_t count = chosen_count(p);
   /* Static shares and an ordered sum: the same result for the same number of threads. */
 #pragma omp parallel for schedule(static) reduction(+ : recall_sum, ndcg_sum)
   for (size_t k = 0; k < count; k++) {
     double r, n;
-    user_reached(p, &g, p->chosen ? p->chosen[k] : k, weight, &r, &n);
+    user_reached(p, &g, chosen_user(p, k), weight, &r, &n);
     recall_sum += r;
     ndcg_sum += n;
   }
@@ -302,6 +306,16 @@ double weights_objective(const weights_problem *p, const float *weight, double *
   if (recall != NULL) *recall = recall_sum / users;
   if (ndcg != NULL) *ndcg = ndcg_sum / users;
   return (recall_sum + ndcg_sum) / (2 * users);
+}
+
+void weights_users(const weights_problem *p, const float *weight, const uint32_t *users, size_t count, double *value) {
+  gains g = gains_make();
+#pragma omp parallel for schedule(static)
+  for (size_t k = 0; k < count; k++) {
+    double recall, ndcg;
+    user_reached(p, &g, users[k], weight, &recall, &ndcg);
+    value[users[k]] = (recall + ndcg) / 2;
+  }
 }
 
 /* ---- searching ---- */
@@ -373,6 +387,11 @@ static size_t best_column(const weights_problem *p, float *weight, double *reach
   return first;
 }
 
+void weights_single(const weights_problem *p, float *weight) {
+  double reached;
+  best_column(p, weight, &reached);
+}
+
 double weights_search(const weights_problem *p, float *weight) {
   double best;
   if (best_column(p, weight, &best) == p->column_count) return 0;
@@ -401,8 +420,8 @@ double weights_search(const weights_problem *p, float *weight) {
 
 static bool are_few(const weights_problem *p) {
   uint64_t events = 0;
-  for (size_t u = 0; u < p->user_count; u++) events += p->relevant_count[u];
-  return p->user_count < FEW_USERS || events < FEW_EVENTS;
+  for (size_t k = 0; k < chosen_count(p); k++) events += p->relevant_count[chosen_user(p, k)];
+  return chosen_count(p) < FEW_USERS || events < FEW_EVENTS;
 }
 
 void weights_vote(const weights_problem *mine, const weights_problem *other, weights_votes *v) {
@@ -438,17 +457,17 @@ medley_status weights_choose(const weights_problem *p, float *weight, medley_err
   uint32_t *users = NULL;
   weights_votes votes = {0};
   rng r;
-  size_t half = p->user_count / 2, draws = are_few(p) ? DRAWS_OF_FEW : DRAWS;
-  TRY_NEW(users, p->user_count, "tuning users");
-  for (uint32_t u = 0; u < p->user_count; u++) users[u] = u;
+  size_t count = chosen_count(p), half = count / 2, draws = are_few(p) ? DRAWS_OF_FEW : DRAWS;
+  TRY_NEW(users, count, "tuning users");
+  for (size_t k = 0; k < count; k++) users[k] = (uint32_t)chosen_user(p, k);
   rng_seed(&r, DRAW_SEED);
   for (size_t d = 0; d < draws && half > 0; d++) {
     weights_problem a = *p, b = *p;
-    rng_shuffle(&r, users, p->user_count);
+    rng_shuffle(&r, users, count);
     a.chosen = users;
     a.chosen_count = half;
     b.chosen = users + half;
-    b.chosen_count = p->user_count - half;
+    b.chosen_count = count - half;
     weights_vote(&a, &b, &votes);
     weights_vote(&b, &a, &votes);
   }

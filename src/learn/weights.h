@@ -43,6 +43,12 @@ void weights_view_deinit(weights_problem *view);
 /* (Recall@20 + NDCG@20) / 2, mean over users; also both alone when the pointers are not NULL. */
 double weights_objective(const weights_problem *p, const float *weight, double *recall, double *ndcg);
 
+/* The mean of both for each of users [count], into value [p->user_count] at their own place. */
+void weights_users(const weights_problem *p, const float *weight, const uint32_t *users, size_t count, double *value);
+
+/* The weight 1 for the column that is best by itself, on the chosen users; none when no column helps. */
+void weights_single(const weights_problem *p, float *weight);
+
 /* Coordinate search from the best single column. weight [column_count] >= 0, summing to 1 (all zero when no column
  * helps). Columns whose removal costs nothing that can be told from noise are removed. Returns the objective reached.
  */
@@ -61,7 +67,8 @@ void weights_vote(const weights_problem *mine, const weights_problem *other, wei
  * single column of p alone has the weight 1. */
 void weights_settle(const weights_problem *p, const weights_votes *v, float *weight);
 
-/* Weights that hold beyond the users they were searched on: votes of random halves of them. Deterministic. */
+/* Weights that hold beyond the users they were searched on: votes of random halves of the chosen ones. Deterministic.
+ */
 medley_status weights_choose(const weights_problem *p, float *weight, medley_error *err) MEDLEY_CHECK;
 
 #endif

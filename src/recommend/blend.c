@@ -16,6 +16,8 @@ void blend_free(blend *b) {
   mem_free(b);
 }
 
+bool blend_is_linear(const blend *b) { return b->votes == NULL; }
+
 typedef struct moments {
   double sum, square;
   uint32_t count;
@@ -46,6 +48,17 @@ void blend_standardise(const uint8_t *cold, uint32_t cold_count, size_t item_cou
   if (inverse_out != NULL) *inverse_out = inverse;
 }
 
+medley_status blend_prepare(const vote_kind *votes, const uint8_t *cold, uint32_t cold_count, size_t item_count,
+                            bool cold_too, recommender_scratch *scratch, float *scores, float *inverse,
+                            medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  bool warm_only = cold_count > 0 && !cold_too;
+  if (votes != NULL) TRY(votes_cast(votes, warm_only ? cold : NULL, item_count, scratch, scores, err));
+  blend_standardise(cold, cold_count, item_count, cold_too, scores, inverse);
+done:
+  return status;
+}
+
 /* One request on its way. */
 typedef struct blend_sum {
   const blend *b;
@@ -73,7 +86,8 @@ static medley_status part_score(blend_sum *s, const blend_part *part, float *row
     return MEDLEY_OK;
   }
   TRY(kind->score(part->model, s->h, s->scratch, row, err));
-  blend_standardise(b->cold, b->cold_count, n, kind->scores_cold_items || s->stranger, row, &inverse);
+  TRY(blend_prepare(b->votes, b->cold, b->cold_count, n, kind->scores_cold_items || s->stranger, s->scratch, row,
+                    &inverse, err));
   s->asked |= kind->needs_history;
   s->heard |= kind->needs_history && inverse > 0;
   for (int t = 0; t < 2; t++) scale[t] = inverse * weight[t];
@@ -151,7 +165,8 @@ medley_status blend_save(const blend *b, safetensors_writer *w, json_t *manifest
     }
   }
   if (json_object_set(manifest, "blend", list) != 0 ||
-      json_object_set_new(manifest, "cold_shift", json_real((double)b->cold_shift)) != 0)
+      json_object_set_new(manifest, "cold_shift", json_real((double)b->cold_shift)) != 0 ||
+      (b->votes != NULL && json_object_set_new(manifest, "votes", json_string(b->votes->name)) != 0))
     status = error_memory(err, "a manifest");
 done:
   json_decref(list);
@@ -182,6 +197,15 @@ static medley_status part_load(const safetensors *s, const json_t *entry, size_t
   return kind->load(s, prefix, data, &part->model, err);
 }
 
+static medley_status votes_load(const safetensors *s, const json_t *manifest, blend *b, medley_error *err) {
+  const json_t *name = json_object_get(manifest, "votes");
+  if (name == NULL) return MEDLEY_OK;
+  b->votes = json_is_string(name) ? vote_kind_find(json_string_value(name)) : NULL;
+  if (b->votes != NULL) return MEDLEY_OK;
+  return error_set(err, MEDLEY_ERR_UNSUPPORTED, "%s: its models vote by '%.60s', which this Medley has not", s->path,
+                   json_is_string(name) ? json_string_value(name) : "?");
+}
+
 static medley_status cold_load(const safetensors *s, blend *b, medley_error *err) {
   medley_status status = MEDLEY_OK;
   const tensor_view *cold;
@@ -207,6 +231,7 @@ medley_status blend_load(const safetensors *s, const json_t *manifest, const rec
          BLEND_PARTS_MAX);
   TRY_NEW(b, 1, "a blend");
   TRY(cold_load(s, b, err));
+  TRY(votes_load(s, manifest, b, err));
   b->cold_shift = (float)json_member_number(manifest, "cold_shift", 0);
   if (!isfinite(b->cold_shift)) FAIL(err, MEDLEY_ERR_CORRUPT, "%s: the shift of cold items is no number", s->path);
   recommender_data mine = *data;

@@ -1,18 +1,20 @@
 /* recommend/blend.h: the sum of named parts: every model's scores, standardised per request, times a weight.
  *
- * score(i) = Σ_p w_p(i) · (s_p(i) − μ_p) / σ_p. Items with events in training are warm and use the warm weights, the
- * others are cold and use the cold ones (only models that can score them have a cold weight) plus one constant, the
- * place of cold items among warm ones. μ_p and σ_p are the mean and deviation over all items for a model that scores
- * cold items too, over the warm ones for the others: what a model thinks of one new item beside all others stays as it
- * is, however many new items there are. A reader without a history, or with one that no model knows anything of, is a
- * stranger: then the stranger's weights hold, for warm and cold items alike and without the constant. Each summand is a
- * part of the explanation, so the parts add up by construction.
+ * score(i) = Σ_p w_p(i) · (s_p(i) − μ_p) / σ_p, where s_p are a model's scores or the votes made of them (votes.h).
+ * Items with events in training are warm and use the warm weights, the others are cold and use the cold ones (only
+ * models that can score them have a cold weight) plus one constant, the place of cold items among warm ones. μ_p and
+ * σ_p are the mean and deviation over all items for a model that scores cold items too, over the warm ones for the
+ * others: what a model thinks of one new item beside all others stays as it is, however many new items there are. A
+ * reader without a history, or with one that no model knows anything of, is a stranger: then the stranger's weights
+ * hold, for warm and cold items alike and without the constant. Each summand is a part of the explanation, so the parts
+ * add up by construction.
  */
 #ifndef RECOMMEND_BLEND_H
 #define RECOMMEND_BLEND_H
 
 #include "base/json.h"
 #include "recommend/recommender.h"
+#include "recommend/votes.h"
 
 #define BLEND_PARTS_MAX 24
 #define BLEND_WARM 0
@@ -30,12 +32,15 @@ typedef struct blend {
   blend_part parts[BLEND_PARTS_MAX];
   size_t count;
   uint32_t item_count;
-  uint8_t *cold; /* [items] 1: no event in training */
+  const vote_kind *votes; /* what scores become before they are standardised; NULL: nothing */
+  uint8_t *cold;          /* [items] 1: no event in training */
   uint32_t cold_count;
   float cold_shift; /* added to every cold item's score, as the part "new" */
 } blend;
 
 void blend_free(blend *b);
+/* Whether a part is its model's scores, moved and multiplied by the same for all items of a request. */
+bool blend_is_linear(const blend *b);
 
 /* total [items]; parts (may be NULL) [count + 1, items]: what each part adds, the last row being the shift of cold
  * items. Row p belongs to parts[p]. scales (may be NULL) [count, 2]: weight / deviation of each part for warm and cold
@@ -44,8 +49,13 @@ void blend_free(blend *b);
 medley_status blend_score(const blend *b, const history *h, recommender_scratch *scratch, float *total, float *parts,
                           float *scales, medley_error *err) MEDLEY_CHECK;
 
-/* What one model adds before weighting: its scores standardised in place, over all items when cold_too, else over the
- * warm ones, and then cold items get 0. inverse (may be NULL): one by the deviation, 0 for a constant score. */
+/* What one model adds before weighting: its scores, as votes where there are some (NULL: none), standardised in place,
+ * over all items when cold_too, else over the warm ones, and then cold items get 0. inverse (may be NULL): one by the
+ * deviation, 0 for a constant score. Scratch belongs to the thread. */
+medley_status blend_prepare(const vote_kind *votes, const uint8_t *cold, uint32_t cold_count, size_t item_count,
+                            bool cold_too, recommender_scratch *scratch, float *scores, float *inverse,
+                            medley_error *err) MEDLEY_CHECK;
+/* The same without votes. */
 void blend_standardise(const uint8_t *cold, uint32_t cold_count, size_t item_count, bool cold_too, float *scores,
                        float *inverse);
 

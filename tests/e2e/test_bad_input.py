@@ -179,6 +179,7 @@ def evaluation_asked_wrongly():
     write('events.csv', EVENTS)
     medley('import', 'shop', 'events', 'events.csv')
     medley('evaluate', 'shop', '--metrics', 'recal@20', status=2, says='recal')
+    medley('evaluate', 'shop', '--ensemble', 'oracle', status=2, says=['oracle', 'medley list ensemble'])
     medley('evaluate', 'shop', '--models', 'eaze', status=(2, 4), says='eaze')
     medley('evaluate', 'shop', '--cold-items', write('cold', 'i1\nunknown\n'), status=1, says=['cold line 2', 'unknown'])
     medley('evaluate', 'shop', '--cold-items', write('none', '\n'), status=1, says='none')

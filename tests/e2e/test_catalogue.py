@@ -47,7 +47,9 @@ def the_same_seed_gives_the_same_sample():
 
 def evaluate_before_training():
     report = medley('evaluate', SHOP, '--split', 'global-time', '--metrics', 'recall@10,ndcg@10', '--models',
-                    'popular,itemknn', '--report', 'out.html', '--json').json()
+                    'popular,itemknn', '--ensemble', 'auto', '--report', 'out.html', '--json').json()
+    tried = [t['ensemble'] for t in report['fit']['ensemble']['chosen_among']]
+    check('weighted' in tried and 'rrf' in tried and report['fit']['ensemble']['kind'] in tried, str(tried))
     equal(report['split'], 'global-time', 'split')
     models = {m['model']: m for m in report['models']}
     equal(sorted(models), ['blend', 'itemknn', 'popular'], 'models')
@@ -59,8 +61,9 @@ def evaluate_before_training():
         check(name == 'blend' or 0 <= model['p_value']['recall@10'] <= 1, f'{name}: {model}')
     page = pathlib.Path('out.html').read_text()
     check('<svg' in page and 'recall@10' in page, 'the report has no plots')
-    shown = medley('evaluate', SHOP, '--split', 'global-time', '--metrics', 'recall@10', '--models', 'popular').out
-    for piece in ('split global-time', 'recall@10', 'blend', 'popular', '±', 'peak memory', 's in all'):
+    shown = medley('evaluate', SHOP, '--split', 'global-time', '--metrics', 'recall@10', '--models', 'popular',
+                   '--ensemble', 'rrf').out
+    for piece in ('split global-time', 'recall@10', 'blend (rrf)', 'popular', '±', 'peak memory', 's in all'):
         check(piece in shown, f'{piece!r} is not in:\n{shown}')
     medley('recommend', SHOP, '--user', USER, status=4, says='train')
 

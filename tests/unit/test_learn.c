@@ -11,6 +11,7 @@
 #include "learn/space.h"
 #include "learn/weights.h"
 #include "math/vector.h"
+#include "planted.h"
 #include "test.h"
 
 /* ---- weights ---- */
@@ -323,78 +324,6 @@ static void test_measuring_refuses(void **state) {
   tables_free(&t);
 }
 
-/* ---- a planted world ---- */
-
-#define GROUPS 5
-#define DIM 8
-
-/* People of a group like items of their group; an item's content tells its group, more or less. */
-typedef struct planted {
-  uint32_t users, items;
-  catalogue catalogue;
-  event_log log;
-  event_weights weights;
-  representation content;
-} planted;
-
-static planted *planted_create(uint32_t users, uint32_t items, size_t per_user, bool timed, bool with_content) {
-  planted *p = calloc(1, sizeof *p);
-  rng r;
-  rng_seed(&r, 11);
-  p->catalogue.count = items;
-  p->catalogue.items = calloc(items + 1, sizeof *p->catalogue.items);
-  for (uint32_t i = 0; i < items; i++) p->catalogue.items[i].time_s = STORE_TIME_UNKNOWN;
-  p->log = (event_log){.user_count = users,
-                       .item_count = items,
-                       .has_time = timed,
-                       .events = calloc(users * per_user + 1, sizeof(event))};
-  for (uint32_t u = 0; u < users; u++)
-    for (size_t k = 0; k < per_user && items > 0; k++) {
-      uint32_t item = (uint32_t)((double)items * rng_uniform(&r) * rng_uniform(&r)); /* some are popular */
-      if (rng_below(&r, 10) < 8) item = item - item % GROUPS + u % GROUPS;
-      if (item >= items) item = items - 1;
-      p->log.events[p->log.event_count++] =
-          (event){.user = u,
-                  .item = item,
-                  .value = 1,
-                  .time_s = timed ? 1600000000 + (int64_t)rng_below(&r, 100 * 86400) : STORE_TIME_UNKNOWN};
-    }
-  event_weights_default(&p->log, &p->weights);
-  p->content.item_count = items;
-  if (!with_content) return p;
-  representation_part *part = &p->content.parts[p->content.count++];
-  snprintf(part->name, sizeof part->name, "text");
-  part->features = (features){.name = part->name,
-                              .count = items,
-                              .dim = DIM,
-                              .values = mem_zalloc_aligned(items * DIM, sizeof(float)),
-                              .present = mem_zalloc_aligned(items, 1)};
-  for (uint32_t i = 0; i < items; i++) {
-    double norm = 0;
-    float *row = part->features.values + i * DIM;
-    part->features.present[i] = i % 13 != 7;
-    if (!part->features.present[i]) continue;
-    for (int d = 0; d < DIM; d++) {
-      row[d] = (float)(0.25 * rng_normal(&r) + (d == (int)(i % GROUPS)));
-      norm += (double)row[d] * (double)row[d];
-    }
-    for (int d = 0; d < DIM; d++) row[d] /= (float)sqrt(norm);
-  }
-  return p;
-}
-
-static void planted_free(planted *p) {
-  for (size_t i = 0; i < p->content.count; i++) features_deinit(&p->content.parts[i].features);
-  free(p->catalogue.items);
-  free(p->log.events);
-  free(p);
-}
-
-static fit_input planted_input(const planted *p, const uint8_t *label) {
-  return (fit_input){
-      .items = &p->catalogue, .log = &p->log, .weights = &p->weights, .content = &p->content, .label = label};
-}
-
 /* ---- validation ---- */
 
 static bool has_pair(const interactions *x, uint32_t user, uint32_t item) {
@@ -523,7 +452,7 @@ static void test_place_of_cold_items_has_a_price(void **state) {
   rng r;
   rng_seed(&r, 5);
   float *values = p->content.parts[0].features.values;
-  for (size_t i = 0; i < (size_t)600 * DIM; i++) values[i] += 0.2f * (float)rng_normal(&r);
+  for (size_t i = 0; i < (size_t)600 * PLANTED_DIM; i++) values[i] += 0.2f * (float)rng_normal(&r);
   fit_input input = planted_input(p, NULL);
   static const char *const models[] = {"popular", "ease", "content", NULL};
   fit_options options = {.seed = 2, .validation = SPLIT_USER_RANDOM, .models = models};
@@ -790,14 +719,14 @@ static void test_small_catalogue_places_new_items(void **state) {
   assert_ok(fit_run(&input, &options, NULL, &r, &error));
   assert_true(isnan(r.cold_recall) && isnan(r.demand));
   assert_true(r.blend->cold_count >= 5 && model_weight(&r, "content", BLEND_COLD) > 0);
-  for (uint32_t group = 0; group < GROUPS; group++) {
+  for (uint32_t group = 0; group < PLANTED_GROUPS; group++) {
     const uint32_t items[] = {group, group + 5, group + 10};
     const float weights[] = {1, 1, 1};
     history h = {.item = items, .weight = weights, .count = 3, .now_s = STORE_TIME_UNKNOWN};
     recommender_scratch scratch = {0};
     float total[30];
     assert_ok(blend_score(r.blend, &h, &scratch, total, NULL, NULL, &error));
-    for (uint32_t i = 25; i < 30; i++) assert_true(i % GROUPS == group || total[i] < total[25 + group]);
+    for (uint32_t i = 25; i < 30; i++) assert_true(i % PLANTED_GROUPS == group || total[i] < total[25 + group]);
     recommender_scratch_deinit(&scratch);
   }
   fit_result_deinit(&r);

@@ -1,0 +1,80 @@
+/* learn/ensemble.c: see learn/ensemble.h. */
+#include "learn/ensemble.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "base/rng.h"
+
+#define FOLDS 4
+#define FOLD_SEED 0x666f6c64u
+#define SURELY                                                                                          \
+  2.0 /* standard errors: with six kinds to choose from, one is a chance's best once in a few trainings \
+       */
+
+const ensemble_kind *const ensemble_kinds[] = {
+    /* clang-format off */
+    &ensemble_weighted,
+    &ensemble_ridge,
+    &ensemble_selection,
+    &ensemble_borda,
+    &ensemble_rrf,
+    &ensemble_auto,
+    NULL,
+    /* clang-format on */
+};
+
+const ensemble_kind *ensemble_kind_find(const char *name) {
+  for (const ensemble_kind *const *k = ensemble_kinds; *k != NULL; k++)
+    if (strcmp((*k)->name, name) == 0) return *k;
+  return NULL;
+}
+
+medley_status ensemble_held_out(const ensemble_kind *kind, const weights_problem *p, double *values,
+                                medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  uint32_t *users = NULL;
+  float weight[WEIGHTS_MAX];
+  size_t count = p->user_count;
+  rng r;
+  TRY_NEW(users, 2 * count, "tuning users");
+  for (uint32_t u = 0; u < count; u++) users[u] = u;
+  rng_seed(&r, FOLD_SEED);
+  rng_shuffle(&r, users, count);
+  memcpy(users + count, users, count * sizeof *users); /* twice, so that all but one fold lie side by side */
+  for (size_t f = 0; f < FOLDS; f++) {
+    size_t from = f * count / FOLDS, end = (f + 1) * count / FOLDS;
+    weights_problem mine = *p;
+    mine.chosen = users + end;
+    mine.chosen_count = count - (end - from);
+    TRY(kind->weigh(&mine, weight, err));
+    weights_users(p, weight, users + from, end - from, values);
+  }
+done:
+  mem_free(users);
+  return status;
+}
+
+static void trial_compare(ensemble_trial *t, const double *values, const double *first, size_t users) {
+  double sum = 0, more = 0, square = 0;
+  for (size_t u = 0; u < users; u++) {
+    double difference = values[u] - first[u];
+    sum += values[u];
+    more += difference;
+    square += difference * difference;
+  }
+  double n = users > 0 ? (double)users : 1;
+  t->reached = sum / n;
+  t->better = more / n;
+  t->spread = sqrt(fmax(0, square / n - t->better * t->better) / n);
+}
+
+size_t ensemble_choose(ensemble_trial *trials, size_t count, double *const *values, size_t users) {
+  size_t best = 0;
+  for (size_t t = 0; t < count; t++) {
+    trial_compare(&trials[t], values[t], values[0], users);
+    if (trials[t].better > SURELY * trials[t].spread && trials[t].reached > trials[best].reached) best = t;
+  }
+  return best;
+}
