@@ -1,5 +1,5 @@
 # A short front for Meson and the scripts: `make help` says what there is. Packages: scripts/install-deps. Checks: scripts/check.
-.PHONY: help build demo check check-long bench bench-index bench-models bench-nn bench-recommend fuzz lint format install clean deps
+.PHONY: help build demo check check-long bench bench-growth bench-index bench-models bench-nn bench-recommend fuzz lint format install clean deps
 
 PREFIX ?= /usr/local
 MESON_OPTIONS = -Dtests=false --prefix=$(PREFIX) $(if $(CI),-Dwerror=true)
@@ -14,7 +14,8 @@ help:
 	@echo 'make bench-index the vector index; with PEERS=python VECTORS=folder beside hnswlib, FAISS and usearch'
 	@echo 'make bench-models all recommenders on the real click and rating data, beside the bars'
 	@echo 'make bench-nn    networks; with PEERS=python beside PyTorch and ONNX Runtime'
-	@echo 'make bench-recommend  recommenders alone; with PEERS=python EVENTS=file, trained ones beside PyTorch'
+	@echo 'make bench-recommend  recommenders alone; with PEERS=python EVENTS=file beside implicit and PyTorch'
+	@echo 'make bench-growth  cost of each recommender from 10⁴ to 10⁶ items and 10⁶ to 10⁸ events'
 	@echo 'make fuzz        every fuzz target for FUZZ_SECONDS=$(FUZZ_SECONDS) (needs clang)'
 	@echo 'make lint        formatting, floors, headers, registered members (make format: applies the format)'
 	@echo 'make install     into PREFIX=$(PREFIX), under DESTDIR when given'
@@ -52,11 +53,18 @@ bench-index: deps
 bench-models: build
 	@bench/bench_models.py $(ARGS)
 
-# PEERS is a Python with torch, EVENTS a file of events (bench/trained_peers.py); ARGS: options of that, e.g. ARGS='--work sasrec'.
+# PEERS is a Python with implicit or torch, EVENTS a file of events (bench/recommend_peers.py); ARGS: options of that, e.g. ARGS='--works sasrec'.
 bench-recommend: deps
 	@[ -f build-bench/build.ninja ] || meson setup build-bench -Dtests=false -Dbench=true > /dev/null
-	@ninja -C build-bench --quiet bench/bench_recommend bench/bench_trained
-	@$(if $(PEERS),$(PEERS) bench/trained_peers.py --ours build-bench/bench/bench_trained --events $(EVENTS) $(ARGS),build-bench/bench/bench_recommend)
+	@ninja -C build-bench --quiet bench/bench_recommend
+	@$(if $(PEERS),$(PEERS) bench/recommend_peers.py --ours build-bench/bench/bench_recommend --events $(EVENTS) $(ARGS),build-bench/bench/bench_recommend $(ARGS))
+
+# Takes as long as --minutes says; OUTPUT.md and OUTPUT.svg are written. ARGS: options of --grow in bench/bench_recommend.c, models among them.
+OUTPUT ?= growth
+bench-growth: deps
+	@[ -f build-bench/build.ninja ] || meson setup build-bench -Dtests=false -Dbench=true > /dev/null
+	@ninja -C build-bench --quiet bench/bench_recommend
+	@build-bench/bench/bench_recommend --grow --output $(OUTPUT) $(ARGS)
 
 # PEERS is a Python with torch (bench/nn_peers.py); ARGS: options of that, e.g. ARGS='--works gru,lstm'.
 bench-nn: deps

@@ -123,24 +123,29 @@ done:
   return status;
 }
 
-/* score(i) = s f_iᵀ A⁻¹ Σ_j w_j f_j + b_i: solve A y = f_i, then entry j adds s w_j y·f_j. */
-medley_status fold_in_trace(const recommender *r, const history *h, uint32_t item, recommender_scratch *scratch,
-                            float *out, medley_error *err) {
+/* s rowᵀ A⁻¹ Σ_j w_j f_j: solve A y = row, then entry j adds s w_j y·f_j. */
+medley_status fold_in_divide(const fold_in *m, const history *h, const float *row, float *room, float *out,
+                             medley_error *err) {
   medley_status status = MEDLEY_OK;
-  const fold_in *m = (const fold_in *)r;
   size_t dim = m->dim;
+  float *y = room + fold_in_room(dim);
   if (h->count == 0) return MEDLEY_OK;
-  float *a = recommender_scratch_floats(scratch, fold_in_room(dim) + dim);
-  if (a == NULL) return error_memory(err, "factors");
-  float *y = a + fold_in_room(dim);
   system_make(m->factors, dim, m->gram, ridge_of(m, h->count), &(fold_in_row){h->item, h->weight, h->count},
-              a + dim * dim, a);
-  memcpy(y, m->factors + (size_t)item * dim, dim * sizeof *y);
-  TRY(matrix_solve_spd_small(a, dim, y, err));
+              room + dim * dim, room);
+  memcpy(y, row, dim * sizeof *y);
+  TRY(matrix_solve_spd_small(room, dim, y, err));
   for (size_t j = 0; j < h->count; j++)
     out[j] = m->scale * h->weight[j] * vector_dot(y, m->factors + (size_t)h->item[j] * dim, dim);
 done:
   return status;
+}
+
+medley_status fold_in_trace(const recommender *r, const history *h, uint32_t item, recommender_scratch *scratch,
+                            float *out, medley_error *err) {
+  const fold_in *m = (const fold_in *)r;
+  float *room = recommender_scratch_floats(scratch, fold_in_room(m->dim) + m->dim);
+  if (room == NULL) return error_memory(err, "factors");
+  return fold_in_divide(m, h, m->factors + (size_t)item * m->dim, room, out, err);
 }
 
 /* ---- files ---- */

@@ -46,6 +46,9 @@ void fold_in_approach(const float *factors, size_t dim, const float *gram, float
                       int steps, float *room, float *x);
 /* x [dim] of a person, without the scale. */
 medley_status fold_in_person(const fold_in *m, const history *h, float *room, float *x, medley_error *err) MEDLEY_CHECK;
+/* How much each entry of the history adds to s x·row, row [dim]: out [h->count]. room: fold_in_room(dim) + dim. */
+medley_status fold_in_divide(const fold_in *m, const history *h, const float *row, float *room, float *out,
+                             medley_error *err) MEDLEY_CHECK;
 /* Rows that are not zero. */
 size_t fold_in_count(const float *factors, size_t count, size_t dim);
 

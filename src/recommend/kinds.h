@@ -16,6 +16,7 @@ extern const recommender_kind recommender_slim;
 extern const recommender_kind recommender_gfcf;
 extern const recommender_kind recommender_bpr;
 extern const recommender_kind recommender_vbpr;
+extern const recommender_kind recommender_tag_cf;
 extern const recommender_kind recommender_lightgcn;
 extern const recommender_kind recommender_sasrec;
 extern const recommender_kind recommender_gru4rec;

@@ -20,6 +20,7 @@ const recommender_kind *const recommender_kinds[] = {
     &recommender_gfcf,
     &recommender_bpr,
     &recommender_vbpr,
+    &recommender_tag_cf,
     &recommender_lightgcn,
     &recommender_sasrec,
     &recommender_gru4rec,

@@ -486,10 +486,8 @@ void twin_ease(const world *w, const double *values, const recommender *r, const
   free(b);
 }
 
-/* x [dim]: (unobserved Σ_k f_k f_kᵀ + Σ_k c_k f_k f_kᵀ + ridge I) x = Σ_k c_k f_k, c [count] with zeros for no event;
- * after so many conjugate gradients from the x that is there, 0: exactly. */
-static void ials_row(const double *factors, size_t count, size_t dim, double unobserved, double ridge, const double *c,
-                     int steps, double *x) {
+void ials_row(const double *factors, size_t count, size_t dim, double unobserved, double ridge, const double *c,
+              int steps, double *x) {
   double *a = calloc(dim * dim, sizeof *a), *left = calloc(dim, sizeof *left), *p = calloc(dim, sizeof *p);
   for (size_t k = 0; k < count; k++)
     for (size_t d = 0; d < dim; d++) {

@@ -53,8 +53,15 @@ void twin_content_fused(const world *w, const double *values, const recommender 
 void twin_content_popular(const world *w, const double *values, const recommender *r, const history *h, double *scores);
 void twin_content_map(const world *w, const double *values, const recommender *r, const history *h, double *scores);
 
+/* x [dim]: (unobserved Σ_k f_k f_kᵀ + Σ_k c_k f_k f_kᵀ + ridge I) x = Σ_k c_k f_k, c [count] with zeros for no event;
+ * after so many conjugate gradients from the x that is there, 0: exactly. */
+void ials_row(const double *factors, size_t count, size_t dim, double unobserved, double ridge, const double *c,
+              int steps, double *x);
+
 /* From the parameters that the model keeps (recommend_twins_trained.c). */
-void twin_lightgcn(const world *w, const double *values, const recommender *r, const history *h, double *scores);
+void twin_tag_cf(const world *w, const double *values, const recommender *r, const history *h, double *scores);
+/* What graph_model.h answers: lightgcn and those that are trained like it. */
+void twin_graph_model(const world *w, const double *values, const recommender *r, const history *h, double *scores);
 void twin_sasrec(const world *w, const double *values, const recommender *r, const history *h, double *scores);
 void twin_gru4rec(const world *w, const double *values, const recommender *r, const history *h, double *scores);
 void twin_multvae(const world *w, const double *values, const recommender *r, const history *h, double *scores);

@@ -58,9 +58,52 @@ static void norm_of(const kept *k, const char *weight, const char *bias, const d
   for (size_t d = 0; d < dim; d++) y[d] = (x[d] - mean) / sqrt(square + 1e-5) * (double)w[d] + (double)b[d];
 }
 
-/* ---- lightgcn ---- */
+/* ---- over the graph ---- */
 
-void twin_lightgcn(const world *w, const double *values, const recommender *r, const history *h, double *scores) {
+/* Messages as dense sums from the factors alone: what the file says of them is not read. */
+void twin_tag_cf(const world *w, const double *values, const recommender *r, const history *h, double *scores) {
+  kept k;
+  size_t dim = (size_t)values[4];
+  kept_open(&k, r);
+  const float *kept_factors = kept_get(&k, "factors"), *bias = kept_get(&k, "bias");
+  double unobserved = (double)kept_get(&k, "unobserved")[0], lambda = (double)kept_get(&k, "regularisation")[0];
+  double scale = (double)kept_get(&k, "scale")[0], active = 0, c[ITEMS], x[WIDE], known[ITEMS] = {0};
+  double factors[ITEMS * WIDE], found[ITEMS * WIDE];
+  for (size_t i = 0; i < w->items * dim; i++) found[i] = factors[i] = (double)kept_factors[i];
+  for (uint32_t i = 0; i < w->items; i++) {
+    for (size_t d = 0; d < dim; d++) known[i] += fabs(factors[i * dim + d]);
+    active += known[i] > 0;
+  }
+  for (uint32_t u = 0; u < w->users; u++) {
+    const sparse *by_user = &w->train.by_user;
+    double count = (double)(by_user->start[u + 1] - by_user->start[u]);
+    memset(c, 0, sizeof c);
+    for (uint64_t e = by_user->start[u]; e < by_user->start[u + 1]; e++)
+      c[by_user->column[e]] = (double)by_user->value[e];
+    ials_row(factors, w->items, dim, unobserved, lambda * (count + unobserved * active), c, 0, x);
+    for (uint32_t i = 0; i < w->items; i++)
+      for (size_t d = 0; c[i] > 0 && d < dim; d++)
+        found[i * dim + d] +=
+            values[0] * c[i] * pow((double)w->train.popularity[i], values[1]) * pow(count, values[2]) * scale * x[d];
+  }
+  memset(c, 0, sizeof c);
+  for (size_t j = 0; j < h->count; j++) c[h->item[j]] = (double)h->weight[j];
+  ials_row(factors, w->items, dim, unobserved, lambda * ((double)h->count + unobserved * active), c, 0, x);
+  for (size_t d = 0; d < dim; d++) {
+    x[d] *= scale;
+    for (uint32_t i = 0; i < w->items; i++)
+      if (w->train.popularity[i] > 0)
+        x[d] += values[0] * c[i] * pow((double)h->count, values[1]) * pow((double)w->train.popularity[i], values[2]) *
+                factors[i * dim + d];
+  }
+  for (uint32_t i = 0; i < w->items; i++) {
+    scores[i] = (double)bias[i];
+    for (size_t d = 0; d < dim; d++) scores[i] += x[d] * found[i * dim + d];
+  }
+  kept_close(&k);
+}
+
+void twin_graph_model(const world *w, const double *values, const recommender *r, const history *h, double *scores) {
   kept k;
   size_t dim = (size_t)values[4];
   double mass = 0;

@@ -39,16 +39,23 @@ static void planted_free(planted *p) {
   free(p);
 }
 
-/* A person of an even number chooses even things, one of an odd number odd ones. */
-static planted *halves(void) {
+/* A person of an even number chooses even things, one of an odd number odd ones; things from SEEN on are new where
+ * their content, and that of all but every fifth, tells the half. */
+static planted *halves(bool with_content) {
   planted *p = calloc(1, sizeof *p);
+  uint32_t things = with_content ? SEEN : THINGS;
   rng r;
   rng_seed(&r, 2);
   for (uint32_t u = 0; u < PEOPLE; u++)
     for (uint32_t k = 0; k < STEPS; k++)
       p->event[u * STEPS + k] =
-          (event){.user = u, .item = 2 * (uint32_t)rng_below(&r, THINGS / 2) + u % 2, .value = 1, .time_s = 1000 + k};
-  return planted_build(p, false);
+          (event){.user = u, .item = 2 * (uint32_t)rng_below(&r, things / 2) + u % 2, .value = 1, .time_s = 1000 + k};
+  for (uint32_t i = 0; with_content && i < THINGS; i++) {
+    p->present[i] = i >= SEEN || i % 5 != 0;
+    for (uint32_t d = 0; p->present[i] && d < DIM; d++)
+      p->content[i * DIM + d] = (float)(0.2 * rng_normal(&r) + (d % 2 == i % 2));
+  }
+  return planted_build(p, with_content);
 }
 
 /* Everybody begins somewhere and goes on to the next thing, round and round; things from SEEN on are new. The content
@@ -93,13 +100,16 @@ static void test_halves_are_told_apart(void **state) {
   (void)state;
   static const struct {
     const char *name;
+    bool with_content;
     const char *settings[4];
     double values[4];
-  } rows[] = {{"lightgcn", {"epochs", "dim", "batch", NULL}, {30, 16, 64}},
-              {"multvae", {"epochs", "hidden", "batch", NULL}, {60, 16, 8}}};
-  planted *p = halves();
+  } rows[] = {{"tag_cf", false, {"dim", "base", NULL}, {16, 0}},
+              {"tag_cf", false, {"dim", "base", NULL}, {16, 1}},
+              {"lightgcn", false, {"epochs", "dim", "batch", NULL}, {30, 16, 64}},
+              {"multvae", false, {"epochs", "hidden", "batch", NULL}, {60, 16, 8}}};
+  planted *both[2] = {halves(false), halves(true)};
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-    recommender *model = fitted(p, rows[i].name, rows[i].settings, rows[i].values);
+    recommender *model = fitted(both[rows[i].with_content], rows[i].name, rows[i].settings, rows[i].values);
     for (uint32_t half = 0; half < 2; half++) {
       const uint32_t items[] = {half, 4 + half, 10 + half};
       float scores[THINGS], least = INFINITY, most = -INFINITY;
@@ -113,7 +123,8 @@ static void test_halves_are_told_apart(void **state) {
     }
     model->kind->free(model);
   }
-  planted_free(p);
+  planted_free(both[0]);
+  planted_free(both[1]);
 }
 
 static uint32_t best_of(const float *scores, uint32_t count) {
