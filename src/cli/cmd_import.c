@@ -97,6 +97,11 @@ const command cmd_import = {
         "Either way its events do not count twice: one that is there already, with the same user, item, type, value, "
         "time, split and context, is left out, and only what is new is added. What no longer stands in the file stays "
         "in the workspace. A file that was moved is a new file: say --again.\n\n"
+        "Links have user, to_user, type and weight, or item and to_item. Links between users say who follows or trusts "
+        "whom: the recommenders trust and community read them, and answer people by them who have chosen nothing yet. "
+        "A "
+        "weight below 0, or a type that says block, mute, ignore or distrust, takes a link out of that. A user who is "
+        "forgotten leaves no link behind.\n\n"
         "A file or folder in which there are no rows is an error with status 1, so that a script notices that nothing "
         "came.",
     .arguments = (const argument_spec[]){{"workspace", VALUE_FOLDER, "the workspace"},
@@ -114,7 +119,8 @@ const command cmd_import = {
             {"video", 0, VALUE_TEXT, "PATTERN", "clips of an item", .many = true},
             {"media", 0, VALUE_FOLDER, "FOLDER", "where media paths begin (the folder of FILE)"},
             {"copy-media", 0, VALUE_FLAG, NULL, "copy media into the workspace instead of remembering where they lie"},
-            {"type", 't', VALUE_TEXT, "TYPE", "type of events that name none (as the format says, else interaction)"},
+            {"type", 't', VALUE_TEXT, "TYPE",
+             "type of events or links that name none (as the format says, else interaction, or related)"},
             {"split", 0, VALUE_CHOICE, "PART", "part that all rows belong to", .choices = splits},
             {"format", 'f', VALUE_TEXT, "NAME",
              "format of the file, when recognising it fails; 'medley list importer' names them"},
@@ -141,6 +147,8 @@ const command cmd_import = {
              "Events that carry their own split"},
             {"medley import shop ml-100k/", "A known layout needs no KIND"},
             {"medley import shop catalogue/", "Items, users, events and links of a folder that medley sample wrote"},
+            {"medley import shop links follows.csv --map user=follower,to_user=followee --type follows",
+             "Who follows whom"},
             {"medley import shop events clicks.csv --dry-run --errors rejects.jsonl", "Look first"},
             {0}},
     .ends = ENDS_REJECTED | ENDS_NOT_FOUND | ENDS_CANCELLED,

@@ -4,6 +4,7 @@
  * seen is what content models are for. Store ids only grow, so a user or item that is added while the events are read
  * goes to the end and the arrays stay ascending.
  */
+#include <math.h>
 #include <stdlib.h>
 
 #include "base/memory.h"
@@ -152,6 +153,46 @@ static void reader_finish(event_reader *r, event_log *out) {
   intmap_deinit(&r->type_index);
 }
 
+/* ---- who follows whom ---- */
+
+typedef struct link_reader {
+  const event_log *log;
+  sparse_entry *entries;
+  size_t count, capacity;
+} link_reader;
+
+float link_trust(const store_link *link) {
+  bool rating;
+  bool people = link->from_kind == 'u' && link->to_kind == 'u' && link->from_id != link->to_id;
+  if (!people || !(link->weight > 0) || !isfinite(link->weight)) return 0;
+  return event_type_weigh(link->type, &rating) > 0 ? link->weight : 0;
+}
+
+static medley_status link_receive(void *context, const store_link *link, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  link_reader *r = context;
+  float trust = link_trust(link);
+  const int64_t *from = intmap_get(&r->log->user_index, link->from_id);
+  const int64_t *to = intmap_get(&r->log->user_index, link->to_id);
+  if (!(trust > 0) || from == NULL || to == NULL) return MEDLEY_OK;
+  TRY_GROW(r->entries, r->capacity, r->count + 1, "links");
+  r->entries[r->count++] = (sparse_entry){(uint32_t)*from, (uint32_t)*to, trust};
+done:
+  return status;
+}
+
+/* Several links of one pair count as the strongest. */
+static medley_status social_load(const store_kind *kind, store *s, event_log *log, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  link_reader r = {.log = log};
+  TRY(kind->each_link(s, link_receive, &r, err));
+  if (r.count == 0) goto done;
+  TRY(sparse_from_entries(log->user_count, log->user_count, r.entries, r.count, SPARSE_MAX, &log->social, err));
+done:
+  mem_free(r.entries);
+  return status;
+}
+
 medley_status event_log_load(const store_kind *kind, store *s, const medley_progress *progress, event_log *out,
                              medley_error *err) {
   medley_status status = MEDLEY_OK;
@@ -165,7 +206,9 @@ medley_status event_log_load(const store_kind *kind, store *s, const medley_prog
   TRY(kind->each_event(s, 0, &out->last_event, events_receive, &r, err));
   progress_end(&r.progress, r.count);
   reader_finish(&r, out);
-  return MEDLEY_OK;
+  status = social_load(kind, s, out, err);
+  if (status != MEDLEY_OK) event_log_deinit(out);
+  return status;
 done:
   reader_deinit(&r);
   *out = (event_log){0};
@@ -180,5 +223,6 @@ void event_log_deinit(event_log *log) {
   mem_free(log->events);
   for (int32_t i = 0; i < log->type_count; i++) mem_free(log->type_names[i]);
   mem_free(log->type_names);
+  sparse_deinit(&log->social);
   *log = (event_log){0};
 }

@@ -33,11 +33,15 @@ typedef struct event_log {
   int64_t last_event; /* for reading on */
   bool has_time;      /* at least nine of ten events have a time */
   bool has_split;     /* some event came with a split */
+  sparse social; /* [user_count, user_count] row u: whom u trusts, and how much (link_trust); no rows: nobody does */
 } event_log;
 
 medley_status event_log_load(const store_kind *kind, store *s, const medley_progress *progress, event_log *out,
                              medley_error *err) MEDLEY_CHECK;
 void event_log_deinit(event_log *log);
+/* What a link says of how much its first user trusts the other: its weight; 0 when it is not between two users, when
+ * its weight is not above 0, or when a word of its type refuses (block, mute, ignore …). */
+float link_trust(const store_link *link);
 
 /* How an event becomes a weight: the type's weight (dislike and skip are negative feedback: weight 0 means left out of
  * the matrix) and, for ratings, a threshold or a scale. */
@@ -47,9 +51,9 @@ typedef struct event_weights {
   float rating_threshold; /* ratings below it are left out; NAN: none */
 } event_weights;
 /* By the words of the type's name: view, click, watch, play, listen, read 1; like, love, favourite, bookmark, save,
- * share, cart, add 2; buy, purchase, order 3; rate, rating 1; dislike, unlike, skip, hide, remove, report, block, not
- * 0; else 1. The threshold of ratings is the middle of the scale they use (3 for one to five, 0 for thumbs of -1 and
- * 1), NAN when all are equal. */
+ * share, cart, add 2; buy, purchase, order 3; rate, rating 1; dislike, unlike, skip, hide, remove, report, block,
+ * mute, ignore, distrust, not 0, with or without an s at the end; else 1. The threshold of ratings is the middle of the
+ * scale they use (3 for one to five, 0 for thumbs of -1 and 1), NAN when all are equal. */
 void event_weights_default(const event_log *log, event_weights *out);
 /* What event_weights_default makes of one type by its name; *rating: its value is a judgement. */
 float event_type_weigh(const char *name, bool *rating);
@@ -100,11 +104,12 @@ medley_status split_make(const event_log *log, const split_options *options, con
 /* What a model learns from. Owned; deinit frees. Positive weights only; a pair seen several times keeps the greatest
  * weight. */
 typedef struct interactions {
-  sparse by_user;    /* [users, items] */
-  sparse by_item;    /* its transpose */
-  int64_t *time_s;   /* [count] beside by_user.value: the newest time of the pair; NULL when times are unknown */
-  float *popularity; /* [items] number of users */
-  int64_t newest_s;  /* the newest event, or STORE_TIME_UNKNOWN */
+  sparse by_user;       /* [users, items] */
+  sparse by_item;       /* its transpose */
+  int64_t *time_s;      /* [count] beside by_user.value: the newest time of the pair; NULL when times are unknown */
+  float *popularity;    /* [items] number of users */
+  int64_t newest_s;     /* the newest event, or STORE_TIME_UNKNOWN */
+  const sparse *social; /* [users, users] the log's, borrowed; NULL when nobody follows anybody */
 } interactions;
 
 /* label NULL: all events; otherwise those with label[i] == want. */

@@ -18,12 +18,17 @@ static const struct word_weight {
     {"share", 2, false},     {"cart", 2, false},     {"add", 2, false},      {"buy", 3, false},
     {"purchase", 3, false},  {"order", 3, false},    {"rate", 1, true},      {"rating", 1, true},
     {"dislike", 0, false},   {"unlike", 0, false},   {"skip", 0, false},     {"hide", 0, false},
-    {"remove", 0, false},    {"report", 0, false},   {"block", 0, false},    {"not", 0, false},
+    {"remove", 0, false},    {"report", 0, false},   {"block", 0, false},    {"mute", 0, false},
+    {"ignore", 0, false},    {"distrust", 0, false}, {"not", 0, false},
 };
 
+/* "likes" is "like". */
 static const struct word_weight *word_find(const char *word, size_t length) {
-  for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-    if (strlen(words[i].word) == length && strncasecmp(words[i].word, word, length) == 0) return &words[i];
+  for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+    size_t known = strlen(words[i].word);
+    bool plural = length == known + 1 && tolower((unsigned char)word[known]) == 's';
+    if ((length == known || plural) && strncasecmp(words[i].word, word, known) == 0) return &words[i];
+  }
   return NULL;
 }
 

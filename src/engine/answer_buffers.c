@@ -12,6 +12,8 @@ void answer_buffers_free(answer_buffers *b) {
   if (b == NULL) return;
   recommender_scratch_deinit(&b->scratch);
   history_buffer_deinit(&b->history);
+  mem_free(b->friends);
+  mem_free(b->trust);
   intmap_deinit(&b->type_index);
   mem_free(b->total);
   mem_free(b->columns);
@@ -59,7 +61,7 @@ typedef struct history_reader {
   const generation *g;
   answer_buffers *b;
   uint64_t limit, taken, untrained;
-  size_t count;
+  size_t count, friend_count;
 } history_reader;
 
 /* The weight of a stored event type, looked up by name once per handle and generation. */
@@ -154,6 +156,28 @@ done:
   return status;
 }
 
+/* Links of one pair come one after the other: the strongest counts, as in training. */
+static medley_status friend_take(void *context, const store_link *link, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  history_reader *r = context;
+  answer_buffers *b = r->b;
+  float trust = link_trust(link);
+  const int64_t *row = intmap_get(&r->g->user_row, link->to_id);
+  if (!(trust > 0) || row == NULL) return MEDLEY_OK;
+  size_t count = r->friend_count;
+  if (count > 0 && b->friends[count - 1] == (uint32_t)*row) {
+    if (trust > b->trust[count - 1]) b->trust[count - 1] = trust;
+    return MEDLEY_OK;
+  }
+  TRY_GROW(b->friends, b->friend_capacity, count + 1, "friends");
+  TRY_GROW(b->trust, b->trust_capacity, count + 1, "friends");
+  b->friends[count] = (uint32_t)*row;
+  b->trust[count] = trust;
+  r->friend_count++;
+done:
+  return status;
+}
+
 static history history_finish(const history_reader *r) {
   const history_buffer *h = &r->b->history;
   bool timed = r->count > 0;
@@ -162,7 +186,10 @@ static history history_finish(const history_reader *r) {
                    .weight = h->weight,
                    .time_s = timed ? h->time_s : NULL,
                    .count = r->count,
-                   .now_s = STORE_TIME_UNKNOWN};
+                   .now_s = STORE_TIME_UNKNOWN,
+                   .friends = r->b->friends,
+                   .trust = r->b->trust,
+                   .friend_count = r->friend_count};
 }
 
 medley_status history_of_user(medley_workspace *w, const generation *g, const char *user, uint64_t limit_events,
@@ -175,10 +202,12 @@ medley_status history_of_user(medley_workspace *w, const generation *g, const ch
   if (user != NULL) {
     status = w->kind->get_id(w->store, STORE_USERS, user, &id, err);
     *known = status == MEDLEY_OK;
-    if (*known)
+    if (*known) {
       TRY(w->kind->user_events(w->store, id, 0, history_take, &r, err));
-    else if (status == MEDLEY_ERR_NOT_FOUND)
+      if (g->user_row.count > 0) TRY(w->kind->user_links(w->store, id, friend_take, &r, err));
+    } else if (status == MEDLEY_ERR_NOT_FOUND) {
       status = MEDLEY_OK;
+    }
   }
   *event_count = r.taken;
   if (untrained != NULL) *untrained = r.untrained;

@@ -22,6 +22,9 @@ typedef struct answer_buffers {
   scored *ranked; /* [items] */
   /* the history */
   history_buffer history;
+  uint32_t *friends; /* [friend_capacity] whom the user follows, and … */
+  float *trust;      /* … how much */
+  size_t friend_capacity, trust_capacity;
   uint8_t *seen; /* [items] anything the user met, also what they disliked */
   intmap
       type_index; /* store event type → index into generation.type_weight, or -1 - (2 · weight + rating) of its name */

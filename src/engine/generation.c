@@ -38,6 +38,12 @@ done:
   return status;
 }
 
+static bool blend_reads_friends(const blend *b) {
+  bool any = false;
+  for (size_t p = 0; p < b->count; p++) any |= b->parts[p].model->kind->reads_friends;
+  return any;
+}
+
 static medley_status models_write(const char *folder, const generation_parts *parts, json_t *manifest,
                                   medley_error *err) {
   medley_status status = MEDLEY_OK;
@@ -47,6 +53,9 @@ static medley_status models_write(const char *folder, const generation_parts *pa
   TRY(safetensors_add_metadata(&w, "format", "medley.models", err));
   TRY(safetensors_add(&w, "popularity", DTYPE_F32, 1, (const uint64_t[]){parts->items->count},
                       parts->fit->train.popularity, err));
+  if (blend_reads_friends(parts->fit->blend))
+    TRY(safetensors_add(&w, "user_id", DTYPE_I64, 1, (const uint64_t[]){parts->log->user_count}, parts->log->user_id,
+                        err));
   TRY(blend_save(parts->fit->blend, &w, manifest, err));
   TRY(safetensors_save(&w, path, err));
 done:
@@ -256,6 +265,21 @@ done:
   return status;
 }
 
+static medley_status users_join(generation *g, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  const tensor_view *ids;
+  if (!blend_reads_friends(g->blend)) return MEDLEY_OK;
+  TRY(safetensors_need(&g->models_file, "user_id", DTYPE_I64, 1, (const uint64_t[]){0}, &ids, err));
+  if (ids->count >= UINT32_MAX) FAIL(err, MEDLEY_ERR_CORRUPT, "%s: too many users", g->models_file.path);
+  for (uint64_t u = 0; u < ids->count; u++)
+    if (!intmap_put(&g->user_row, ((const int64_t *)ids->data)[u], (int64_t)u)) {
+      status = error_memory(err, "users");
+      goto done;
+    }
+done:
+  return status;
+}
+
 static medley_status weights_load(generation *g, medley_error *err) {
   medley_status status = MEDLEY_OK;
   const json_t *events = json_object_get(g->manifest, "events"), *types = json_object_get(events, "types");
@@ -301,6 +325,7 @@ static medley_status generation_read(generation *g, const char *workspace, const
   recommender_data data = {.features = list};
   data.feature_count = representation_features(g->content, list);
   TRY(blend_load(&g->models_file, g->manifest, &data, &g->blend, err));
+  TRY(users_join(g, err));
   TRY(parts_fit_together(g, err));
 done:
   return status;
@@ -333,6 +358,7 @@ void generation_free(generation *g) {
   representation_free(g->content);
   catalogue_deinit(&g->items);
   intmap_deinit(&g->item_index);
+  intmap_deinit(&g->user_row);
   strmap_deinit(&g->type_names);
   mem_free(g->type_weight);
   mem_free(g->item_id);

@@ -36,6 +36,7 @@ typedef struct generation {
   uint32_t *catalogue_at; /* [item_count] index into `items`, UINT32_MAX when deleted since */
   uint8_t *blocked;       /* [item_count] 1: deleted or hidden: never answered */
   float *popularity;      /* [item_count] users in training */
+  intmap user_row;        /* store id → row in training; empty when no model of the blend reads friends */
   strmap type_names;      /* event type → index into type_weight */
   event_type_weight *type_weight;
   float rating_threshold;

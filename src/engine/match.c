@@ -171,7 +171,8 @@ static medley_status result_why(const match *m, uint32_t item, answer_builder *o
   medley_status status = MEDLEY_OK;
   strbuf text = {0};
   why_part parts[ANSWER_PARTS_MAX];
-  for (size_t p = 0; p < result->part_count; p++) parts[p] = (why_part){result->parts[p].name, result->parts[p].value};
+  for (size_t p = 0; p < result->part_count; p++)
+    parts[p] = (why_part){.name = result->parts[p].name, .value = result->parts[p].value};
   why_sentences(m->subject, WHY_FOR_AND_AGAINST, parts, result->part_count, NULL, 0, &text);
   TRY(words_why(m, item, &text, err));
   result->why = text.failed ? NULL : answer_keep(out, text.text ? text.text : "");

@@ -202,6 +202,17 @@ static void counterfactual_words(const blend_parts_request *r, const size_t *wit
   strbuf_printf(out, " you would not see this: it would stand at place %zu.", rank_after + 1);
 }
 
+/* How many of those whom the person follows chose the item, where the part of a score is theirs; 0 of other parts. */
+static size_t friends_of_part(const blend_parts_request *r, const char *part, uint32_t item) {
+  const blend *b = r->g->blend;
+  for (size_t p = 0; p < b->count; p++) {
+    const recommender *model = b->parts[p].model;
+    if (model->kind->count_friends != NULL && strcmp(model->kind->part, part) == 0)
+      return model->kind->count_friends(model, r->h, item);
+  }
+  return 0;
+}
+
 medley_status blend_parts_why(const blend_parts_request *r, uint32_t item, size_t shown, answer_builder *out,
                               medley_result *result, medley_error *err) {
   medley_status status = MEDLEY_OK;
@@ -213,7 +224,9 @@ medley_status blend_parts_why(const blend_parts_request *r, uint32_t item, size_
   TRY_NEW(evidence, r->h->count + 1, "evidence");
   TRY(blend_parts_evidence(r, item, evidence, err));
   TRY(because_fill(r, evidence, out, result, err));
-  for (size_t p = 0; p < result->part_count; p++) parts[p] = (why_part){result->parts[p].name, result->parts[p].value};
+  for (size_t p = 0; p < result->part_count; p++)
+    parts[p] =
+        (why_part){result->parts[p].name, result->parts[p].value, friends_of_part(r, result->parts[p].name, item)};
   for (size_t k = 0; k < result->because_count; k++)
     items[k] = (why_item){result->because[k].title, result->because[k].share};
   /* What is pinned, or not shown, may have more against it than for it. */

@@ -291,9 +291,20 @@ static medley_status place_fill(request *r, answer_builder *out, size_t place, m
   return r->w->kind->get_item(r->w->store, pin->id, untrained_take, &(untrained_result){r, out}, err);
 }
 
+/* Whether what those chose whom the user follows counts where there is no history. */
+static bool friends_answer(const request *r) {
+  const blend *b = r->g->blend;
+  bool counts = false;
+  for (size_t p = 0; p < b->count; p++)
+    counts |= b->parts[p].model->kind->reads_friends && b->parts[p].weight[BLEND_STRANGER] > 0;
+  return counts && r->h.friend_count > 0;
+}
+
 static const char *request_standing(const request *r) {
   if (r->query->user != NULL && !r->known) return "this user is not known yet: a stranger's answer";
-  if (r->h.count == 0) return "no history yet: a stranger's answer";
+  if (r->h.count == 0)
+    return friends_answer(r) ? "no history yet: an answer by those whom this user follows"
+                             : "no history yet: a stranger's answer";
   if (r->page.generation != 0 && r->page.generation != r->g->number) return "the models changed since the page before";
   return NULL;
 }

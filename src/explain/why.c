@@ -16,6 +16,8 @@ typedef struct phrase {
 static const phrase history_phrases[] = {
     {"taste", "people with your history choose it", "people with your history rarely choose it"},
     {"sequence", "it tends to follow what you chose last", "it rarely follows what you chose last"},
+    {"trust", "people near those you follow chose it", "those you follow rarely choose it"},
+    {"community", "it is chosen in your circles more than elsewhere", "your circles choose it less than others do"},
     {"text", "its words are close to what you chose", "its words are unlike what you chose"},
     {"image", "it looks like what you chose", "it looks unlike what you chose"},
     {"audio", "it sounds like what you chose", "it sounds unlike what you chose"},
@@ -70,7 +72,11 @@ static void why_evidence(const why_item *evidence, size_t count, strbuf *out) {
 static void why_part_phrase(why_subject subject, const why_part *part, strbuf *out) {
   for (const phrase *p = phrases[subject]; p->name != NULL; p++) {
     if (strcmp(p->name, part->name) != 0) continue;
-    strbuf_printf(out, "%s (%s %+.2f)", part->value >= 0 ? p->good : p->bad, part->name, part->value);
+    if (part->friends > 0 && part->value >= 0)
+      strbuf_printf(out, "%zu %s you follow chose it (%s %+.2f)", part->friends,
+                    part->friends == 1 ? "person" : "people", part->name, part->value);
+    else
+      strbuf_printf(out, "%s (%s %+.2f)", part->value >= 0 ? p->good : p->bad, part->name, part->value);
     return;
   }
   strbuf_printf(out, "%s (%+.2f)", part->name, part->value);

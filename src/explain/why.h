@@ -7,6 +7,7 @@
 typedef struct why_part {
   const char *name; /* "taste", "image", … */
   double value;
+  size_t friends; /* how many of those whom the reader follows it stands for; 0: none, or not known */
 } why_part;
 
 typedef struct why_item {

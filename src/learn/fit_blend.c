@@ -34,7 +34,7 @@ typedef struct columns_context {
 static bool part_always(const recommender_kind *kind) { return (void)kind, true; }
 /* That something is new says nothing of one new item beside another. */
 static bool part_cold(const recommender_kind *kind) { return kind->scores_cold_items && kind->needs_features; }
-static bool part_stranger(const recommender_kind *kind) { return !kind->needs_history; }
+static bool part_stranger(const recommender_kind *kind) { return !kind->needs_history || kind->reads_friends; }
 
 static medley_status columns_fill(const void *context, const history *h, recommender_scratch *scratch, float *columns,
                                   medley_error *err) {

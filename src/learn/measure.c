@@ -83,6 +83,12 @@ medley_status history_of_row(const interactions *x, uint32_t user, const uint8_t
                    .time_s = x->time_s ? b->time_s : NULL,
                    .count = count,
                    .now_s = STORE_TIME_UNKNOWN};
+  if (x->social != NULL) {
+    uint64_t first = x->social->start[user];
+    out->friends = x->social->column + first;
+    out->trust = x->social->value + first;
+    out->friend_count = (size_t)(x->social->start[user + 1] - first);
+  }
 done:
   return status;
 }

@@ -66,7 +66,7 @@ void measurement_deinit(measurement *m);
 double measurement_mean(const measurement *m, size_t metric);
 
 /* A user's history out of a matrix row, without hidden items; points into arrays of at least the row's size that the
- * caller gives. */
+ * caller gives, and into x->social for whom the user follows. */
 typedef struct history_buffer {
   uint32_t *item;
   float *weight;

@@ -15,4 +15,9 @@
 medley_status alike_find(const interactions *train, const features *list, size_t count, size_t k, double *share,
                          sparse *out, medley_error *err) MEDLEY_CHECK;
 
+/* out [count] zeroed before, each owned: K_m of each modality by itself, neighbours only among items that somebody
+ * chose. share [count]: a_m; all zero where no modality has a lift. At most ALIKE_ITEMS_MAX items. */
+medley_status alike_find_each(const interactions *train, const features *list, size_t count, size_t k, double *share,
+                              sparse *out, medley_error *err) MEDLEY_CHECK;
+
 #endif

@@ -24,8 +24,8 @@
 
 /* The settings that all have, at the beginning of their tables. */
 enum { GRAPH_EPOCHS, GRAPH_LAYERS, GRAPH_DECAY, GRAPH_RATE, GRAPH_DIM, GRAPH_BATCH, GRAPH_SETTINGS };
-#define GRAPH_COMMON_SETTINGS                                          \
-  {"rate", "the highest learning rate", 5e-3, 1e-6, 1, NULL, 0},       \
+#define GRAPH_COMMON_SETTINGS(highest)                                 \
+  {"rate", "the highest learning rate", highest, 1e-6, 1, NULL, 0},    \
       {"dim", "numbers of a vector", 64, 4, GRAPH_DIM_MAX, NULL, 0}, { \
     "batch", "events a step", 2048, 16, 1 << 20, NULL, 0               \
   }

@@ -22,7 +22,7 @@ static const recommender_setting lightgcn_settings[] = {
     {"epochs", "times that every event is trained on", 40, 1, 10000, epoch_counts, 3},
     {"layers", "steps along the edges", 4, 1, 8, layer_counts, 2},
     {"decay", "how much long vectors cost, λ", 1e-3, 0, 10, decays, 2},
-    GRAPH_COMMON_SETTINGS,
+    GRAPH_COMMON_SETTINGS(5e-3),
     {NULL},
 };
 

@@ -31,6 +31,10 @@ typedef struct history {
   const int64_t *time_s; /* [count] or NULL */
   size_t count;
   int64_t now_s; /* for freshness; STORE_TIME_UNKNOWN: the newest training event */
+  /* Whom the person follows, as far as they were there in training. */
+  const uint32_t *friends; /* [friend_count] rows of train.by_user, no repeats */
+  const float *trust;      /* [friend_count] > 0 */
+  size_t friend_count;
 } history;
 
 /* Named settings. Every kind lists its own, with the few values worth trying on validation. */
@@ -68,7 +72,8 @@ typedef struct recommender_kind {
   const char *part;   /* the name of its part in a score: "taste", "popularity", "freshness", "content" */
   const recommender_setting *settings; /* ended by name NULL */
   bool scores_cold_items;              /* gives items without events a place */
-  bool needs_history;                  /* an empty history gives zeros */
+  bool needs_history;                  /* an empty history gives zeros, but for … */
+  bool reads_friends;                  /* … one with friends, where it reads them */
   bool needs_features;
   bool may_read_features; /* reads them where there are some */
   bool needs_time;
@@ -92,6 +97,8 @@ typedef struct recommender_kind {
    * on their means over all items; returns how many. NULL when the kind has one voice only. */
   size_t (*split)(const recommender *r, const history *h, uint32_t item, recommender_scratch *scratch,
                   const char **names, float *values, size_t max);
+  /* How many of the person's friends chose the item in training; NULL when the kind does not know. */
+  size_t (*count_friends)(const recommender *r, const history *h, uint32_t item);
   /* What the fit found by itself, for reports (weights per modality …): a new JSON object, or NULL. NULL when there is
    * nothing to tell. */
   json_t *(*describe)(const recommender *r);

@@ -33,19 +33,20 @@ typedef struct tag_cf {
   float *owned;        /* the three, of a model that was fitted */
 } tag_cf;
 
-static const double shares[] = {0.3, 1, 3};
+static const double shares[] = {0.1, 1, 3};
 static const double owns[] = {-0.5, 0};
 static const double others[] = {-1, -0.5};
 static const double bases[] = {0, 1};
-static const double unobserveds[] = {0.03, 0.1, 0.2};
+static const double regularisations[] = {0.01, 0.04, 0.08};
+static const double unobserveds[] = {0.004, 0.008, 0.03};
 static const recommender_setting tag_cf_settings[] = {
-    {"share", "weight α of what the neighbours say", 3, 0, 100, shares, 3},
+    {"share", "weight α of what the neighbours say", 1, 0, 100, shares, 3},
     {"own", "exponent m of how many neighbours one has", -0.5, -2, 1, owns, 2},
     {"other", "exponent n of how many neighbours a neighbour has", -0.5, -2, 1, others, 2},
     {"base", "whose factors: 0 bpr, 1 ials", 1, 0, 1, bases, 2},
     {"dim", "dimensions of the factors", 64, 8, FOLD_IN_DIM_MAX, NULL, 0},
-    {"regularisation", "λ of the factors", 0.01, 1e-6, 10, NULL, 0},
-    {"unobserved", "weight α₀ of pairs without an event, for ials", 0.03, 1e-5, 10, unobserveds, 3},
+    {"regularisation", "λ of the factors", 0.04, 1e-6, 10, regularisations, 3},
+    {"unobserved", "weight α₀ of pairs without an event, for ials", 0.008, 1e-5, 10, unobserveds, 3},
     {NULL},
 };
 

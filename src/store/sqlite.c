@@ -271,6 +271,7 @@ const store_kind store_sqlite = {
     .each_event = sqlite_each_event,
     .user_events = sqlite_user_events,
     .each_link = sqlite_each_link,
+    .user_links = sqlite_user_links,
     .put_vector = sqlite_put_vector,
     .each_vector = sqlite_each_vector,
     .delete_space = sqlite_delete_space,

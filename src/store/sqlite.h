@@ -71,6 +71,8 @@ medley_status sqlite_each_user(store *s, int64_t after_id, uint64_t limit, store
                                medley_error *err);
 medley_status sqlite_put_link(store *s, const store_link *link, medley_error *err);
 medley_status sqlite_each_link(store *s, store_link_receiver receive, void *context, medley_error *err);
+medley_status sqlite_user_links(store *s, int64_t user_id, store_link_receiver receive, void *context,
+                                medley_error *err);
 
 medley_status sqlite_event_type(store *s, const char *name, int32_t *type, medley_error *err);
 medley_status sqlite_event_type_name(store *s, int32_t type, strbuf *out, medley_error *err);

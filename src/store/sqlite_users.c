@@ -92,13 +92,10 @@ done:
   return status;
 }
 
-medley_status sqlite_each_link(store *s, store_link_receiver receive, void *context, medley_error *err) {
+/* The rows of a statement on links. */
+static medley_status links_walk(store *s, sqlite3_stmt *st, store_link_receiver receive, void *context,
+                                medley_error *err) {
   medley_status status = MEDLEY_OK;
-  sqlite3_stmt *st = NULL;
-  TRY(statement_take(s,
-                     "SELECT from_kind, from_id, to_kind, to_id, type, weight FROM links"
-                     " ORDER BY from_kind, from_id, to_kind, to_id, type",
-                     &st, err));
   for (;;) {
     bool row;
     TRY(statement_step(s, st, &row, err));
@@ -113,6 +110,33 @@ medley_status sqlite_each_link(store *s, store_link_receiver receive, void *cont
     };
     TRY(receive(context, &link, err));
   }
+done:
+  return status;
+}
+
+medley_status sqlite_each_link(store *s, store_link_receiver receive, void *context, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  sqlite3_stmt *st = NULL;
+  TRY(statement_take(s,
+                     "SELECT from_kind, from_id, to_kind, to_id, type, weight FROM links"
+                     " ORDER BY from_kind, from_id, to_kind, to_id, type",
+                     &st, err));
+  TRY(links_walk(s, st, receive, context, err));
+done:
+  statement_give(s, st);
+  return status;
+}
+
+medley_status sqlite_user_links(store *s, int64_t user_id, store_link_receiver receive, void *context,
+                                medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  sqlite3_stmt *st = NULL;
+  TRY(statement_take(s,
+                     "SELECT from_kind, from_id, to_kind, to_id, type, weight FROM links"
+                     " WHERE from_kind = 'u' AND from_id = ?1 ORDER BY to_kind, to_id, type",
+                     &st, err));
+  sqlite3_bind_int64(st, 1, user_id);
+  TRY(links_walk(s, st, receive, context, err));
 done:
   statement_give(s, st);
   return status;

@@ -171,6 +171,8 @@ typedef struct store_kind {
   medley_status (*user_events)(store *s, int64_t user_id, size_t limit, store_event_receiver receive, void *context,
                                medley_error *err);
   medley_status (*each_link)(store *s, store_link_receiver receive, void *context, medley_error *err);
+  /* Those that start at one user, through an index: for every request. */
+  medley_status (*user_links)(store *s, int64_t user_id, store_link_receiver receive, void *context, medley_error *err);
 
   /* Vectors live in named spaces ("image.descriptor"). */
   medley_status (*put_vector)(store *s, const char *space, const store_vector *vector, medley_error *err);

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The main job on a small made-up catalogue: sample, import, train, evaluate, answer, export. One workspace is made once and
 copied for the tests that change it."""
-import atexit, json, os, pathlib, shutil, signal, struct, subprocess, sys, tempfile
+import atexit, json, os, pathlib, re, shutil, signal, struct, subprocess, sys, tempfile
 
 from harness import *
 
@@ -146,6 +146,33 @@ def recommend():
     check('█' in shown or '▏' in shown, f'no bars:\n{shown}')
     check('note: ' in medley('recommend', SHOP, '--user', 'nobody').err, 'no note for a stranger')
     equal(medley('recommend', SHOP, '--user', 'nobody', '--quiet').err, '', '--quiet')
+
+
+def friends_answer_a_stranger():
+    """Whom somebody follows counts at once, before their first click, and no longer when they unfollow."""
+    shop = own_shop()
+    followed = ['u1', 'u2', 'u3', 'u4', 'u5']
+    chose = {}
+    for line in (CATALOGUE / 'events.csv').read_text().splitlines()[1:]:
+        user, item, kind = line.split(',')[:3]
+        if user in followed and kind not in ('dislike', 'skip', 'hide'):
+            chose.setdefault(item, set()).add(user)
+    medley('train', shop, '--models', 'trust')
+    check('a stranger' in medley('recommend', shop, '--user', 'newcomer').err, 'no stranger')
+    pathlib.Path('follows.csv').write_text('follower,followee,type\n' + ''.join(f'newcomer,{u},follows\n' for u in followed))
+    medley('import', shop, 'links', 'follows.csv', says='0 rejected')
+    shown = medley('recommend', shop, '--user', 'newcomer', '--count', 5, '--why', '--json').json()
+    check('those whom this user follows' in shown['note'], str(shown))
+    for r in shown['results']:
+        told = re.search(r'(\d+) (?:people|person) you follow chose it', r['why'])
+        check(told and 1 <= int(told[1]) <= len(chose[r['item']]), f'{chose.get(r["item"])}: {r}')
+    for u in followed[1:]:
+        medley('forget', shop, u)
+    one = medley('recommend', shop, '--user', 'newcomer', '--count', 1, '--why', '--json').json()['results'][0]
+    check('1 person you follow chose it' in one['why'] and 'u1' in chose[one['item']], str(one))
+    pathlib.Path('unfollows.csv').write_text('follower,followee,type,weight\nnewcomer,u1,follows,-1\n')
+    medley('import', shop, 'links', 'unfollows.csv')
+    check('a stranger' in medley('recommend', shop, '--user', 'newcomer').err, 'still follows')
 
 
 def pages_are_stable():
@@ -322,5 +349,5 @@ def doctor():
 
 if __name__ == '__main__':
     sys.exit(run_tests([the_same_seed_gives_the_same_sample, sample_and_import, evaluate_before_training, evaluate_cold_items, train, train_for_people, tune, bench_models, recommend,
-                        pages_are_stable, rules, an_event_counts_at_once, an_item_that_came_after_the_training, search, similar_profile_explain, card, one_item, export_and_restore,
+                        friends_answer_a_stranger, pages_are_stable, rules, an_event_counts_at_once, an_item_that_came_after_the_training, search, similar_profile_explain, card, one_item, export_and_restore,
                         ctrl_c_ends_cleanly, a_bar_on_a_terminal, doctor]))

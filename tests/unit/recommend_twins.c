@@ -3,6 +3,7 @@
 
 #include "base/memory.h"
 #include "base/rng.h"
+#include "recommend/communities.h"
 #include "recommend/content_fuse.h"
 #include "recommend/content_map.h"
 #include "recommend/ease_fit.h"
@@ -18,6 +19,23 @@ static void unit_row(rng *r, double property, float *row, size_t dim) {
     sum += (double)row[d] * row[d];
   }
   for (size_t d = 0; d < dim; d++) row[d] /= (float)sqrt(sum);
+}
+
+/* Nobody follows anybody where there is nobody else. */
+static void follows_draw(world *w, rng *r) {
+  medley_error error;
+  sparse_entry entries[4 * USERS];
+  size_t count = 0;
+  for (uint32_t u = 0; u < w->users && w->users > 2; u++) {
+    entries[count++] = (sparse_entry){u, (u + 1) % w->users, 1};
+    for (int f = 0; f < 3; f++) {
+      uint32_t to = (uint32_t)rng_below(r, w->users) / 2 * 2 + u % 2;
+      if (to != u && to < w->users) entries[count++] = (sparse_entry){u, to, (float)(1 + rng_below(r, 3))};
+    }
+  }
+  if (count == 0) return;
+  assert_ok(sparse_from_entries(w->users, w->users, entries, count, SPARSE_MAX, &w->social, &error));
+  w->train.social = &w->social;
 }
 
 world *world_create(uint32_t users, uint32_t items, uint32_t warm) {
@@ -46,6 +64,9 @@ world *world_create(uint32_t users, uint32_t items, uint32_t warm) {
   event_weights weights;
   event_weights_default(&log, &weights);
   assert_ok(interactions_build(&log, &weights, NULL, 0, &w->train, &error));
+  rng follows;
+  rng_seed(&follows, 8);
+  follows_draw(w, &follows);
   for (uint32_t i = 0; i < items; i++) {
     w->has_text[i] = i % 7 != 3;
     w->has_tags[i] = i % 5 != 1;
@@ -64,6 +85,7 @@ world *world_create(uint32_t users, uint32_t items, uint32_t warm) {
 
 void world_free(world *w) {
   interactions_deinit(&w->train);
+  sparse_deinit(&w->social);
   free(w);
 }
 
@@ -81,12 +103,18 @@ static const uint32_t history_items[] = {2, 4, 9, 17, 28};
 static const float history_weights[] = {1, 3, 1, 2, 1};
 static const int64_t history_times[] = {NEWEST - 9 * DAY, NEWEST - 5 * DAY, NEWEST - 4 * DAY, NEWEST - DAY, NEWEST};
 
+static const uint32_t friend_rows[] = {3, 11, 24};
+static const float friend_trust[] = {1, 2, 0.5f};
+
 history history_of(size_t count) {
   return (history){.item = history_items,
                    .weight = history_weights,
                    .time_s = history_times,
                    .count = count,
-                   .now_s = STORE_TIME_UNKNOWN};
+                   .now_s = STORE_TIME_UNKNOWN,
+                   .friends = friend_rows,
+                   .trust = friend_trust,
+                   .friend_count = 3};
 }
 
 /* ---- slow twins: scores [items] by the definition, in double ---- */
@@ -164,6 +192,89 @@ void twin_userknn(const world *w, const double *values, const recommender *r, co
     for (uint32_t i = 0; i < w->items; i++)
       if (x_of(w, nearest, i) > 0) scores[i] += pow(alike[nearest] / best, values[2]);
     alike[nearest] = 0;
+  }
+}
+
+/* The trust between two people, rows summing to one. */
+static double trust_of(const world *w, uint32_t from, uint32_t to) {
+  double sum = 0, mine = 0;
+  for (uint64_t e = w->social.start[from]; e < w->social.start[from + 1]; e++) {
+    sum += (double)w->social.value[e];
+    if (w->social.column[e] == to) mine = (double)w->social.value[e];
+  }
+  return sum > 0 ? mine / sum : 0;
+}
+
+/* Every path of trust from `at` on, walked by itself. */
+static void trust_paths(const world *w, const double *values, uint32_t at, int hop, double weight, double *reach) {
+  reach[at] += weight * pow(values[1], hop - 1);
+  for (uint32_t to = 0; to < w->users && hop < (int)values[0]; to++)
+    if (trust_of(w, at, to) > 0) trust_paths(w, values, to, hop + 1, weight * trust_of(w, at, to), reach);
+}
+
+void twin_trust(const world *w, const double *values, const recommender *r, const history *h, double *scores) {
+  (void)r;
+  double reach[USERS] = {0}, sum = 0;
+  for (size_t f = 0; f < h->friend_count; f++) sum += (double)h->trust[f];
+  for (size_t f = 0; f < h->friend_count; f++)
+    trust_paths(w, values, h->friends[f], 1, (double)h->trust[f] / sum, reach);
+  for (uint32_t i = 0; i < w->items; i++) {
+    double count = (double)w->train.popularity[i];
+    scores[i] = 0;
+    for (uint32_t u = 0; u < w->users; u++)
+      if (count_of(w, u) > 0) scores[i] += reach[u] * x_of(w, u, i) * pow(count_of(w, u), -values[2]);
+    scores[i] *= count > 0 ? pow(count, -values[3]) : 0;
+  }
+}
+
+/* The symmetric graph of communities: who follows whom, either way, added up. */
+static void community_graph(const world *w, sparse *out) {
+  medley_error error;
+  sparse_entry *entries = calloc((size_t)w->users * w->users, sizeof *entries);
+  size_t count = 0;
+  for (uint32_t a = 0; a < w->users; a++)
+    for (uint32_t b = 0; b < w->users; b++) {
+      float one = sparse_has(&w->social, a, b) ? w->social.value[sparse_find(&w->social, a, b)] : 0;
+      float other = sparse_has(&w->social, b, a) ? w->social.value[sparse_find(&w->social, b, a)] : 0;
+      if (a != b && one + other > 0) entries[count++] = (sparse_entry){a, b, one + other};
+    }
+  assert_ok(sparse_from_entries(w->users, w->users, entries, count, SPARSE_SUM, out, &error));
+  free(entries);
+}
+
+void twin_community(const world *w, const double *values, const recommender *r, const history *h, double *scores) {
+  (void)r;
+  medley_error error;
+  sparse graph;
+  uint32_t label[USERS], communities;
+  double members[USERS][ITEMS] = {{0}}, size[USERS] = {0}, by_friends[USERS] = {0}, by_history[USERS] = {0};
+  double friends = 0, chosen = 0, people = 0;
+  community_graph(w, &graph);
+  assert_ok(communities_find(&graph, values[0], w->data.seed, label, &communities, &error));
+  sparse_deinit(&graph);
+  for (uint32_t u = 0; u < w->users; u++) {
+    size[label[u]] += 1;
+    people += 1;
+    for (uint32_t i = 0; i < w->items; i++) members[label[u]][i] += x_of(w, u, i) > 0;
+  }
+  for (size_t f = 0; f < h->friend_count; f++) {
+    by_friends[label[h->friends[f]]] += (double)h->trust[f];
+    friends += (double)h->trust[f];
+  }
+  for (size_t j = 0; j < h->count; j++)
+    for (uint32_t c = 0; c < communities && w->train.popularity[h->item[j]] > 0; c++) {
+      double beyond = members[c][h->item[j]] / (double)w->train.popularity[h->item[j]] - size[c] / people;
+      if (members[c][h->item[j]] == 0 || beyond <= 0) continue;
+      by_history[c] += (double)h->weight[j] * beyond;
+      chosen += (double)h->weight[j] * beyond;
+    }
+  for (uint32_t i = 0; i < w->items; i++) {
+    double q = (double)w->train.popularity[i] / people, sum = 0, share = chosen > 0 ? values[3] : 1;
+    for (uint32_t c = 0; c < communities; c++) {
+      double belongs = share * by_friends[c] / friends + (chosen > 0 ? (1 - share) * by_history[c] / chosen : 0);
+      sum += belongs * (members[c][i] + values[1] * q) / (size[c] + values[1]);
+    }
+    scores[i] = q > 0 ? (sum - q) * pow(q, -values[2]) : 0;
   }
 }
 

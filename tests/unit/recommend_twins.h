@@ -18,6 +18,7 @@ typedef struct world {
   event event[USERS * ITEMS];
   size_t event_count;
   interactions train;
+  sparse social; /* everybody follows the next one, and some others of the same half */
   float text[ITEMS * TEXT_DIM], tags[ITEMS * TAGS_DIM];
   uint8_t has_text[ITEMS], has_tags[ITEMS];
   features features[2];
@@ -28,7 +29,7 @@ typedef struct world {
 /* Users like items of their own half; some events are worth more than others. Items from `warm` on have no event. */
 world *world_create(uint32_t users, uint32_t items, uint32_t warm);
 void world_free(world *w);
-/* The first `count` of five entries; the last is an item nobody has chosen yet. */
+/* The first `count` of five entries, the last an item nobody has chosen yet; with three friends. */
 history history_of(size_t count);
 void score_of(const recommender *model, const history *h, float *scores);
 
@@ -40,6 +41,9 @@ void twin_trending(const world *w, const double *values, const recommender *r, c
 void twin_latest(const world *w, const double *values, const recommender *r, const history *h, double *scores);
 void twin_itemknn(const world *w, const double *values, const recommender *r, const history *h, double *scores);
 void twin_userknn(const world *w, const double *values, const recommender *r, const history *h, double *scores);
+void twin_trust(const world *w, const double *values, const recommender *r, const history *h, double *scores);
+/* From the communities of communities_find, over the graph that is made here. */
+void twin_community(const world *w, const double *values, const recommender *r, const history *h, double *scores);
 void twin_ease(const world *w, const double *values, const recommender *r, const history *h, double *scores);
 void twin_graph_filter(const world *w, const double *values, const recommender *r, const history *h, double *scores);
 /* From the factors that training found: bpr and vbpr. */

@@ -27,6 +27,13 @@ static void fill_store(store *s) {
       {user[2], item[0], type[1], 1, 250, STORE_SPLIT_NONE, NULL},
   };
   assert_ok(store_sqlite.put_events(s, events, 4, &error));
+  const store_link links[] = {
+      {'u', 'u', user[0], user[2], "follows", 2},   {'u', 'u', user[0], user[2], "friend", 1},
+      {'u', 'u', user[2], user[1], "trusts", 0.5f}, {'u', 'u', user[0], user[1], "blocks", 1},
+      {'u', 'u', user[1], user[0], "follows", -1},  {'u', 'u', user[1], user[1], "follows", 1},
+      {'u', 'i', user[1], item[0], "owns", 1},
+  };
+  for (size_t i = 0; i < sizeof links / sizeof *links; i++) assert_ok(store_sqlite.put_link(s, &links[i], &error));
   assert_ok(store_sqlite.commit(s, &error));
 }
 
@@ -45,6 +52,11 @@ static void check_loaded(const event_log *log) {
               e[0].split == STORE_SPLIT_TRAIN);
   assert_string_equal(log->type_names[e[0].type], "rate");
   assert_string_equal(log->type_names[e[1].type], "view");
+  /* Of two links the stronger; not who is blocked or distrusted, oneself, or a thing. */
+  const sparse *social = &log->social;
+  assert_true(social->rows == 3 && social->columns == 3 && sparse_count(social) == 2);
+  assert_true(sparse_has(social, 0, 2) && sparse_has(social, 2, 1));
+  assert_true(social->value[0] == 2 && social->value[1] == 0.5f);
 }
 
 static void test_load(void **state) {

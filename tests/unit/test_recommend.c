@@ -26,6 +26,11 @@ static const struct row {
     {"itemknn", twin_itemknn, {0.5, 0.7, 200}, 1e-5},
     {"userknn", twin_userknn, {0}, 1e-5},
     {"userknn", twin_userknn, {7, 0.5, 1}, 1e-5},
+    {"trust", twin_trust, {0}, 1e-5},
+    {"trust", twin_trust, {3, 0.8, 1, 0.5}, 1e-5},
+    {"trust", twin_trust, {1, 0.5, 0, 0}, 1e-5},
+    {"community", twin_community, {0}, 1e-5},
+    {"community", twin_community, {0.5, 5, 0, 0.3, 20}, 1e-5},
     {"ease", twin_ease, {0}, 1e-4},
     {"ease", twin_ease, {0.5, 0.5, -0.2, 0, 0.01}, 1e-4},
     {"ease", twin_ease, {0.5, 0.5, -0.2, 0.7, 0.01}, 1e-4},
@@ -47,6 +52,9 @@ static const struct row {
     {"tag_cf", twin_tag_cf, {1, -0.5, -0.5, 1, 8, 0.01, 0.1}, 2e-3},
     {"tag_cf", twin_tag_cf, {0.3, -1, 0, 0, 8, 0.01, 0.1}, 2e-3},
     {"lightgcn", twin_graph_model, {2, 2, 1e-3, 0.01, 8, 64}, 1e-5},
+    {"freedom", twin_graph_model, {2, 2, 1e-3, 0.01, 8, 64, 0.5, 0.1, 5}, 1e-5},
+    {"bm3", twin_graph_model, {2, 2, 1e-3, 0.01, 8, 64, 0.3, 2}, 1e-5},
+    {"mgcn", twin_graph_model, {2, 2, 1e-3, 0.01, 8, 64, 0.01, 0.2, 5}, 1e-5},
     {"sasrec", twin_sasrec, {0.1, 2, 2, 1, 16, 0.01, 8, 4, 16, 0.2, 0, 2}, 1e-4},
     {"sasrec", twin_sasrec, {0.1, 2, 1, 0, 16, 0.01, 8, 50, 16, 0.2, 1, 4}, 1e-4},
     {"gru4rec", twin_gru4rec, {0.1, 2, 1, 1, 16, 0.01, 8, 3, 16, 0.2, 1}, 1e-4},
@@ -184,7 +192,7 @@ static void test_pairs_are_found(void **state) {
 
 /* What the whole history decides together cannot be shared out among its entries. */
 static bool is_undivided(const char *name) {
-  static const char *const names[] = {"userknn", "sasrec", "gru4rec", "multvae"};
+  static const char *const names[] = {"userknn", "trust", "community", "sasrec", "gru4rec", "multvae"};
   for (size_t i = 0; i < sizeof names / sizeof *names; i++)
     if (strcmp(name, names[i]) == 0) return true;
   return false;
@@ -426,6 +434,35 @@ static void test_cold_items_and_strangers(void **state) {
     if (model->kind->scores_cold_items != (cold > 0))
       fail_msg("%s: the table says scores_cold_items = %d, a cold item has %g", rows[i].name,
                model->kind->scores_cold_items, (double)cold);
+    model->kind->free(model);
+  }
+  world_free(w);
+}
+
+/* Somebody who follows others and has chosen nothing is answered by the kinds that read friends, and by those alone. */
+static void test_strangers_with_friends(void **state) {
+  (void)state;
+  world *w = world_create(USERS, ITEMS, WARM);
+  for (size_t i = 0; i < ROWS; i++) {
+    recommender *model = row_fit(&rows[i], w);
+    const recommender_kind *kind = model->kind;
+    history nobody = {.now_s = STORE_TIME_UNKNOWN}, h = history_of(0);
+    float scores[ITEMS], before[ITEMS], after[ITEMS], largest = 0;
+    score_of(model, &h, scores);
+    for (uint32_t k = 0; k < ITEMS; k++) largest = fmaxf(largest, fabsf(scores[k]));
+    if (kind->reads_friends) assert_true(largest > 0);
+    score_of(model, &nobody, before);
+    if (!kind->reads_friends && memcmp(scores, before, sizeof scores) != 0) fail_msg("%s reads friends", kind->name);
+    /* Who came after the training has no row. */
+    history late = {.friends = &(uint32_t){USERS}, .trust = &(float){1}, .friend_count = 1};
+    score_of(model, &late, after);
+    if (memcmp(before, after, sizeof before) != 0) fail_msg("%s knows somebody it has never seen", kind->name);
+    for (uint32_t k = 0; kind->count_friends != NULL && k < ITEMS; k++) {
+      size_t expected = 0;
+      for (size_t f = 0; f < h.friend_count; f++) expected += sparse_has(&w->train.by_user, h.friends[f], k);
+      assert_int_equal(kind->count_friends(model, &h, k), expected);
+      assert_int_equal(kind->count_friends(model, &late, k), 0);
+    }
     model->kind->free(model);
   }
   world_free(w);
@@ -808,6 +845,7 @@ int main(void) {
       cmocka_unit_test(test_saved_and_loaded),
       cmocka_unit_test(test_tampered_files),
       cmocka_unit_test(test_cold_items_and_strangers),
+      cmocka_unit_test(test_strangers_with_friends),
       cmocka_unit_test(test_tiny_worlds),
       cmocka_unit_test(test_pairs_are_put_in_order),
       cmocka_unit_test(test_slim_of_a_large_catalogue),

@@ -106,6 +106,9 @@ static void test_halves_are_told_apart(void **state) {
   } rows[] = {{"tag_cf", false, {"dim", "base", NULL}, {16, 0}},
               {"tag_cf", false, {"dim", "base", NULL}, {16, 1}},
               {"lightgcn", false, {"epochs", "dim", "batch", NULL}, {30, 16, 64}},
+              {"freedom", true, {"epochs", "dim", "batch", NULL}, {30, 16, 64}},
+              {"bm3", true, {"epochs", "dim", "batch", NULL}, {60, 16, 64}},
+              {"mgcn", true, {"epochs", "dim", "batch", NULL}, {30, 16, 64}},
               {"multvae", false, {"epochs", "hidden", "batch", NULL}, {60, 16, 8}}};
   planted *both[2] = {halves(false), halves(true)};
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {

@@ -250,7 +250,7 @@ static void test_plots(void **state) {
 
 static void test_why(void **state) {
   (void)state;
-  const why_part parts[] = {{"image", 0.4}, {"taste", 1.8}, {"popularity", -0.3}, {"audio", 0.001}};
+  const why_part parts[] = {{"image", 0.4, 0}, {"taste", 1.8, 0}, {"popularity", -0.3, 0}, {"audio", 0.001, 0}};
   const why_item items[] = {{"Alien", 0.41}, {"Aliens", 0.22}};
   strbuf out = {0};
   why_sentences(WHY_HISTORY, WHY_FOR_AND_AGAINST, parts, 4, items, 2, &out);
@@ -264,6 +264,22 @@ static void test_why(void **state) {
   assert_string_equal(out.text,
                       "People with your history choose it (taste +1.80); it looks like what you chose (image "
                       "+0.40).");
+  const why_part trust[] = {{"trust", 0.5, 3}, {"community", 0.4, 0}}, alone = {"trust", 0.5, 1},
+                 far = {"trust", 0.5, 0};
+  const struct {
+    const why_part *parts;
+    size_t count;
+    const char *words;
+  } said[] = {{trust, 2,
+               "3 people you follow chose it (trust +0.50); it is chosen in your circles more than elsewhere "
+               "(community +0.40)."},
+              {&alone, 1, "1 person you follow chose it (trust +0.50)."},
+              {&far, 1, "People near those you follow chose it (trust +0.50)."}};
+  for (size_t i = 0; i < sizeof said / sizeof *said; i++) {
+    strbuf_reset(&out);
+    why_sentences(WHY_HISTORY, WHY_FOR, said[i].parts, said[i].count, items, 0, &out);
+    assert_string_equal(out.text, said[i].words);
+  }
   strbuf_reset(&out);
   why_sentences(WHY_HISTORY, WHY_FOR_AND_AGAINST, parts, 0, items, 0, &out);
   assert_int_equal(out.length, 0);

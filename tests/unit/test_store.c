@@ -347,6 +347,9 @@ static void test_links_and_forgetting(void **state) {
   char text[512] = "";
   assert_ok(kind->each_link(f->s, link_receive, text, &error));
   assert_string_equal(text, "i1-with-i2:0.25;u1-follows-u2:1;u2-follows-u1:1;");
+  text[0] = '\0';
+  assert_ok(kind->user_links(f->s, alice, link_receive, text, &error));
+  assert_string_equal(text, "u1-follows-u2:1;");
   assert_refused(kind->put_link(f->s, &(store_link){'x', 'u', 1, 1, "t", 1}, &error), MEDLEY_ERR_USAGE, "not from 'x'");
   assert_ok(
       kind->put_events(f->s, &(store_event){alice, one, 1, 1, 1, 0, "{\"who\":\"alice-the-secret\"}"}, 1, &error));
