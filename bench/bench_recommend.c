@@ -14,12 +14,13 @@
  *     --worker             for bench/recommend_peers.py: one model; tells that it is ready, then fits once for every
  *                          line it reads, "fit N" or "measure N", N epochs or sweeps
  *
- *     --points N           of the nine sizes of --grow, the first N
+ *     --points N           of the ten sizes of --grow, the first N
  *     --threads N          1
  *     --limit SECONDS      of processor time for a model at a size; 60
  *     --memory GIB         a model may add; 8
  *     --minutes N          in all; 60
  *     --output BASE        tables in BASE.md, the plot in BASE.svg
+ *     --resume FILE        lines that an earlier run printed: what is there is not measured again
  *
  * One line of JSON a model: seconds of each fit, the most memory the process held before (base_bytes) and while fitting
  * (peak_bytes), Recall@20 and NDCG@20 over all users with something to find.
@@ -209,6 +210,8 @@ static medley_status option_take(options *o, const char *name, const char *value
     o->seed = strtoull(value, NULL, 10);
   else if (strcmp(name, "--output") == 0)
     o->growth.output = value;
+  else if (strcmp(name, "--resume") == 0)
+    o->growth.resume = value;
   else
     return error_set(err, MEDLEY_ERR_USAGE, "there is no option %s", name);
   return MEDLEY_OK;

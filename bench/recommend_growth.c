@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/json.h"
 #include "base/memory.h"
 #include "bench/recommend_data.h"
 #include "learn/measure.h"
@@ -25,7 +26,7 @@ enum { REQUESTS = 101 };
 
 /* In an order in which both neighbours that a size is foretold from come before it. */
 const growth_size growth_sizes[GROWTH_SIZES] = {
-    {1000, 100000},     {10000, 1000000},    {100000, 1000000},  {1000000, 1000000},  {10000, 10000000},
+    {1000, 100000},     {10000, 1000000},    {100000, 1000000},  {10000, 10000000},   {1000000, 1000000},
     {100000, 10000000}, {1000000, 10000000}, {10000, 100000000}, {100000, 100000000}, {1000000, 100000000},
 };
 
@@ -151,6 +152,8 @@ done:
 
 /* ---- all of them, in the parent ---- */
 
+static const char *const outcomes[] = {"not tried", "fitted", "refused", "too long", "too large", "failed"};
+
 static medley_status cell_run(const growth *g, const data_set *d, const recommender_kind *kind, double left_s,
                               growth_cell *shared, growth_cell *out, medley_error *err) {
   int ended;
@@ -191,7 +194,8 @@ static bool line_allows(const growth *g, size_t model, size_t before, size_t ear
   const growth_cell *b = &g->cell[model][before], *e = earlier < GROWTH_SIZES ? &g->cell[model][earlier] : &none;
   if (b->outcome != GROWTH_FITTED) {
     out->outcome = b->outcome == GROWTH_REFUSED ? GROWTH_REFUSED : GROWTH_NOT_TRIED;
-    snprintf(out->why, sizeof out->why, "%.150s", b->why);
+    snprintf(out->why, sizeof out->why, "%s with %u items and %llu events", outcomes[b->outcome],
+             growth_sizes[before].items, (unsigned long long)growth_sizes[before].events);
     return false;
   }
   double seconds = foretold(b->spent_s, e->spent_s, least), bytes = foretold(b->bytes, e->bytes, 1);
@@ -209,7 +213,6 @@ static bool size_allows(const growth *g, size_t model, size_t s, growth_cell *ou
 }
 
 static void cell_tell(const growth *g, size_t model, size_t s) {
-  static const char *const outcomes[] = {"not tried", "fitted", "refused", "too long", "too large", "failed"};
   const growth_cell *c = &g->cell[model][s];
   printf("{\"model\": \"%s\", \"items\": %u, \"events\": %llu, \"outcome\": \"%s\"", g->kinds[model]->name,
          growth_sizes[s].items, (unsigned long long)growth_sizes[s].events, outcomes[c->outcome]);
@@ -221,6 +224,40 @@ static void cell_tell(const growth *g, size_t model, size_t s) {
   fflush(stdout);
 }
 
+/* ---- taking up an earlier run ---- */
+
+static void cell_take(growth *g, const json_t *line) {
+  const char *model = "", *outcome = "";
+  double items = 0, events = 0;
+  growth_cell c = {.request_ms = NAN};
+  if (json_unpack((json_t *)line, "{s:s, s:F, s:F, s:s, s?F, s?F, s?F, s?F}", "model", &model, "items", &items,
+                  "events", &events, "outcome", &outcome, "seconds", &c.seconds, "spent", &c.spent_s, "bytes", &c.bytes,
+                  "request_ms", &c.request_ms) != 0)
+    return;
+  for (size_t o = 0; o < sizeof outcomes / sizeof *outcomes; o++)
+    if (strcmp(outcomes[o], outcome) == 0) c.outcome = (growth_outcome)o;
+  size_t s = size_find(items, events);
+  for (size_t k = 0; k < g->kind_count && s < GROWTH_SIZES; k++)
+    if (strcmp(g->kinds[k]->name, model) == 0) g->cell[k][s] = c;
+}
+
+/* Lines of JSON as cell_tell wrote them; what was not tried is tried now. */
+static medley_status growth_resume(growth *g, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  char line[1024];
+  FILE *in = fopen(g->options->resume, "r");
+  if (in == NULL) FAIL(err, MEDLEY_ERR_IO, "%s cannot be opened", g->options->resume);
+  while (fgets(line, sizeof line, in) != NULL) {
+    json_t *read = NULL;
+    TRY(json_parse(line, strlen(line), g->options->resume, &read, err));
+    cell_take(g, read);
+    json_decref(read);
+  }
+done:
+  if (in != NULL) fclose(in);
+  return status;
+}
+
 /* The parent computes on one thread: a process whose threads have begun to work must not be forked. */
 static medley_status size_run(growth *g, size_t s, double end_s, growth_cell *shared, medley_error *err) {
   medley_status status = MEDLEY_OK;
@@ -228,6 +265,7 @@ static medley_status size_run(growth *g, size_t s, double end_s, growth_cell *sh
   omp_set_num_threads(1);
   for (size_t k = 0; k < g->kind_count; k++) {
     growth_cell *cell = &g->cell[k][s];
+    if (cell->outcome != GROWTH_NOT_TRIED) continue;
     cell->request_ms = NAN;
     if (clock_now_s() >= end_s)
       snprintf(cell->why, sizeof cell->why, "no time was left");
@@ -253,6 +291,7 @@ medley_status growth_run(const growth_options *options, const recommender_kind *
   g->options = options;
   g->kinds = kinds;
   g->kind_count = kind_count < GROWTH_MODELS_MAX ? kind_count : GROWTH_MODELS_MAX;
+  if (options->resume != NULL) TRY(growth_resume(g, err));
   for (size_t s = 0; s < GROWTH_SIZES && (double)s < options->points; s++) TRY(size_run(g, s, end_s, shared, err));
   if (options->output != NULL) TRY(growth_page_write(g, err));
 done:

@@ -18,6 +18,7 @@ typedef struct growth_options {
   double minutes;    /* after so many no model is begun, and the last one is ended */
   double points;     /* of the sizes, the first so many */
   const char *output;
+  const char *resume; /* a file of the lines that an earlier run wrote; NULL */
 } growth_options;
 
 /* The number of epochs or sweeps of a kind among its values; NULL when it has none. */

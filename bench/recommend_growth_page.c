@@ -84,24 +84,32 @@ typedef struct panel {
 } panel;
 
 static const panel panels[PANELS] = {
-    {"10⁴ items", "events", "seconds of a fit", FIGURE_SECONDS, {1, 4, 7}, 3, false},
-    {"10⁶ events", "items", "seconds of a fit", FIGURE_SECONDS, {1, 2, 3}, 3, true},
-    {"10⁶ events", "items", "MB added", FIGURE_BYTES, {1, 2, 3}, 3, true},
+    {"10⁴ items", "million events", "seconds of a fit", FIGURE_SECONDS, {1, 3, 7}, 3, false},
+    {"10⁶ events", "thousand items", "seconds of a fit", FIGURE_SECONDS, {1, 2, 4}, 3, true},
+    {"10⁶ events", "thousand items", "MB added", FIGURE_BYTES, {1, 2, 4}, 3, true},
 };
+
+static bool line_is_one(const double *y, size_t count) {
+  size_t there = 0;
+  for (size_t i = 0; i < count; i++) there += isfinite(y[i]);
+  return there > 1;
+}
 
 /* A row of models on a panel. */
 static void append_panel(strbuf *out, const growth *g, const panel *p, size_t first, size_t at) {
   char id[32];
   double x[POINTS], y[LINES][POINTS];
   plot_line lines[LINES];
-  size_t count = g->kind_count - first < LINES ? g->kind_count - first : LINES;
+  size_t count = g->kind_count - first < LINES ? g->kind_count - first : LINES, drawn = 0;
   snprintf(id, sizeof id, "p%zux%zu", first, at);
   for (size_t i = 0; i < p->size_count; i++) {
     const growth_size *size = &growth_sizes[p->size[i]];
-    x[i] = p->by_items ? size->items : (double)size->events;
+    x[i] = p->by_items ? size->items / 1e3 : (double)size->events / 1e6;
     for (size_t l = 0; l < count; l++) y[l][i] = figure_of(&g->cell[first + l][p->size[i]], p->what);
   }
-  for (size_t l = 0; l < count; l++) lines[l] = (plot_line){g->kinds[first + l]->name, x, y[l], p->size_count, (int)l};
+  for (size_t l = 0; l < count; l++)
+    if (line_is_one(y[l], p->size_count))
+      lines[drawn++] = (plot_line){g->kinds[first + l]->name, x, y[l], p->size_count, (int)l};
   plot_options o = {.id = id,
                     .title = p->title,
                     .description = "both axes logarithmic",
@@ -112,7 +120,7 @@ static void append_panel(strbuf *out, const growth *g, const panel *p, size_t fi
                     .width = PANEL_WIDTH,
                     .height = PANEL_HEIGHT};
   strbuf_printf(out, "<g transform=\"translate(%zu,%zu)\">", at * PANEL_WIDTH, first / LINES * PANEL_HEIGHT);
-  plot_lines(out, &o, lines, count);
+  plot_lines(out, &o, lines, drawn);
   strbuf_append(out, "</g>\n");
 }
 

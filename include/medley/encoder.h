@@ -42,8 +42,9 @@ MEDLEY_API medley_status medley_encoder_add(medley_workspace *workspace, const c
                                             const medley_progress *progress, medley_error *err) MEDLEY_CHECK;
 
 /* {"encoders":[{"modality","encoder","from":"added"|"medley.conf"|"default","source","added","model","ok","problem",
- * "serving"}]}, one for each modality: what the next training uses, and what the serving generation was made with
- * ("serving", null when it has none; "model" identifies the files). *json is the caller's (medley_free). */
+ * "precision","serving"}]}, one for each modality: what the next training uses, and what the serving generation was
+ * made with ("serving", null when it has none; "model" identifies the files; "precision": f32, bf16 or int8 of a
+ * network that is trained on the catalogue, else null). *json is the caller's (medley_free). */
 MEDLEY_API medley_status medley_encoder_list(medley_workspace *workspace, char **json, medley_error *err) MEDLEY_CHECK;
 
 /* Back to medley.conf or the default from the next training on. Files that no generation needs are removed. NOT_FOUND

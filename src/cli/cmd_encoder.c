@@ -20,11 +20,14 @@ static void model_cell(table *t, const json_t *row) {
   const json_t *serving = json_object_get(row, "serving");
   const char *used = json_member_string(serving, "encoder", NULL);
   bool same = used != NULL && strcmp(used, json_member_string(row, "encoder", "")) == 0 &&
-              strcmp(json_member_string(serving, "model", ""), json_member_string(row, "model", "")) == 0;
+              strcmp(json_member_string(serving, "model", ""), json_member_string(row, "model", "")) == 0 &&
+              strcmp(json_member_string(serving, "precision", ""), json_member_string(row, "precision", "")) == 0;
   if (used == NULL)
     table_add(t, "nothing yet", STYLE_DIM);
+  else if (same)
+    table_add(t, "the same", STYLE_GOOD);
   else
-    table_add(t, same ? "the same" : used, same ? STYLE_GOOD : STYLE_PLAIN);
+    show_encoder(t, serving, STYLE_PLAIN);
 }
 
 static void list_show(console *c, const json_t *report) {
@@ -38,7 +41,7 @@ static void list_show(console *c, const json_t *report) {
   table_add_column(&t, "source", false, true);
   json_array_foreach(json_object_get(report, "encoders"), i, row) {
     table_add(&t, json_member_string(row, "modality", ""), STYLE_PLAIN);
-    table_add(&t, json_member_string(row, "encoder", ""), STYLE_BOLD);
+    show_encoder(&t, row, STYLE_BOLD);
     table_add(&t, json_member_string(row, "from", ""), STYLE_PLAIN);
     model_cell(&t, row);
     table_add(&t, json_member_string(row, "source", ""), STYLE_PLAIN);

@@ -377,6 +377,14 @@ void show_models(console *c, const json_t *report) {
   }
 }
 
+void show_encoder(table *t, const json_t *row, text_style style) {
+  const char *name = json_member_string(row, "encoder", ""), *precision = json_member_string(row, "precision", "f32");
+  if (strcmp(precision, "f32") == 0)
+    table_add(t, name, style);
+  else
+    table_add_printf(t, style, "%s, %s", name, precision);
+}
+
 void show_training(console *c, const json_t *report) {
   const json_t *fit = json_object_get(report, "fit"), *models = json_object_get(fit, "models");
   strbuf memory = {0};
@@ -391,7 +399,7 @@ void show_training(console *c, const json_t *report) {
   table_add_column(&content, "seconds", true, false);
   json_array_foreach(json_object_get(report, "content"), i, row) {
     table_add(&content, json_member_string(row, "name", ""), STYLE_PLAIN);
-    table_add(&content, json_member_string(row, "encoder", ""), STYLE_PLAIN);
+    show_encoder(&content, row, STYLE_PLAIN);
     table_add_printf(&content, STYLE_PLAIN, "%lld", json_member_integer(row, "items", 0));
     long long unreadable = json_member_integer(row, "unreadable", 0);
     table_add_printf(&content, unreadable > 0 ? STYLE_BAD : STYLE_PLAIN, "%lld", unreadable);

@@ -25,6 +25,8 @@ void show_json(console *c, const json_t *value);
 
 void show_evaluation(console *c, const json_t *report);
 void show_training(console *c, const json_t *report);
+/* A cell: the row's member "encoder", and "precision" where that is not f32: "text.gru, int8". */
+void show_encoder(table *t, const json_t *row, text_style style);
 void show_tuning(console *c, const json_t *report);
 void show_import(console *c, const json_t *report);
 void show_profile(console *c, const json_t *report);

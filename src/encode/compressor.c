@@ -138,6 +138,10 @@ medley_status compressor_narrow(encoder *e, weight_precision precision, medley_e
   return parameters_narrow(((compressor *)e)->parameters, precision, err);
 }
 
+weight_precision compressor_precision(const encoder *e) {
+  return parameters_precision(((const compressor *)e)->parameters);
+}
+
 typedef struct code_run {
   const compressor *of;
   const float *rows; /* [count, width] */

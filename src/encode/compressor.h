@@ -22,6 +22,7 @@ medley_status compressor_fit(encoder *e, const encoder_input *inputs, size_t cou
                              medley_error *err);
 void compressor_keep(encoder *e, const char *path);
 medley_status compressor_narrow(encoder *e, weight_precision precision, medley_error *err);
+weight_precision compressor_precision(const encoder *e);
 medley_status compressor_encode(const encoder *e, const encoder_input *inputs, size_t count, float *out,
                                 medley_error *err);
 medley_status compressor_save(const encoder *e, safetensors_writer *w, const char *prefix, medley_error *err);
@@ -46,6 +47,7 @@ void compressor_free(encoder *e);
                                                          .fit = compressor_fit,                              \
                                                          .keep = compressor_keep,                            \
                                                          .narrow = compressor_narrow,                        \
+                                                         .precision = compressor_precision,                  \
                                                          .dim = compressor_dim,                              \
                                                          .encode = compressor_encode,                        \
                                                          .save = compressor_save,                            \

@@ -69,6 +69,10 @@ const encoder_kind *encoder_kind_default(modality m) {
   return NULL;
 }
 
+const char *encoder_precision(const encoder *e) {
+  return e != NULL && e->kind->precision != NULL ? precision_name(e->kind->precision(e)) : NULL;
+}
+
 media_request encoder_request(const encoder *e, const preparation *p, const char *path) {
   media_request request = {.kind = e->kind->modality, .path = path, .prepare = p};
   if (e->kind->wish != NULL) e->kind->wish(e, &request);

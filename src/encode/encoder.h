@@ -72,7 +72,8 @@ typedef struct encoder_kind {
   /* NULL: it has no weights of its own, or came with them. After fit, which is then over for good: encodes with weights
    * in this precision from now on, and is saved and loaded so. Once only; WEIGHT_F32: nothing changes. */
   medley_status (*narrow)(encoder *e, weight_precision precision, medley_error *err);
-  size_t (*dim)(const encoder *e); /* after fit */
+  weight_precision (*precision)(const encoder *e); /* what it encodes with; NULL where narrow is */
+  size_t (*dim)(const encoder *e);                 /* after fit */
   /* out [count, dim]. Thread-safe for several calls on one encoder after fit. A text without any known word gives a
    * zero vector: the caller takes that for missing. */
   medley_status (*encode)(const encoder *e, const encoder_input *inputs, size_t count, float *out, medley_error *err);
@@ -145,6 +146,9 @@ extern const encoder_kind encoder_resnet, encoder_resnet_bf16, encoder_resnet_in
 extern const encoder_kind encoder_clip_image, encoder_clip_bf16_image, encoder_clip_int8_image;
 extern const encoder_kind encoder_clip_text, encoder_clip_bf16_text, encoder_clip_int8_text;
 extern const encoder_kind encoder_whisper, encoder_whisper_bf16, encoder_whisper_int8;
+
+/* "f32", "bf16", "int8": of a network that was trained here. NULL: it is none, or was not loaded (e NULL). */
+const char *encoder_precision(const encoder *e);
 
 /* What decoding should make of the file for this encoder; path and p (NULL: the usual steps) are borrowed. */
 media_request encoder_request(const encoder *e, const preparation *p, const char *path);

@@ -176,6 +176,10 @@ medley_status media_network_narrow(encoder *e, weight_precision precision, medle
   return parameters_narrow(((media_network *)e)->parameters, precision, err);
 }
 
+weight_precision media_network_precision(const encoder *e) {
+  return parameters_precision(((const media_network *)e)->parameters);
+}
+
 typedef struct encode_job {
   const media_network *network;
   const uint8_t *items;

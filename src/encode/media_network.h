@@ -60,6 +60,7 @@ medley_status media_network_fit(encoder *e, const encoder_input *inputs, size_t 
                                 medley_error *err);
 void media_network_keep(encoder *e, const char *path);
 medley_status media_network_narrow(encoder *e, weight_precision precision, medley_error *err);
+weight_precision media_network_precision(const encoder *e);
 medley_status media_network_encode(const encoder *e, const encoder_input *inputs, size_t count, float *out,
                                    medley_error *err);
 medley_status media_network_save(const encoder *e, safetensors_writer *w, const char *prefix, medley_error *err);
@@ -90,6 +91,7 @@ tensor *media_blocks_forward(tape *t, const media_layers *l, tensor *x, const at
                                      .fit = media_network_fit,                                                 \
                                      .keep = media_network_keep,                                               \
                                      .narrow = media_network_narrow,                                           \
+                                     .precision = media_network_precision,                                     \
                                      .dim = media_network_dim,                                                 \
                                      .encode = media_network_encode,                                           \
                                      .save = media_network_save,                                               \

@@ -33,6 +33,7 @@ const encoder_kind encoder_text_cnn = {
     .fit = text_network_fit,
     .keep = text_network_keep,
     .narrow = text_network_narrow,
+    .precision = text_network_precision,
     .dim = text_network_dim,
     .encode = text_network_encode,
     .prepare = text_network_prepare,

@@ -215,6 +215,10 @@ medley_status text_network_narrow(encoder *e, weight_precision precision, medley
   return parameters_narrow(((text_network *)e)->parameters, precision, err);
 }
 
+weight_precision text_network_precision(const encoder *e) {
+  return parameters_precision(((const text_network *)e)->parameters);
+}
+
 typedef struct text_run {
   const text_network *network;
   const text_network_words *words;

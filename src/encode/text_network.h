@@ -59,6 +59,7 @@ medley_status text_network_fit(encoder *e, const encoder_input *inputs, size_t c
                                medley_error *err);
 void text_network_keep(encoder *e, const char *path);
 medley_status text_network_narrow(encoder *e, weight_precision precision, medley_error *err);
+weight_precision text_network_precision(const encoder *e);
 medley_status text_network_encode(const encoder *e, const encoder_input *inputs, size_t count, float *out,
                                   medley_error *err);
 medley_status text_network_save(const encoder *e, safetensors_writer *w, const char *prefix, medley_error *err);

@@ -324,8 +324,8 @@ static json_t *serving_describe(const generation *g, modality m) {
   for (size_t p = 0; g != NULL && p < g->content->count; p++) {
     const representation_part *part = &g->content->parts[p];
     if (part->source != PART_MEDIA || part->modality != m || part->kind == NULL) continue;
-    return json_pack("{s:s, s:s, s:I}", "encoder", part->kind->name, "model", part->model, "dim",
-                     (json_int_t)part->features.dim);
+    return json_pack("{s:s, s:s, s:s?, s:I}", "encoder", part->kind->name, "model", part->model, "precision",
+                     encoder_precision(part->encoder), "dim", (json_int_t)part->features.dim);
   }
   return json_null();
 }
@@ -340,6 +340,10 @@ static json_t *modality_describe(medley_workspace *w, const generation *g, modal
   json_t *row = json_pack("{s:s, s:s, s:s, s:n, s:n, s:n, s:b}", "modality", modality_name(m), "encoder", name, "from",
                           from, "source", "added", "model", "ok", 1);
   if (choice->kind != NULL) added_describe(w, choice, row);
+  const encoder_kind *kind = choice->kind ? choice->kind : encoder_kind_for(m, name);
+  bool trained = kind != NULL && kind->narrow != NULL;
+  json_object_set_new(row, "precision",
+                      trained ? json_string(config_string(&w->config, "encode.precision", "f32")) : json_null());
   json_object_set_new(row, "serving", serving_describe(g, m));
   return row;
 }

@@ -66,7 +66,7 @@ static medley_status explainer_score(explainer *e, const char *user, const char 
     FAIL(err, MEDLEY_ERR_NOT_FOUND, "nothing has been trained yet: run 'medley train %s' first", e->w->path);
   if (user != NULL) TRY(workspace_user_id(e->w, user, &id, err));
   TRY(item_find(e, item, err));
-  TRY(answer_buffers_reserve(e->w, e->g, e->g->blend->count + 1, &e->b, err));
+  TRY(answer_buffers_reserve(e->w, e->g, blend_rows(e->g->blend), &e->b, err));
   TRY(history_of_user(e->w, e->g, user, HISTORY_ALL, e->b, &e->h, &events, NULL, &e->known, err));
   TRY(blend_score(e->g->blend, &e->h, &e->b->scratch, e->b->total, e->b->columns, e->scales, err));
   /* Rules of an earlier request are still in the buffer; what was met is not shown again. */

@@ -71,6 +71,7 @@ medley_status blend_parts_add(const blend_parts_request *r, uint32_t item, answe
       TRY(answer_add_part(out, result, kind->part, value, err));
   }
   TRY(answer_add_part(out, result, "new", r->b->columns[b->count * b->item_count + item], err));
+  TRY(answer_add_part(out, result, "context", r->b->columns[(b->count + 1) * b->item_count + item], err));
 done:
   return status;
 }

@@ -258,7 +258,7 @@ static medley_status profiler_count(profiler *p, const char *user, medley_error 
   TRY(workspace_generation(p->w, &p->g, err));
   if (p->g == NULL)
     FAIL(err, MEDLEY_ERR_NOT_FOUND, "nothing has been trained yet: run 'medley train %s' first", p->w->path);
-  TRY(answer_buffers_reserve(p->w, p->g, p->g->blend->count + 1, &b, err));
+  TRY(answer_buffers_reserve(p->w, p->g, blend_rows(p->g->blend), &b, err));
   TRY(history_of_user(p->w, p->g, user, HISTORY_ALL, b, &p->h, &events, NULL, &known, err));
   TRY(history_take_newest(p, err));
   TRY(tags_count(p, err));

@@ -357,7 +357,7 @@ medley_status medley_recommend(medley_workspace *workspace, const medley_recomme
   if (!(query->diversity >= 0 && query->diversity <= 1))
     FAIL(err, MEDLEY_ERR_USAGE, "diversity is a number from 0 to 1, not %g", query->diversity);
   TRY(workspace_trained(workspace, &r.g, err));
-  TRY(answer_buffers_reserve(workspace, r.g, r.g->blend->count + 1, &r.b, err));
+  TRY(answer_buffers_reserve(workspace, r.g, blend_rows(r.g->blend), &r.b, err));
   TRY(request_history(&r, err));
   TRY(blend_score(r.g->blend, &r.h, &r.b->scratch, r.b->total, r.b->columns, r.scales, err));
   TRY(request_filter(&r, err));

@@ -127,7 +127,7 @@ medley_status medley_similar(medley_workspace *workspace, const medley_similar_q
   TRY(workspace_trained(workspace, &g, err));
   TRY(query_init(&q, workspace, g, asked->modality, err));
   TRY(query_add_item(&q, asked->item, 1, 1, &part, err));
-  TRY(answer_buffers_reserve(workspace, g, g->blend->count + 1, &m.b, err));
+  TRY(answer_buffers_reserve(workspace, g, blend_rows(g->blend), &m.b, err));
   if (asked->modality == NULL) TRY(taste_score(g, q.named[0], m.b, &chosen, err));
   if (chosen) taste_look_add(&q, part, m.b);
   if (part->look_count == 0)

@@ -80,8 +80,9 @@ static medley_status report_make(const medley_workspace *w, const dataset *data,
   for (size_t i = 0; i < data->content->count; i++) {
     const representation_part *p = &data->content->parts[i];
     json_array_append_new(
-        parts, json_pack("{s:s, s:s, s:I, s:I, s:I, s:f}", "name", p->name, "encoder", p->kind ? p->kind->name : "",
-                         "dim", (json_int_t)p->features.dim, "items", (json_int_t)features_present_count(&p->features),
+        parts, json_pack("{s:s, s:s, s:s?, s:I, s:I, s:I, s:f}", "name", p->name, "encoder",
+                         p->kind ? p->kind->name : "", "precision", encoder_precision(p->encoder), "dim",
+                         (json_int_t)p->features.dim, "items", (json_int_t)features_present_count(&p->features),
                          "unreadable", (json_int_t)p->unreadable, "seconds", p->seconds));
   }
   *out = json_pack("{s:o, s:o, s:f, s:I}", "content", parts, "fit", fit_result_to_json(fit), "seconds", seconds,

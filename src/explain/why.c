@@ -29,6 +29,7 @@ static const phrase history_phrases[] = {
     {"popularity", "many people choose it", "few people choose it"},
     {"freshness", "it is new", "it is not new"},
     {"new", "it is new here and gets a chance", "nobody has chosen it yet"},
+    {"context", "readers like you choose such items", "readers like you rarely choose such items"},
     {"rule", "a rule of this catalogue lifts it", "a rule of this catalogue lowers it"},
     {NULL, NULL, NULL}};
 

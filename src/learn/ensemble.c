@@ -7,10 +7,9 @@
 #include "base/memory.h"
 #include "base/rng.h"
 
-#define FOLDS 4
 #define FOLD_SEED 0x666f6c64u
-#define SURELY                                                                                          \
-  2.0 /* standard errors: with six kinds to choose from, one is a chance's best once in a few trainings \
+#define SURELY                                                                                            \
+  2.0 /* standard errors: with seven kinds to choose from, one is a chance's best once in a few trainings \
        */
 
 const ensemble_kind *const ensemble_kinds[] = {
@@ -20,6 +19,7 @@ const ensemble_kind *const ensemble_kinds[] = {
     &ensemble_selection,
     &ensemble_borda,
     &ensemble_rrf,
+    &ensemble_xgboost,
     &ensemble_auto,
     NULL,
     /* clang-format on */
@@ -31,28 +31,35 @@ const ensemble_kind *ensemble_kind_find(const char *name) {
   return NULL;
 }
 
+medley_status ensemble_folds(size_t users, uint32_t **order, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  rng r;
+  TRY_NEW(*order, 2 * users, "tuning users");
+  for (uint32_t u = 0; u < users; u++) (*order)[u] = u;
+  rng_seed(&r, FOLD_SEED);
+  rng_shuffle(&r, *order, users);
+  memcpy(*order + users, *order, users * sizeof **order);
+done:
+  return status;
+}
+
 medley_status ensemble_held_out(const ensemble_kind *kind, const weights_problem *p, double *values,
                                 medley_error *err) {
   medley_status status = MEDLEY_OK;
-  uint32_t *users = NULL;
+  uint32_t *order = NULL;
   float weight[WEIGHTS_MAX];
   size_t count = p->user_count;
-  rng r;
-  TRY_NEW(users, 2 * count, "tuning users");
-  for (uint32_t u = 0; u < count; u++) users[u] = u;
-  rng_seed(&r, FOLD_SEED);
-  rng_shuffle(&r, users, count);
-  memcpy(users + count, users, count * sizeof *users); /* twice, so that all but one fold lie side by side */
-  for (size_t f = 0; f < FOLDS; f++) {
-    size_t from = f * count / FOLDS, end = (f + 1) * count / FOLDS;
+  TRY(ensemble_folds(count, &order, err));
+  for (size_t f = 0; f < ENSEMBLE_FOLDS; f++) {
+    size_t from = f * count / ENSEMBLE_FOLDS, end = (f + 1) * count / ENSEMBLE_FOLDS;
     weights_problem mine = *p;
-    mine.chosen = users + end;
+    mine.chosen = order + end;
     mine.chosen_count = count - (end - from);
     TRY(kind->weigh(&mine, weight, err));
-    weights_users(p, weight, users + from, end - from, values);
+    weights_users(p, weight, order + from, end - from, values);
   }
 done:
-  mem_free(users);
+  mem_free(order);
   return status;
 }
 

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "fuse/fuser.h"
+#include "learn/boost.h"
 #include "learn/fit_blend.h"
 #include "learn/fit_search.h"
 
@@ -24,6 +25,7 @@ typedef struct fitter {
   recommender_data tune_data;          /* what the models see while settings are tried */
   recommender *tuned[BLEND_PARTS_MAX]; /* the best of each kind, fitted on tune_data */
   float cold_shift;
+  rerank *rerank;       /* from tuning: its parts are models by number */
   double search_ends_s; /* clock_now_s; INFINITY without a limit */
   char problem[HASH_HEX_BYTES];
   char stage_name[64];
@@ -181,6 +183,7 @@ static bool model_is_named(const fit_options *options, const char *name) {
 static medley_status ensemble_named(fitter *f, medley_error *err) {
   const char *name = f->options->ensemble;
   f->out->ensemble = name ? ensemble_kind_find(name) : ensemble_kinds[0];
+  if (f->out->ensemble != NULL && f->out->ensemble->rerank != NULL) return boost_needed(err);
   if (f->out->ensemble != NULL) return MEDLEY_OK;
   return error_set(err, MEDLEY_ERR_USAGE, "there is no ensemble '%.60s' (medley list ensemble)", name);
 }
@@ -245,9 +248,25 @@ bool fit_model_counts(const fit_model *m) {
   return false;
 }
 
+/* What the trees learned, with what is known of the items now; parts become those of the blend. */
+static medley_status rerank_fit(fitter *f, const size_t *place, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  rerank *r = NULL;
+  if (f->rerank == NULL) return MEDLEY_OK;
+  TRY(fit_blend_items(f->input->items, &f->out->train, f->out->item_time_s, &r, err));
+  r->part_count = f->rerank->part_count;
+  for (uint32_t p = 0; p < r->part_count; p++) r->part[p] = (uint32_t)place[f->rerank->part[p]];
+  r->trees = f->rerank->trees;
+  f->rerank->trees = (trees){0};
+  f->out->blend->rerank = r;
+done:
+  return status;
+}
+
 static medley_status blend_fit(fitter *f, medley_error *err) {
   medley_status status = MEDLEY_OK;
   blend *b = NULL;
+  size_t place[BLEND_PARTS_MAX] = {0};
   uint32_t n = f->out->train.by_user.columns;
   TRY_NEW(b, 1, "a blend");
   f->out->blend = b;
@@ -266,11 +285,13 @@ static medley_status blend_fit(fitter *f, medley_error *err) {
       f->out->others[p] = model;
       continue;
     }
+    place[p] = b->count;
     blend_part *part = &b->parts[b->count++];
     part->model = model;
     memcpy(part->values, m->values, sizeof part->values);
     memcpy(part->weight, m->weight, sizeof part->weight);
   }
+  TRY(rerank_fit(f, place, err));
 done:
   return status;
 }
@@ -323,6 +344,7 @@ static medley_status fit_tune(fitter *f, medley_error *err) {
                          .validation = &f->validation,
                          .tuned = f->tuned,
                          .new_items = new_items_cost(f),
+                         .items = f->input->items,
                          .seed = f->options->seed};
   size_t left = 0;
   for (size_t p = 0; p < f->out->model_count; p++) left += f->out->models[p].skipped[0] == '\0';
@@ -334,7 +356,9 @@ static medley_status fit_tune(fitter *f, medley_error *err) {
       TRY(model_tune(f, p, err));
   }
   progress_begin(&stage, f->progress, "tune blend", 4);
-  TRY(fit_blend_tune(&tuning, &stage, err));
+  status = fit_blend_tune(&tuning, &stage, err);
+  f->rerank = tuning.rerank;
+  if (status != MEDLEY_OK) goto done;
   f->cold_shift = tuning.cold_shift;
   progress_end(&stage, 4);
 done:
@@ -402,6 +426,7 @@ done:
   for (size_t p = 0; p < BLEND_PARTS_MAX; p++)
     if (f.tuned[p] != NULL) f.tuned[p]->kind->free(f.tuned[p]);
   fit_validation_deinit(&f.validation);
+  rerank_free(f.rerank);
   if (status != MEDLEY_OK) fit_result_deinit(out);
   return status;
 }
@@ -448,7 +473,9 @@ static json_t *ensemble_to_json(const fit_result *r) {
     json_array_append_new(
         trials, json_pack("{s:s, s:f, s:f, s:f}", "ensemble", r->trials[t].kind->name, "held_out", r->trials[t].reached,
                           "better", r->trials[t].better, "standard_error", r->trials[t].spread));
-  return json_pack("{s:s, s:o}", "kind", r->ensemble ? r->ensemble->name : "", "chosen_among", trials);
+  const rerank *trees = r->blend ? r->blend->rerank : NULL;
+  return json_pack("{s:s, s:o, s:I}", "kind", r->ensemble ? r->ensemble->name : "", "chosen_among", trials, "trees",
+                   (json_int_t)(trees ? trees->trees.count : 0));
 }
 
 json_t *fit_result_to_json(const fit_result *r) {

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/rng.h"
+#include "learn/boost.h"
 #include "learn/weights.h"
 
 #define ITEM_DRAWS 2 /* halvings of the cold items */
@@ -29,6 +30,7 @@ typedef struct columns_context {
   bool (*takes_part)(const recommender_kind *kind); /* the others' columns are zero */
   bool whole;                                       /* all items in one: cold ones are not set apart */
   const vote_kind *votes;
+  bool wide; /* places and a column of zeros follow */
 } columns_context;
 
 static bool part_always(const recommender_kind *kind) { return (void)kind, true; }
@@ -53,6 +55,13 @@ static medley_status columns_fill(const void *context, const history *h, recomme
     TRY(blend_prepare(c->votes, v->cold_items, v->cold_count, n, c->whole || model->kind->scores_cold_items, scratch,
                       row, NULL, err));
   }
+  size_t count = c->t->out->model_count;
+  for (size_t p = 0; c->wide && p < count; p++) {
+    float *places = columns + (count + p) * n;
+    TRY(votes_places(columns + p * n, NULL, n, scratch, places, err));
+    for (size_t i = 0; i < n; i++) places[i] = -places[i]; /* so that the first are the best of this column too */
+  }
+  if (c->wide) memset(columns + 2 * count * n, 0, n * sizeof *columns);
 done:
   return status;
 }
@@ -103,16 +112,51 @@ static void asked_deinit(asked *a) {
 }
 
 static medley_status asked_make(const blend_tuning *t, int temperature, const measure_task *task,
-                                const vote_kind *votes, asked *out, medley_error *err) {
+                                const vote_kind *votes, bool wide, asked *out, medley_error *err) {
   medley_status status = MEDLEY_OK;
-  columns_context context = {t, rows[temperature].takes_part, rows[temperature].whole, votes};
+  columns_context context = {t, rows[temperature].takes_part, rows[temperature].whole, votes, wide};
+  size_t columns = wide ? 2 * t->out->model_count + 1 : t->out->model_count;
   size_t limit = temperature == BLEND_STRANGER ? STRANGER_USERS : WEIGHT_USERS;
   size_t keep = temperature == BLEND_COLD ? 2 * WEIGHT_KEEP : WEIGHT_KEEP; /* a half of the items has half of them */
   *out = (asked){.task = *task};
   TRY(measure_users(&out->task, limit, t->seed, &out->users, &out->task.user_count, err));
   out->task.users = out->users;
-  TRY(weights_problem_build(&out->task, columns_fill, &context, t->out->model_count, keep, &out->problem, err));
+  TRY(weights_problem_build(&out->task, columns_fill, &context, columns, keep, &out->problem, err));
 done:
+  return status;
+}
+
+medley_status fit_blend_items(const catalogue *items, const interactions *train, const int64_t *time_s, rerank **out,
+                              medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  const char **category = NULL;
+  uint32_t n = train->by_user.columns;
+  TRY_NEW(category, n, "categories");
+  for (uint32_t i = 0; i < n; i++) category[i] = items->items[i].category;
+  TRY(rerank_create(train->popularity, time_s, category, n, out, err));
+done:
+  mem_free(category);
+  return status;
+}
+
+/* held_out (may be NULL) and weight (may be NULL, then only that is found): see ensemble_kind. */
+static medley_status rerank_tune(blend_tuning *t, const ensemble_kind *kind, const asked *narrow, const float *weight,
+                                 double *held_out, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  asked wide = {0};
+  rerank *found = NULL;
+  const fit_validation *v = t->validation;
+  TRY(asked_make(t, BLEND_WARM, &v->warm, NULL, true, &wide, err));
+  TRY(fit_blend_items(t->items, &v->train, t->out->item_time_s, &found, err));
+  ensemble_rows given = {&wide.task, &narrow->problem, &wide.problem, t->out->model_count, t->seed};
+  TRY(kind->rerank(&given, weight, found, held_out, err));
+  if (weight != NULL && found->trees.count > 0) {
+    t->rerank = found;
+    found = NULL;
+  }
+done:
+  rerank_free(found);
+  asked_deinit(&wide);
   return status;
 }
 
@@ -123,7 +167,7 @@ static medley_status weights_tune(blend_tuning *t, int temperature, const measur
   weights_votes votes = {0};
   float weight[WEIGHTS_MAX];
   const ensemble_kind *kind = t->out->ensemble;
-  TRY(asked_make(t, temperature, task, kind->votes, &a, err));
+  TRY(asked_make(t, temperature, task, kind->votes, false, &a, err));
   if (temperature == BLEND_COLD) {
     TRY(items_vote(t, &a.problem, &a.task, &votes, err));
     weights_settle(&a.problem, &votes, weight);
@@ -131,6 +175,7 @@ static medley_status weights_tune(blend_tuning *t, int temperature, const measur
     TRY((temperature == BLEND_WARM ? kind->weigh : weights_choose)(&a.problem, weight, err));
   }
   weights_objective(&a.problem, weight, recall, ndcg);
+  if (temperature == BLEND_WARM && kind->rerank != NULL) TRY(rerank_tune(t, kind, &a, weight, NULL, err));
   for (size_t p = 0; p < t->out->model_count; p++) t->out->models[p].weight[temperature] = weight[p];
 done:
   asked_deinit(&a);
@@ -146,14 +191,18 @@ static medley_status ensemble_decide(blend_tuning *t, medley_error *err) {
   double *values[ENSEMBLE_KINDS_MAX] = {0};
   fit_result *out = t->out;
   for (const ensemble_kind *const *k = ensemble_kinds; *k != NULL; k++) {
-    if ((*k)->weigh == NULL) continue;
+    if ((*k)->weigh == NULL || ((*k)->rerank != NULL && !boost_is_there())) continue;
     if (out->trial_count == 0 || (*k)->votes != out->trials[out->trial_count - 1].kind->votes) {
       asked_deinit(&a);
-      TRY(asked_make(t, BLEND_WARM, &t->validation->warm, (*k)->votes, &a, err));
+      TRY(asked_make(t, BLEND_WARM, &t->validation->warm, (*k)->votes, false, &a, err));
     }
     out->trials[out->trial_count] = (ensemble_trial){.kind = *k};
     TRY_NEW(values[out->trial_count], a.problem.user_count, "tuning users");
-    TRY(ensemble_held_out(*k, &a.problem, values[out->trial_count++], err));
+    double *mine = values[out->trial_count++];
+    if ((*k)->rerank != NULL)
+      TRY(rerank_tune(t, *k, &a, NULL, mine, err));
+    else
+      TRY(ensemble_held_out(*k, &a.problem, mine, err));
   }
   out->ensemble = out->trials[ensemble_choose(out->trials, out->trial_count, values, a.problem.user_count)].kind;
 done:
@@ -292,6 +341,10 @@ static void place_settle(blend_tuning *t, const place *l) {
     chosen = p;
   }
   t->cold_shift = chosen < l->members ? 0 : l->shift;
+  if (chosen < l->members) { /* its order is not the one that was corrected */
+    rerank_free(t->rerank);
+    t->rerank = NULL;
+  }
   if (chosen < l->members)
     alone(chosen, weight);
   else
@@ -311,7 +364,7 @@ static medley_status place_tune(blend_tuning *t, medley_error *err) {
   medley_status status = MEDLEY_OK;
   size_t members = t->out->model_count;
   place l = {.members = members, .cost = t->new_items};
-  columns_context context = {t, part_always, false, t->out->ensemble->votes};
+  columns_context context = {t, part_always, false, t->out->ensemble->votes, false};
   measure_task task = t->validation->demand;
   uint32_t *users = NULL;
   TRY(measure_users(&task, PLACE_USERS, t->seed, &users, &task.user_count, err));

@@ -16,11 +16,17 @@ typedef struct blend_tuning { /* borrowed */
   const fit_validation *validation;
   recommender *const *tuned; /* [out->model_count] fitted on validation->train; NULL: takes no part */
   double new_items;          /* of the demand as a whole, what finding new items may cost */
+  const catalogue *items;
   uint64_t seed;
   float cold_shift; /* found */
+  rerank *rerank;   /* found, the caller's: its parts are the models by number; NULL: none */
 } blend_tuning;
 
 medley_status fit_blend_tune(blend_tuning *t, progress_stage *stage, medley_error *err) MEDLEY_CHECK;
+
+/* What a ranker is to know of the items: with the popularity of `train`. */
+medley_status fit_blend_items(const catalogue *items, const interactions *train, const int64_t *time_s, rerank **out,
+                              medley_error *err) MEDLEY_CHECK;
 
 /* Whether any model has a weight for warm items, cold ones, or strangers. */
 bool fit_any_weight(const fit_result *r, int temperature);

@@ -9,7 +9,7 @@
 
 #include "learn/measure.h"
 
-#define WEIGHTS_MAX 32
+#define WEIGHTS_MAX 64
 
 /* Fills columns [column_count][items] for one user. Thread-safe. */
 typedef medley_status (*weights_columns)(const void *context, const history *h, recommender_scratch *scratch,

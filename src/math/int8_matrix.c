@@ -56,7 +56,7 @@ static int8_row row_scale(row_range range, float *factor) {
   if (range.flaw != 0) range.least = range.most = 0;
   float scale = range.most > range.least ? (range.most - range.least) / 255 : 1;
   *factor = 1 / scale;
-  return (int8_row){range.flaw != 0 ? NAN : scale, (int32_t)lrintf(-range.least / scale)};
+  return (int8_row){range.flaw != 0 ? NAN : scale, (int32_t)lrintf(-range.least * *factor)};
 }
 
 static int8_row row_quantise(const float *x, size_t in, uint8_t *out) {
@@ -67,27 +67,39 @@ static int8_row row_quantise(const float *x, size_t in, uint8_t *out) {
 }
 
 #if defined(__x86_64__)
-/* Rows of small networks are a few registers long: there the calls of the plain way cost more than its work. */
+/* Rows of small networks are a few registers long: there the calls of the plain way cost more than its work, and the
+ * masks of a last register that is not whole more than a register. */
+
+typedef struct range_lanes {
+  __m512 least, most, flaw;
+} range_lanes;
+
+VECTOR_TARGET_VNNI static inline VECTOR_INLINE range_lanes range_add(range_lanes r, __m512 x) {
+  return (range_lanes){_mm512_min_ps(r.least, x), _mm512_max_ps(r.most, x),
+                       _mm512_fmadd_ps(x, _mm512_setzero_ps(), r.flaw)};
+}
+
+VECTOR_TARGET_VNNI static inline VECTOR_INLINE __m128i register_bytes(__m512 x, __m512 factor, __m512i zero) {
+  __m512i code = _mm512_add_epi32(_mm512_cvtps_epi32(_mm512_mul_ps(x, factor)), zero);
+  return _mm512_cvtusepi32_epi8(_mm512_max_epi32(code, _mm512_setzero_si512()));
+}
+
 VECTOR_TARGET_VNNI static int8_row row_quantise_vnni(const float *x, size_t in, uint8_t *out) {
-  enum { NO_NUMBER = 0x99 }; /* quiet or signalling NaN, either infinity */
-  __m512 least = _mm512_setzero_ps(), most = least;
-  unsigned bad = 0;
+  size_t whole = in & ~(size_t)15;
+  __mmask16 rest = (__mmask16)((1u << (in - whole)) - 1);
+  range_lanes all = {_mm512_setzero_ps(), _mm512_setzero_ps(), _mm512_setzero_ps()};
   float factor;
-  for (size_t i = 0; i < in; i += 16) {
-    __mmask16 some = in - i < 16 ? (__mmask16)((1u << (in - i)) - 1) : 0xffff;
-    __m512 v = _mm512_maskz_loadu_ps(some, x + i);
-    least = _mm512_min_ps(least, v), most = _mm512_max_ps(most, v);
-    bad |= _mm512_fpclass_ps_mask(v, NO_NUMBER);
-  }
-  row_range range = {_mm512_reduce_min_ps(least), _mm512_reduce_max_ps(most), bad ? NAN : 0};
-  int8_row row = row_scale(range, &factor);
+  for (size_t i = 0; i < whole; i += 16) all = range_add(all, _mm512_loadu_ps(x + i));
+  if (rest != 0) all = range_add(all, _mm512_maskz_loadu_ps(rest, x + whole));
+  bool flaw = _mm512_cmp_ps_mask(all.flaw, all.flaw, _CMP_UNORD_Q) != 0;
+  row_range ends = {_mm512_reduce_min_ps(all.least), _mm512_reduce_max_ps(all.most), flaw ? NAN : 0};
+  int8_row row = row_scale(ends, &factor);
   __m512i zero = _mm512_set1_epi32(row.zero);
-  for (size_t i = 0; i < in; i += 16) {
-    __mmask16 some = in - i < 16 ? (__mmask16)((1u << (in - i)) - 1) : 0xffff;
-    __m512i code = _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_maskz_loadu_ps(some, x + i), _mm512_set1_ps(factor)));
-    code = _mm512_max_epi32(_mm512_add_epi32(code, zero), _mm512_setzero_si512());
-    _mm_mask_storeu_epi8(out + i, some, _mm512_cvtusepi32_epi8(code));
-  }
+  __m512 factors = _mm512_set1_ps(factor);
+  for (size_t i = 0; i < whole; i += 16)
+    _mm_storeu_si128((__m128i *)(out + i), register_bytes(_mm512_loadu_ps(x + i), factors, zero));
+  if (rest != 0)
+    _mm_mask_storeu_epi8(out + whole, rest, register_bytes(_mm512_maskz_loadu_ps(rest, x + whole), factors, zero));
   return row;
 }
 #else
@@ -140,16 +152,28 @@ static void panel_fill(panel *b, const int8_matrix_product *p, size_t number) {
   }
 }
 
-/* One register of outputs of row r, the columns from `at` on. */
-VECTOR_TARGET_VNNI static inline VECTOR_INLINE void lanes_finish(const int8_matrix_product *p, const panel *b,
-                                                                 __m512i sum, size_t r, size_t at) {
+/* What turns the sums of a panel's half, its columns from `at` on, into outputs. */
+typedef struct half_panel {
+  __m512i sum;
+  __m512 scale, bias;
+  __mmask16 some;
+  size_t first;
+} half_panel;
+
+VECTOR_TARGET_VNNI static inline VECTOR_INLINE half_panel half_of(const int8_matrix_product *p, const panel *b,
+                                                                  size_t at) {
   size_t left = b->width > at ? b->width - at : 0, o = b->first + at;
   __mmask16 some = left >= 16 ? 0xffff : (__mmask16)((1u << left) - 1);
-  __m512i offset = _mm512_mullo_epi32(_mm512_set1_epi32(p->row[r].zero), _mm512_loadu_si512(b->sum + at));
+  return (half_panel){_mm512_loadu_si512(b->sum + at), _mm512_maskz_loadu_ps(some, p->w_scale + o),
+                      p->bias ? _mm512_maskz_loadu_ps(some, p->bias + o) : _mm512_setzero_ps(), some, o};
+}
+
+VECTOR_TARGET_VNNI static inline VECTOR_INLINE void half_finish(const int8_matrix_product *p, const half_panel *h,
+                                                                __m512i sum, size_t r) {
+  __m512i offset = _mm512_mullo_epi32(_mm512_set1_epi32(p->row[r].zero), h->sum);
   __m512 value = _mm512_cvtepi32_ps(_mm512_sub_epi32(sum, offset));
-  __m512 factor = _mm512_mul_ps(_mm512_set1_ps(p->row[r].scale), _mm512_maskz_loadu_ps(some, p->w_scale + o));
-  __m512 bias = p->bias ? _mm512_maskz_loadu_ps(some, p->bias + o) : _mm512_setzero_ps();
-  _mm512_mask_storeu_ps(p->y + r * p->out + o, some, _mm512_fmadd_ps(value, factor, bias));
+  __m512 factor = _mm512_mul_ps(_mm512_set1_ps(p->row[r].scale), h->scale);
+  _mm512_mask_storeu_ps(p->y + r * p->out + h->first, h->some, _mm512_fmadd_ps(value, factor, h->bias));
 }
 
 /* `count` rows (a constant where it is called, so that the sums are registers) times the panel. */
@@ -169,9 +193,10 @@ VECTOR_TARGET_VNNI static inline VECTOR_INLINE void rows_multiply(const int8_mat
       sum[i][1] = vnni_dot(sum[i][1], same, right);
     }
   }
+  half_panel low = half_of(p, b, 0), high = half_of(p, b, 16);
   _Pragma("GCC unroll 8") for (size_t i = 0; i < count; i++) {
-    lanes_finish(p, b, sum[i][0], r + i, 0);
-    lanes_finish(p, b, sum[i][1], r + i, 16);
+    half_finish(p, &low, sum[i][0], r + i);
+    half_finish(p, &high, sum[i][1], r + i);
   }
 }
 

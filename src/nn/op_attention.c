@@ -23,18 +23,7 @@
 #include "nn/product.h"
 #include "nn/rows.h"
 
-enum {
-  BLOCK = 128,
-  LANES = 16,
-  Q = 0,
-  K = 1,
-  V = 2,
-  MASK = 3,
-  LENGTHS = 4,
-  STARTS = 5,
-  KEY_STARTS = 6,
-  INPUT_COUNT = 7
-};
+enum { BLOCK = 128, Q = 0, K = 1, V = 2, MASK = 3, LENGTHS = 4, STARTS = 5, KEY_STARTS = 6, INPUT_COUNT = 7 };
 
 typedef struct attention_args {
   real scale;
@@ -188,28 +177,33 @@ typedef struct attention_course {
 /* Scores become weights e^(score - most); y of the blocks before shrinks when a greater score has come. */
 static void attention_weigh(const attention_pass *p, const attention_unit *u, attention_course *course, size_t from,
                             size_t rows, size_t key, size_t columns, real *scores) {
-  for (size_t r = 0; r < rows; r++) {
-    real *row = scores + r * BLOCK, before = course->most[r];
+  real before[BLOCK], sum[BLOCK];
+  memcpy(before, course->most, rows * sizeof *before);
+  for (size_t r = 0, alike = p->args.causal ? 1 : rows; r < rows; r += alike) { /* rows that see the same keys */
     size_t seen = columns_seen(p, u, from + r, key, columns);
-    size_t whole = (seen + LANES - 1) / LANES * LANES; /* a last register in part would be done number by number */
-    for (size_t i = seen; i < whole; i++) row[i] = -INFINITY;
-    real most = real_max(before, row_max(row, whole)), shift = most == -INFINITY ? 0 : most;
-    real shrink = before == -INFINITY ? 0 : real_exp(before - shift);
-    if (key > 0 && most > before) row_scale(u->y + (from + r) * p->y.row, shrink, p->value_dim);
-    course->sum[r] = course->sum[r] * shrink + row_exp(row, shift, row, whole);
-    memset(row + seen, 0, (columns - seen) * sizeof *row);
-    course->most[r] = most;
+    rows_soften(scores + r * BLOCK, BLOCK, alike, seen, course->most + r, sum + r);
+    for (size_t i = r; seen < columns && i < r + alike; i++)
+      memset(scores + i * BLOCK + seen, 0, (columns - seen) * sizeof *scores);
+  }
+  for (size_t r = 0; r < rows; r++) {
+    real most = course->most[r], shrink = key == 0 || before[r] == -INFINITY ? 0 : real_exp_shifted(before[r] - most);
+    if (key > 0 && most > before[r]) row_scale(u->y + (from + r) * p->y.row, shrink, p->value_dim);
+    course->sum[r] = course->sum[r] * shrink + sum[r];
   }
 }
 
-static void attention_finish(const attention_pass *p, const attention_unit *u, const attention_course *course,
-                             size_t from, size_t rows) {
+static inline VECTOR_INLINE void attention_finish_body(const attention_pass *p, const attention_unit *u,
+                                                       attention_course *course, size_t from, size_t rows) {
   for (size_t r = 0; r < rows; r++) {
-    real sum = course->sum[r];
-    row_scale(u->y + (from + r) * p->y.row, sum > 0 || sum != sum ? 1 / sum : 0, p->value_dim);
-    u->log_sum[(from + r) * p->heads] = sum == 0 ? -INFINITY : course->most[r] + real_log(sum);
+    real sum = course->sum[r], share = sum > 0 || sum != sum ? 1 / sum : 0, *y = u->y + (from + r) * p->y.row;
+    _Pragma("omp simd") for (size_t i = 0; i < p->value_dim; i++) y[i] *= share;
   }
+  _Pragma("omp simd") for (size_t r = 0; r < rows; r++) course->sum[r] = real_log(course->sum[r]) + course->most[r];
+  for (size_t r = 0; r < rows; r++) u->log_sum[(from + r) * p->heads] = course->sum[r];
 }
+VECTOR_CLONES(static, void, attention_finish,
+              (const attention_pass *p, const attention_unit *u, attention_course *course, size_t from, size_t rows),
+              (p, u, course, from, rows))
 
 /* y of queries [from, from + rows) (+)= weights [rows, BLOCK] of the block's values. */
 static void attention_gather(const attention_pass *p, const attention_unit *u, size_t from, size_t rows, size_t key,

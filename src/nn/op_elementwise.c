@@ -68,7 +68,7 @@ typedef struct unary_kernels {
 
 /* Φ(a) + a φ(a): both need e^(-a²/2), which is computed once. */
 static inline real gelu_slope(real a) {
-  real e = real_exp(REAL(-0.5) * a * a);
+  real e = real_exp_shifted(REAL(-0.5) * a * a);
   return REAL(0.5) * (1 + real_erf_by(a * ROOT_HALF, e)) + a * DENSITY * e;
 }
 

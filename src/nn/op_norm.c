@@ -37,18 +37,6 @@ static inline VECTOR_INLINE void plane_row_body(const real *x, real mean, real f
 VECTOR_CLONES(static, void, plane_row, (const real *x, real mean, real factor, real shift, real *y, size_t count),
               (x, mean, factor, shift, y, count))
 
-static inline VECTOR_INLINE void moments_body(const real *x, size_t count, real *mean, real *variance) {
-  real sum = 0, square = 0;
-  _Pragma("omp simd reduction(+:sum)") for (size_t i = 0; i < count; i++) sum += x[i];
-  real centre = sum / (real)count;
-  _Pragma("omp simd reduction(+:square)") for (size_t i = 0; i < count; i++) square +=
-      (x[i] - centre) * (x[i] - centre);
-  *mean = centre;
-  *variance = square / (real)count;
-}
-VECTOR_CLONES(static, void, moments, (const real *x, size_t count, real *mean, real *variance),
-              (x, count, mean, variance))
-
 /* sum of dy w, and of dy w x̂ with x̂ = (x - mean) rate. weight NULL: 1. */
 static inline VECTOR_INLINE void norm_sums_body(const real *x, const real *dy, const real *weight, real mean, real rate,
                                                 size_t count, real *plain, real *along) {
@@ -129,7 +117,7 @@ static void norm_range(void *context, size_t from, size_t to) {
     const real *x = p->x + r * p->width;
     real mean = 0, variance;
     if (p->args.centred)
-      moments(x, p->width, &mean, &variance);
+      row_moments(x, p->width, &mean, &variance);
     else
       variance = row_dot(x, x, p->width) / (real)p->width;
     p->mean[r] = mean;
@@ -274,7 +262,7 @@ static void plane_moments(const plane_pass *p, size_t block, double *mean, doubl
   double centre = sum / *count;
   for (size_t plane = first; plane < end; plane += step) {
     real own, spread;
-    moments(p->x + plane * p->size, p->size, &own, &spread);
+    row_moments(p->x + plane * p->size, p->size, &own, &spread);
     square += (spread + (own - centre) * (own - centre)) * (double)p->size;
   }
   *mean = centre;

@@ -240,6 +240,12 @@ done:
   return status;
 }
 
+weight_precision parameters_precision(const parameters *p) {
+  for (size_t i = 0; i < p->count; i++)
+    if (p->items[i]->role == PARAMETER_WEIGHT) return precision_of(p->items[i]->value.dtype);
+  return WEIGHT_F32;
+}
+
 /* ---- looking ---- */
 
 size_t parameters_count(const parameters *p) { return p->count; }

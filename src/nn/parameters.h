@@ -63,6 +63,7 @@ medley_status parameters_seal(parameters *p, uint64_t seed, medley_error *err) M
  * bf16, or int8 with a scale for each of the outputs (tensor.scale). Layers go on with the tensors that they have.
  * WEIGHT_F32, or a failure: nothing changes. Once only. */
 medley_status parameters_narrow(parameters *p, weight_precision precision, medley_error *err) MEDLEY_CHECK;
+weight_precision parameters_precision(const parameters *p); /* what they were narrowed to; else WEIGHT_F32 */
 
 /* Sealed or not: in order of declaration. */
 size_t parameters_count(const parameters *p);

@@ -12,11 +12,14 @@ void blend_free(blend *b) {
   if (b == NULL) return;
   for (size_t p = 0; p < b->count; p++)
     if (b->parts[p].model != NULL) b->parts[p].model->kind->free(b->parts[p].model);
+  rerank_free(b->rerank);
   mem_free(b->cold);
   mem_free(b);
 }
 
-bool blend_is_linear(const blend *b) { return b->votes == NULL; }
+bool blend_is_linear(const blend *b) { return b->votes == NULL && b->rerank == NULL; }
+
+size_t blend_rows(const blend *b) { return b->count + 2; }
 
 typedef struct moments {
   double sum, square;
@@ -73,7 +76,7 @@ static float weight_of(const blend_sum *s, const blend_part *part, int temperatu
   return part->weight[s->stranger ? BLEND_STRANGER : temperature];
 }
 
-/* One part into its row: scored, standardised, weighted. scale [2]: weight by deviation, warm and cold. */
+/* One part into its row: scored and standardised. scale [2]: weight by deviation, warm and cold. */
 static medley_status part_score(blend_sum *s, const blend_part *part, float *row, float scale[2], medley_error *err) {
   medley_status status = MEDLEY_OK;
   const blend *b = s->b;
@@ -91,32 +94,68 @@ static medley_status part_score(blend_sum *s, const blend_part *part, float *row
   s->asked |= kind->needs_history;
   s->heard |= kind->needs_history && inverse > 0;
   for (int t = 0; t < 2; t++) scale[t] = inverse * weight[t];
-  if (b->cold_count == 0 || weight[0] == weight[1])
-    for (size_t i = 0; i < n; i++) row[i] *= weight[0];
-  else
-    for (size_t i = 0; i < n; i++) row[i] *= weight[b->cold[i]];
 done:
   return status;
 }
 
-static medley_status blend_add(blend_sum *s, float *total, float *parts, float *own, float *scales, medley_error *err) {
+/* Weighted, into `out` (may be the row itself). */
+static void part_weigh(const blend_sum *s, const blend_part *part, const float *row, float *out) {
+  const blend *b = s->b;
+  float weight[2] = {weight_of(s, part, BLEND_WARM), weight_of(s, part, BLEND_COLD)};
+  if (b->cold_count == 0 || weight[0] == weight[1])
+    for (size_t i = 0; i < b->item_count; i++) out[i] = weight[0] * row[i];
+  else
+    for (size_t i = 0; i < b->item_count; i++) out[i] = weight[b->cold[i]] * row[i];
+}
+
+static void shift_add(const blend_sum *s, float *total, float *row) {
+  const blend *b = s->b;
+  for (size_t i = 0; b->cold_count > 0 && !s->stranger && i < b->item_count; i++) {
+    if (!b->cold[i]) continue;
+    total[i] += b->cold_shift;
+    if (row != NULL) row[i] = b->cold_shift;
+  }
+}
+
+/* What the trees add, into total and into the parts where these are wanted. rows: standardised scores. */
+static void corrections_add(const blend *b, const rerank_list *list, float *total, float *parts) {
+  size_t n = b->item_count;
+  for (size_t k = 0; k < list->count; k++) {
+    uint32_t item = list->item[k];
+    total[item] += list->value[k];
+    if (parts == NULL) continue;
+    for (uint32_t p = 0; p < b->rerank->part_count; p++) parts[b->rerank->part[p] * n + item] += list->share[k][p];
+    parts[(b->count + 1) * n + item] += list->share[k][b->rerank->part_count];
+  }
+}
+
+/* rows [blend_rows, items] where `whole`, else room for one; parts are left in them where `parts`. */
+static medley_status blend_add(blend_sum *s, float *total, float *rows, bool whole, bool parts, float *scales,
+                               medley_error *err) {
   medley_status status = MEDLEY_OK;
   const blend *b = s->b;
   size_t n = b->item_count;
+  float *weighted = NULL;
+  rerank_list list = {0};
+  TRY_NEW(weighted, n, "scores");
   memset(total, 0, n * sizeof *total);
   for (size_t p = 0; p < b->count; p++) {
-    float scale[2], *row = parts ? parts + p * n : own;
+    float scale[2], *row = whole ? rows + p * n : rows;
     TRY(part_score(s, &b->parts[p], row, scale, err));
-    for (size_t i = 0; i < n; i++) total[i] += row[i];
+    part_weigh(s, &b->parts[p], row, weighted);
+    for (size_t i = 0; i < n; i++) total[i] += weighted[i];
     if (scales != NULL) memcpy(scales + 2 * p, scale, sizeof scale);
   }
-  if (parts != NULL) memset(parts + b->count * n, 0, n * sizeof *parts);
-  for (size_t i = 0; b->cold_count > 0 && !s->stranger && i < n; i++) {
-    if (!b->cold[i]) continue;
-    total[i] += b->cold_shift;
-    if (parts != NULL) parts[b->count * n + i] = b->cold_shift;
+  if (b->rerank != NULL && !s->stranger)
+    TRY(rerank_correct(b->rerank, s->h, b->cold, rows, total, parts, s->scratch, &list, err));
+  if (parts) {
+    for (size_t p = 0; p < b->count; p++) part_weigh(s, &b->parts[p], rows + p * n, rows + p * n);
+    memset(rows + b->count * n, 0, 2 * n * sizeof *rows);
   }
+  shift_add(s, total, parts ? rows + b->count * n : NULL);
+  corrections_add(b, &list, total, parts ? rows : NULL);
 done:
+  mem_free(weighted);
   return status;
 }
 
@@ -124,13 +163,15 @@ medley_status blend_score(const blend *b, const history *h, recommender_scratch 
                           float *scales, medley_error *err) {
   medley_status status = MEDLEY_OK;
   blend_sum sum = {.b = b, .h = h, .scratch = scratch, .stranger = h->count == 0};
-  float *own = NULL;
-  if (parts == NULL) TRY_NEW(own, b->item_count, "scores");
-  TRY(blend_add(&sum, total, parts, own, scales, err));
+  bool whole = parts != NULL || b->rerank != NULL;
+  float *own = NULL, *rows = parts;
+  if (parts == NULL) TRY_NEW(own, (whole ? blend_rows(b) : 1) * b->item_count, "scores");
+  if (parts == NULL) rows = own;
+  TRY(blend_add(&sum, total, rows, whole, parts != NULL, scales, err));
   /* A history of which no model knows anything (only new items, and none of them with content) is as good as none. */
   if (!sum.stranger && sum.asked && !sum.heard) {
     sum.stranger = true;
-    TRY(blend_add(&sum, total, parts, own, scales, err));
+    TRY(blend_add(&sum, total, rows, whole, parts != NULL, scales, err));
   }
 done:
   mem_free(own);
@@ -154,6 +195,7 @@ medley_status blend_save(const blend *b, safetensors_writer *w, json_t *manifest
   json_t *list = json_array();
   if (list == NULL) return error_memory(err, "a manifest");
   TRY(safetensors_add(w, "blend.cold", DTYPE_U8, 1, (const uint64_t[]){b->item_count}, b->cold, err));
+  if (b->rerank != NULL) TRY(rerank_save(b->rerank, w, "rerank", err));
   for (size_t p = 0; p < b->count; p++) {
     char prefix[64];
     snprintf(prefix, sizeof prefix, "model.%zu", p);
@@ -243,6 +285,7 @@ medley_status blend_load(const safetensors *s, const json_t *manifest, const rec
       FAIL(err, MEDLEY_ERR_CORRUPT, "%s: model %zu scores %u items, the blend has %u", s->path, p,
            b->parts[p].model->item_count, b->item_count);
   }
+  TRY(rerank_load(s, "rerank", b->item_count, (uint32_t)b->count, &b->rerank, err));
   *out = b;
   b = NULL;
 done:

@@ -7,16 +7,18 @@
  * others: what a model thinks of one new item beside all others stays as it is, however many new items there are. A
  * reader without a history, or with one that no model knows anything of, is a stranger: then the stranger's weights
  * hold, for warm and cold items alike and without the constant. Each summand is a part of the explanation, so the parts
- * add up by construction.
+ * add up by construction. Trees may correct the first items of that sum (rerank.h), in shares of the parts and one of
+ * the context.
  */
 #ifndef RECOMMEND_BLEND_H
 #define RECOMMEND_BLEND_H
 
 #include "base/json.h"
 #include "recommend/recommender.h"
+#include "recommend/rerank.h"
 #include "recommend/votes.h"
 
-#define BLEND_PARTS_MAX 24
+#define BLEND_PARTS_MAX 32
 #define BLEND_WARM 0
 #define BLEND_COLD 1
 #define BLEND_STRANGER 2
@@ -36,16 +38,21 @@ typedef struct blend {
   uint8_t *cold;          /* [items] 1: no event in training */
   uint32_t cold_count;
   float cold_shift; /* added to every cold item's score, as the part "new" */
+  rerank *rerank;   /* corrects the first items of the sum, NULL: nothing does; owned */
 } blend;
 
 void blend_free(blend *b);
 /* Whether a part is its model's scores, moved and multiplied by the same for all items of a request. */
 bool blend_is_linear(const blend *b);
 
-/* total [items]; parts (may be NULL) [count + 1, items]: what each part adds, the last row being the shift of cold
- * items. Row p belongs to parts[p]. scales (may be NULL) [count, 2]: weight / deviation of each part for warm and cold
- * items, by which what a model says of one history item or one modality becomes a share of the score. Thread-safe;
- * scratch belongs to the thread, and is used by the models too. */
+/* How many rows of parts there are: one for each part, the shift of cold items ("new"), and what corrections owe to
+ * neither ("context"). */
+size_t blend_rows(const blend *b);
+
+/* total [items]; parts (may be NULL) [blend_rows, items]: what each part adds. Row p belongs to parts[p]. scales (may
+ * be NULL) [count, 2]: weight / deviation of each part for warm and cold items, by which what a model says of one
+ * history item or one modality becomes a share of the score. Thread-safe; scratch belongs to the thread, and is used by
+ * the models too. */
 medley_status blend_score(const blend *b, const history *h, recommender_scratch *scratch, float *total, float *parts,
                           float *scales, medley_error *err) MEDLEY_CHECK;
 

@@ -22,11 +22,11 @@
 
 enum { UNOBSERVED, REGULARISATION, DIM, SWEEPS, STEPS, SETTINGS };
 
-static const double regularisations[] = {0.005, 0.01, 0.02};
-static const double unobserveds[] = {0.03, 0.1, 0.2, 0.3};
+static const double regularisations[] = {0.005, 0.01, 0.02, 0.05};
+static const double unobserveds[] = {0.01, 0.03, 0.1, 0.2, 0.3}; /* the sparser the clicks, the smaller */
 static const recommender_setting ials_settings[] = {
-    {"unobserved", "weight α₀ of pairs without an event", 0.2, 1e-5, 10, unobserveds, 4},
-    {"regularisation", "λ", 0.01, 1e-6, 10, regularisations, 3},
+    {"unobserved", "weight α₀ of pairs without an event", 0.2, 1e-5, 10, unobserveds, 5},
+    {"regularisation", "λ", 0.01, 1e-6, 10, regularisations, 4},
     {"dim", "dimensions of the factors", 64, 8, FOLD_IN_DIM_MAX, NULL, 0},
     {"sweeps", "times that users and items are solved for in turn", 8, 1, 100, NULL, 0},
     {"steps", "conjugate gradients a row takes in a sweep; 0: it is solved exactly", 3, 0, 100, NULL, 0},

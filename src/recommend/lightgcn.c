@@ -8,9 +8,10 @@
  *   score(u, i) = e_u · e_i              (5)
  *   loss = −Σ ln σ(score(u, i) − score(u, j)) + λ ‖E⁰‖² over the batch, j drawn evenly from what u did not choose (15)
  *
- * What differs from the paper, beside what graph_model.h says of people: the rate goes up and comes down in half a
- * cosine (encode/trained.h) rather than being constant, which a tenth of the paper's epochs is enough for. Content is
- * not read, and an item without events has no vector: zero.
+ * What differs from the paper, beside what graph_model.h says of people (what stands for e_u⁰ counts whole there, not
+ * by 1/(K+1), which validation cannot tell apart): the rate goes up and comes down in half a cosine (encode/trained.h)
+ * rather than being constant, which a tenth of the paper's epochs is enough for. Content is not read, and an item
+ * without events has no vector: zero.
  */
 #include "recommend/graph_model.h"
 #include "recommend/kinds.h"

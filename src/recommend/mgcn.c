@@ -37,8 +37,8 @@ static const double epoch_counts[] = {20, 40, 80};
 static const double decays[] = {1e-3, 1e-2};
 static const double contrasts[] = {1e-3, 1e-2, 1e-1};
 static const recommender_setting mgcn_settings[] = {
-    {"epochs", "times that every event is trained on", 40, 1, 10000, epoch_counts, 3},
-    {"layers", "steps along the edges of people and items", 3, 1, 8, NULL, 0},
+    {"epochs", "times that every event is trained on", 20, 1, 10000, epoch_counts, 3},
+    {"layers", "steps along the edges of people and items", 4, 1, 8, NULL, 0},
     {"decay", "how much long vectors cost, λ", 1e-3, 0, 10, decays, 2},
     GRAPH_COMMON_SETTINGS(5e-3),
     {"contrast", "weight γ of drawing what content says to what behaviour says", 1e-2, 0, 10, contrasts, 3},

@@ -94,6 +94,16 @@ def bench_models():
     medley(*words, '--trials', '3', status=2, says=['--search'])
 
 
+def the_same_seed_gives_the_same_table():
+    """Whatever is drawn and however many threads share the work: all but seconds and memory is the same bit for bit."""
+    def table():
+        report = medley('bench', 'models', SHOP, '--models', 'popular,itemknn,ials,bpr', '--split', 'random', '--seed', 5, '--threads', 2, '--json').json()
+        for row in report['sets'][0]['models']:
+            del row['seconds'], row['peak_memory_bytes']
+        return report
+    equal(table(), table())
+
+
 def tune():
     """Searches settings, stops by Ctrl-C without losing a trial, and tells what is asked wrongly."""
     own = own_shop()
@@ -348,6 +358,6 @@ def doctor():
 
 
 if __name__ == '__main__':
-    sys.exit(run_tests([the_same_seed_gives_the_same_sample, sample_and_import, evaluate_before_training, evaluate_cold_items, train, train_for_people, tune, bench_models, recommend,
+    sys.exit(run_tests([the_same_seed_gives_the_same_sample, sample_and_import, evaluate_before_training, evaluate_cold_items, train, train_for_people, tune, bench_models, the_same_seed_gives_the_same_table, recommend,
                         friends_answer_a_stranger, pages_are_stable, rules, an_event_counts_at_once, an_item_that_came_after_the_training, search, similar_profile_explain, card, one_item, export_and_restore,
                         ctrl_c_ends_cleanly, a_bar_on_a_terminal, doctor]))

@@ -379,7 +379,13 @@ def trained_in_few_bits():
     before, sizes = conf.read_text(), {}
     for precision in ('f32', 'int8', 'bf16'):
         conf.write_text(before + f'\n[encode]\ntext = text.gru\nprecision = {precision}\n')
-        medley('train', 'shop', '--models', 'popular')
+        shown = f'text.gru, {precision}'
+        check((shown in medley('encoder', 'list', 'shop').out) == (precision != 'f32'), precision)
+        trained = medley('train', 'shop', '--models', 'popular')
+        check((shown in trained.out) == (precision != 'f32'), trained.out)
+        medley('encoder', 'list', 'shop', says='the same')
+        equal((row_of('text')['precision'], row_of('text')['serving']['precision'], row_of('image')['precision']),
+              (precision, precision, None), 'precision')
         newest = max(pathlib.Path('shop/models').iterdir(), key=lambda folder: int(folder.name))
         sizes[precision] = (newest / 'content.safetensors').stat().st_size
         medley('search', 'shop', '--text', 'green hat', '--words', '0', says='green hat')

@@ -7,6 +7,8 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/rng.h"
+#include "learn/boost.h"
+#include "learn/fit_blend.h"
 #include "planted.h"
 #include "test.h"
 
@@ -93,7 +95,7 @@ static void problem_free(weights_problem *p) {
 static const struct row {
   const char *name;
   bool single;
-} rows[] = {{"weighted"}, {"borda"}, {"rrf"}, {"stacking_ridge"}, {"selection", true}, {"auto"}};
+} rows[] = {{"weighted"}, {"borda"}, {"rrf"}, {"stacking_ridge"}, {"selection", true}, {"xgboost"}, {"auto"}};
 
 static const struct row *row_of(const char *name) {
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
@@ -215,14 +217,14 @@ static void parts_check(const blend *b, const char *name) {
   const uint32_t items[] = {3, 8, 13};
   const float weights[] = {1, 1, 1};
   size_t n = b->item_count;
-  float *total = calloc(n, sizeof *total), *parts = calloc((b->count + 1) * n, sizeof *parts);
+  float *total = calloc(n, sizeof *total), *parts = calloc(blend_rows(b) * n, sizeof *parts);
   for (size_t count = 0; count <= 3; count += 3) {
     recommender_scratch scratch = {0};
     history h = {.item = items, .weight = weights, .count = count, .now_s = STORE_TIME_UNKNOWN};
     assert_ok(blend_score(b, &h, &scratch, total, parts, NULL, &error));
     for (size_t i = 0; i < n; i++) {
       double sum = 0;
-      for (size_t p = 0; p <= b->count; p++) sum += (double)parts[p * n + i];
+      for (size_t p = 0; p < blend_rows(b); p++) sum += (double)parts[p * n + i];
       if (!(fabs(sum - (double)total[i]) < 1e-4)) fail_msg("%s: parts sum to %g, %g", name, sum, (double)total[i]);
     }
     recommender_scratch_deinit(&scratch);
@@ -251,7 +253,7 @@ static void save_check(const blend *b, const recommender_data *fitted, const cha
   safetensors_writer_deinit(&out);
   assert_ok(safetensors_open(&file, path, &error));
   assert_ok(blend_load(&file, manifest, &data, &loaded, &error));
-  assert_true(loaded->votes == b->votes);
+  assert_true(loaded->votes == b->votes && (loaded->rerank != NULL) == (b->rerank != NULL));
   assert_ok(blend_score(b, &h, &scratch, totals, NULL, NULL, &error));
   assert_ok(blend_score(loaded, &h, &scratch, totals + b->item_count, NULL, NULL, &error));
   if (memcmp(totals, totals + b->item_count, b->item_count * sizeof *totals) != 0) fail_msg("%s changed", name);
@@ -302,6 +304,149 @@ static void test_every_kind_in_a_fit(void **state) {
   planted_free(p);
 }
 
+/* Trees on top of a blend, made by hand: one looks at the first part's score, one at the second's place, one at the
+ * length of the history and then at how popular the item is. */
+static rerank *ranker_on(const planted *p, const fit_result *r) {
+  medley_error error;
+  rerank *out;
+  static const uint32_t root[] = {0, 3, 6};
+  static const float cover[] = {100, 30, 70, 100, 90, 10, 100, 60, 40, 20, 20};
+  static const float value[] = {0.8f, -0.3f, 0.4f, 12.5f, 0.5f, -0.1f, 1, 0.2f, 0.5f, -0.2f, 0.3f};
+  static uint32_t feature[11], left[11], right[11];
+  assert_ok(fit_blend_items(&p->catalogue, &r->train, r->item_time_s, &out, &error));
+  out->part_count = 2;
+  out->part[0] = (uint32_t)r->blend->count - 1;
+  out->part[1] = 0;
+  for (int n = 0; n < 11; n++) feature[n] = rerank_features(out);
+  static const uint32_t inner[][4] = {{0, 0, 1, 2}, {3, 3, 4, 5}, {6, 7, 7, 8}, {8, 4, 9, 10}};
+  for (int n = 0; n < 4; n++) {
+    feature[inner[n][0]] = inner[n][1];
+    left[inner[n][0]] = inner[n][2];
+    right[inner[n][0]] = inner[n][3];
+  }
+  out->trees = (trees){.count = 3,
+                       .feature_count = rerank_features(out),
+                       .node_count = 11,
+                       .root = root,
+                       .feature = feature,
+                       .left = left,
+                       .right = right,
+                       .value = value,
+                       .cover = cover};
+  assert_ok(trees_check(&out->trees, "trees", &error));
+  return out;
+}
+
+static void test_corrections_are_parts(void **state) {
+  (void)state;
+  medley_error error;
+  planted *p = planted_create(200, 300, 20, false, true);
+  fit_input input = planted_input(p, NULL);
+  fit_options options = {.seed = 2, .validation = SPLIT_USER_RANDOM, .models = models};
+  fit_result r;
+  const uint32_t items[] = {3, 8, 13};
+  const float weights[] = {1, 1, 1};
+  history h = {.item = items, .weight = weights, .count = 3, .now_s = STORE_TIME_UNKNOWN};
+  recommender_scratch scratch = {0};
+  float *before = calloc(300, sizeof *before), *after = calloc(300, sizeof *after), *parts;
+  assert_ok(fit_run(&input, &options, NULL, &r, &error));
+  assert_true(blend_is_linear(r.blend));
+  assert_ok(blend_score(r.blend, &h, &scratch, before, NULL, NULL, &error));
+  r.blend->rerank = ranker_on(p, &r);
+  assert_false(blend_is_linear(r.blend));
+  parts_check(r.blend, "trees");
+  save_check(r.blend, &r.data, "trees");
+  parts = calloc(blend_rows(r.blend) * 300, sizeof *parts);
+  assert_ok(blend_score(r.blend, &h, &scratch, after, parts, NULL, &error));
+  size_t changed = 0, context = 0;
+  for (uint32_t i = 0; i < 300; i++) {
+    changed += after[i] != before[i];
+    context += parts[(r.blend->count + 1) * 300 + i] != 0;
+    if (r.blend->cold[i] || i == 3 || i == 8 || i == 13) assert_true(after[i] == before[i]);
+    assert_true(fabs((double)(after[i] - before[i])) < 3);
+  }
+  assert_true(changed > RERANK_DEPTH / 2 && changed <= RERANK_DEPTH && context > 0 && context <= RERANK_DEPTH);
+  h.count = 0; /* strangers' lists are left as they are */
+  assert_ok(blend_score(r.blend, &h, &scratch, after, NULL, NULL, &error));
+  rerank_free(r.blend->rerank);
+  r.blend->rerank = NULL;
+  assert_ok(blend_score(r.blend, &h, &scratch, before, NULL, NULL, &error));
+  assert_memory_equal(before, after, 300 * sizeof *before);
+  recommender_scratch_deinit(&scratch);
+  free(before);
+  free(after);
+  free(parts);
+  fit_result_deinit(&r);
+  planted_free(p);
+}
+
+/* Models that are right on one half of the items each, and by their scores cannot know on which: popularity tells. No
+ * weighted sum can say that, trees can. */
+static void test_trees_find_what_no_sum_can(void **state) {
+  (void)state;
+  enum { N = 60, PEOPLE = 500 };
+  medley_error error;
+  weights_problem narrow = {.column_count = 2, .user_count = PEOPLE}, wide = {.column_count = 5, .user_count = PEOPLE};
+  rng r;
+  rerank *ranker;
+  float users[N], weight[WEIGHTS_MAX] = {0};
+  static size_t start[PEOPLE + 1];
+  static uint32_t item[PEOPLE * N], relevant_count[PEOPLE], people[PEOPLE];
+  static uint8_t relevant[PEOPLE * N];
+  static float few[PEOPLE * N * 2], many[PEOPLE * N * 5];
+  static double held_out[PEOPLE];
+  double before = 0, after = 0;
+  if (!boost_is_there()) skip();
+  rng_seed(&r, 8);
+  for (uint32_t i = 0; i < N; i++) users[i] = (float)i;
+  assert_ok(rerank_create(users, NULL, NULL, N, &ranker, &error));
+  for (uint32_t u = 0; u < PEOPLE; u++) {
+    people[u] = u;
+    start[u + 1] = start[u] + N;
+    float *scores = few + start[u] * 2, *all = many + start[u] * 5;
+    for (uint32_t i = 0; i < N; i++) {
+      size_t at = start[u] + i;
+      item[at] = i;
+      relevant[at] = rng_below(&r, 10) == 0;
+      relevant_count[u] += relevant[at];
+      for (uint32_t c = 0; c < 2; c++) {
+        bool knows = (i < N / 2) == (c == 0);
+        scores[c * N + i] = (float)((knows ? 2.5 * relevant[at] : 0) + rng_normal(&r));
+      }
+    }
+    memcpy(all, scores, 2 * N * sizeof *all);
+    recommender_scratch scratch = {0};
+    for (int c = 0; c < 2; c++) assert_ok(votes_places(scores + c * N, NULL, N, &scratch, all + (2 + c) * N, &error));
+    recommender_scratch_deinit(&scratch);
+    for (size_t i = 2 * N; i < 4 * N; i++) all[i] = -all[i];
+  }
+  narrow.start = wide.start = start;
+  narrow.item = wide.item = item;
+  narrow.relevant = wide.relevant = relevant;
+  narrow.relevant_count = wide.relevant_count = relevant_count;
+  narrow.columns = few;
+  wide.columns = many;
+  event_log log = {.user_count = PEOPLE, .item_count = N};
+  event_weights weights;
+  interactions none;
+  event_weights_default(&log, &weights);
+  assert_ok(interactions_build(&log, &weights, NULL, 0, &none, &error));
+  measure_task task = {.history = &none, .test = &none, .users = people, .user_count = PEOPLE};
+  ensemble_rows rows_given = {&task, &narrow, &wide, 2, 1};
+  assert_ok(ensemble_xgboost.weigh(&narrow, weight, &error));
+  assert_ok(ensemble_xgboost.rerank(&rows_given, weight, ranker, held_out, &error));
+  static double plain[PEOPLE];
+  assert_ok(ensemble_held_out(&ensemble_weighted, &narrow, plain, &error));
+  for (size_t u = 0; u < PEOPLE; u++) {
+    before += plain[u] / PEOPLE;
+    after += held_out[u] / PEOPLE;
+  }
+  assert_true(ranker->trees.count > 0 && ranker->part_count == 2);
+  if (!(after > 1.02 * before)) fail_msg("with trees %g, without %g", after, before);
+  interactions_deinit(&none);
+  rerank_free(ranker);
+}
+
 #ifdef MEDLEY_FAULTS
 static void test_memory_runs_out(void **state) {
   (void)state;
@@ -334,6 +479,8 @@ int main(void) {
       cmocka_unit_test(test_another_kind_has_to_be_surely_better),
       cmocka_unit_test(test_held_out_users_are_strange_to_their_weights),
       cmocka_unit_test(test_every_kind_in_a_fit),
+      cmocka_unit_test(test_corrections_are_parts),
+      cmocka_unit_test(test_trees_find_what_no_sum_can),
 #ifdef MEDLEY_FAULTS
       cmocka_unit_test(test_memory_runs_out),
 #endif

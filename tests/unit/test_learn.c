@@ -424,7 +424,7 @@ static void test_fit_on_planted_structure(void **state) {
   const float weights[] = {1, 1, 1};
   history h = {.item = items, .weight = weights, .count = 3, .now_s = STORE_TIME_UNKNOWN};
   recommender_scratch scratch = {0};
-  float *total = calloc(300, sizeof *total), *parts = calloc((r.blend->count + 1) * 300, sizeof *parts);
+  float *total = calloc(300, sizeof *total), *parts = calloc(blend_rows(r.blend) * 300, sizeof *parts);
   assert_ok(blend_score(r.blend, &h, &scratch, total, parts, NULL, &error));
   for (uint32_t i = 0; i < 300; i++) {
     double all = 0;

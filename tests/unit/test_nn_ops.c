@@ -5,9 +5,11 @@
 #include <float.h>
 
 #include "base/memory.h"
+#include "base/rng.h"
 #include "math/vector.h"
 #include "nn/op_kind.h"
 #include "nn/precision.h"
+#include "nn/rows.h"
 #include "nn_golden.h"
 #include "nn_rows.h"
 
@@ -19,6 +21,7 @@ static void test_real_functions(void **state) {
     float f = (float)x;
     double e = exp(f);
     assert_near(real_exp(f), (float)e, e > FLT_MIN ? 3e-7 * e : 1e-44);
+    if (x <= 88) assert_near(real_exp_shifted(f), x < -87 ? 0 : (float)e, 3e-7 * e + 2e-38);
     assert_near(real_tanh(f / 10), tanh(f / 10), 4e-7 * (fabs(tanh(f / 10)) + 1e-3));
     assert_near(real_erf(f / 20), erf(f / 20), 4e-7);
     assert_near(real_sigmoid(f), 1 / (1 + exp(-(double)f)), 3e-7);
@@ -28,9 +31,52 @@ static void test_real_functions(void **state) {
   for (double x = 1e-37; x < 1e38; x *= 1.037)
     assert_near(real_log((float)x), log((float)x), 2e-7 * (1 + fabs(log(x))));
   assert_true(real_exp(89) == INFINITY && real_exp(-200) == 0 && isnan(real_exp(NAN)) && real_exp(0) == 1);
+  assert_true(real_exp_shifted(-INFINITY) == 0 && real_exp_shifted(-8.8e6f) == 0 && isnan(real_exp_shifted(NAN)) &&
+              real_exp_shifted(0) == 1);
   assert_true(real_log(0) == -INFINITY && isnan(real_log(-1)) && isnan(real_log(NAN)) &&
               real_log(INFINITY) == INFINITY);
   assert_true(real_tanh(50) == 1 && real_tanh(-50) == -1 && isnan(real_tanh(NAN)));
+}
+
+/* ---- rows by registers against rows by the plain loop (nn/rows.h) ---- */
+
+enum { SHORT_ROWS = 3, SHORT_STEP = 160 };
+
+static bool same(float a, float b, float by) {
+  return (isnan(a) && isnan(b)) || a == b || fabsf(a - b) <= by * (1e-6f + fabsf(b));
+}
+
+/* Scores of which a seventh is masked, and in the last row one that is no number. */
+static void short_rows_fill(rng *r, size_t width, float *x) {
+  for (size_t i = 0; i < (size_t)SHORT_ROWS * SHORT_STEP; i++)
+    x[i] = rng_below(r, 7) == 0 ? -INFINITY : (float)(rng_uniform(r) * 60 - 30);
+  for (size_t i = 0; i < width; i++) x[SHORT_STEP + i] = -INFINITY;
+  if (width > 1) x[2 * SHORT_STEP + rng_below(r, width)] = NAN;
+}
+
+static void test_short_rows(void **state) {
+  (void)state;
+  static float x[SHORT_ROWS * SHORT_STEP], y[SHORT_ROWS * SHORT_STEP];
+  rng r;
+  rng_seed(&r, 5);
+  for (size_t width = 0; width <= SHORT_STEP - 16; width++) {
+    float most[2][SHORT_ROWS], sum[2][SHORT_ROWS], mean[2], variance[2];
+    for (int i = 0; i < SHORT_ROWS; i++) most[0][i] = most[1][i] = width % 2 == 0 ? -INFINITY : 3;
+    short_rows_fill(&r, width, x);
+    memcpy(y, x, sizeof x);
+    rows_soften(x, SHORT_STEP, SHORT_ROWS, width, most[0], sum[0]);
+    rows_soften_plain(y, SHORT_STEP, SHORT_ROWS, width, most[1], sum[1]);
+    for (size_t i = 0; i < SHORT_ROWS; i++) {
+      assert_true(most[0][i] == most[1][i] && same(sum[0][i], sum[1][i], 3e-6f));
+      for (size_t k = 0; k < width; k++) assert_true(same(x[i * SHORT_STEP + k], y[i * SHORT_STEP + k], 1e-6f));
+      assert_true(i != 1 || width == 0 || (x[SHORT_STEP] == 0 && sum[0][1] == 0));
+    }
+    if (width == 0) continue;
+    for (size_t k = 0; k < width; k++) y[k] = (float)rng_uniform(&r) - 3;
+    row_moments(y, width, &mean[0], &variance[0]);
+    row_moments_plain(y, width, &mean[1], &variance[1]);
+    assert_true(same(mean[0], mean[1], 1e-6f) && same(variance[0], variance[1], 1e-5f));
+  }
 }
 
 /* ---- golden numbers ---- */
@@ -525,7 +571,7 @@ static void test_refusals(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_real_functions), cmocka_unit_test(test_golden),
-      cmocka_unit_test(test_warm_tape),
+      cmocka_unit_test(test_warm_tape),      cmocka_unit_test(test_short_rows),
 #ifdef MEDLEY_FAULTS
       cmocka_unit_test(test_nth_allocation),
 #endif
