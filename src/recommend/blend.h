@@ -18,7 +18,7 @@
 #include "recommend/rerank.h"
 #include "recommend/votes.h"
 
-#define BLEND_PARTS_MAX 24
+#define BLEND_PARTS_MAX 32
 #define BLEND_WARM 0
 #define BLEND_COLD 1
 #define BLEND_STRANGER 2

@@ -9,12 +9,13 @@
  *   negatives  evenly as in the paper, or as often as they are chosen (`popular`), or the hardest of several draws
  *              (`draws`; Zhang et al., "Optimizing top-N collaborative filtering via dynamic negative item sampling",
  *              SIGIR 2013); both may be combined.
+ *   positives  as often as they were chosen, or those of popular items less often (`balance`).
  *   rate       falls linearly to a tenth over the epochs.
  */
 #include "recommend/bpr_sgd.h"
 #include "recommend/kinds.h"
 
-enum { REGULARISATION, DRAWS, POPULAR, RATE, DIM, EPOCHS, SETTINGS };
+enum { REGULARISATION, DRAWS, POPULAR, RATE, DIM, EPOCHS, BALANCE };
 
 static const double regularisations[] = {0.003, 0.01, 0.03};
 static const double drawses[] = {1, 4};
@@ -26,6 +27,7 @@ static const recommender_setting bpr_settings[] = {
     {"rate", "learning rate", 0.05, 1e-5, 1, NULL, 0},
     {"dim", "dimensions of the factors", 64, 8, FOLD_IN_DIM_MAX, NULL, 0},
     {"epochs", "times as many triples are drawn as there are events", 50, 1, 10000, NULL, 0},
+    {"balance", "how much events of popular items are under-sampled", 0, 0, 1, NULL, 0},
     {NULL},
 };
 
@@ -38,6 +40,7 @@ static medley_status bpr_fit(const recommender_data *data, const double *values,
   t.shrinkage = (float)values[REGULARISATION];
   t.popular = (float)values[POPULAR];
   t.draws = (int)values[DRAWS];
+  TRY(bpr_balance(&t, values[BALANCE], err));
   for (int e = 0; e < epochs; e++) {
     t.rate = (float)(values[RATE] * (1 - 0.9 * e / epochs));
     bpr_epoch(&t, e, 1, NULL, NULL);

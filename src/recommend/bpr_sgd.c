@@ -3,6 +3,7 @@
 
 #include <math.h>
 #include <omp.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/memory.h"
@@ -29,6 +30,7 @@ void bpr_training_deinit(bpr_training *t) {
   mem_free(t->warm);
   mem_free(t->group);
   mem_free(t->events);
+  mem_free(t->keep);
   mem_free(t->order);
   mem_free(t->sieve);
 }
@@ -103,6 +105,31 @@ medley_status bpr_training_init(bpr_training *t, const interactions *train, size
   rows_draw(t, &r, t->users, users, 1, NULL);
   rows_draw(t, &r, t->items, items, 0, train->popularity);
 done:
+  return status;
+}
+
+static int float_compare(const void *a, const void *b) {
+  float x = *(const float *)a, y = *(const float *)b;
+  return (x > y) - (x < y);
+}
+
+medley_status bpr_balance(bpr_training *t, double exponent, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  const float *popularity = t->train->popularity;
+  uint32_t items = t->train->by_user.columns;
+  float *sorted = NULL;
+  if (!(exponent > 0) || t->warm_count == 0) return MEDLEY_OK;
+  TRY_NEW(sorted, t->warm_count, "popularity");
+  TRY_NEW(t->keep, items, "popularity");
+  for (size_t w = 0; w < t->warm_count; w++) sorted[w] = popularity[t->warm[w]];
+  qsort(sorted, t->warm_count, sizeof *sorted, float_compare);
+  double median = (double)sorted[(t->warm_count - 1) / 2];
+  for (uint32_t i = 0; i < items; i++) {
+    double chance = popularity[i] > 0 ? pow(median / (double)popularity[i], exponent) : 1;
+    t->keep[i] = chance < 1 ? (uint32_t)(chance * 4294967295.0) : UINT32_MAX;
+  }
+done:
+  mem_free(sorted);
   return status;
 }
 
@@ -217,7 +244,12 @@ static bool other_draw(const bpr_training *t, const stratum *s, rng *r, uint32_t
 }
 
 static bool triple_draw(const bpr_training *t, const stratum *s, rng *r, triple *out) {
-  const bpr_event *e = &s->events[below((uint32_t)(rng_next(r) >> 32), s->count)];
+  const bpr_event *e = NULL;
+  for (int k = 0; k < TRIES; k++) {
+    uint64_t bits = rng_next(r);
+    e = &s->events[below((uint32_t)(bits >> 32), s->count)];
+    if (t->keep == NULL || (uint32_t)bits <= t->keep[e->item]) break;
+  }
   out->user = e->user;
   out->item = e->item;
   out->weight = e->weight;

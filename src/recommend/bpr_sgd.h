@@ -33,6 +33,7 @@ typedef struct bpr_training {
   float rate, shrinkage; /* of a step; λ */
   float popular;         /* share of negatives drawn as often as they are chosen; the others are drawn evenly */
   int draws;             /* negatives drawn, of which the one with the greatest score is taken */
+  uint32_t *keep;        /* [items] chance, of 2³², that a drawn event of the item is trained on; NULL: all are */
   uint64_t seed;
   size_t threads;
   uint32_t *warm; /* [warm_count] items somebody chose, in groups for this epoch */
@@ -46,9 +47,13 @@ typedef struct bpr_training {
   int sieve_shift;
 } bpr_training;
 
-/* Everything but rate, shrinkage, popular and draws; rows are drawn, of items somebody chose. tail 0: none. */
+/* Everything but rate, shrinkage, popular, draws and keep; rows are drawn, of items somebody chose. tail 0: none. */
 medley_status bpr_training_init(bpr_training *t, const interactions *train, size_t dim, size_t tail, uint64_t seed,
                                 medley_error *err) MEDLEY_CHECK;
+/* keep: events of items that more than the median of people chose are under-sampled, (median / c_i)^exponent of them
+ * are kept (the subsampling of frequent words of Mikolov et al., NIPS 2013); in their place others are drawn, so that
+ * rare items are over-sampled as much. exponent 0: nothing. */
+medley_status bpr_balance(bpr_training *t, double exponent, medley_error *err) MEDLEY_CHECK;
 void bpr_training_deinit(bpr_training *t);
 /* As many triples as there are events. between (may be NULL) is called `parts` times a round, on one thread, with what
  * came up in gradients. */

@@ -6,6 +6,7 @@
 #include "base/rng.h"
 #include "math/vector.h"
 #include "recommend/blend.h"
+#include "recommend/bpr_sgd.h"
 #include "recommend/content_map.h"
 #include "recommend_twins.h"
 #include "test.h"
@@ -45,7 +46,10 @@ static const struct row {
     {"slim", twin_slim, {0.5, 0.3, 0.02, -0.2, 500, 0.1}, 1e-3},
     {"gfcf", twin_gfcf, {0.5, 0.5, 0.3, 5}, 1e-4},
     {"gfcf", twin_gfcf, {0.3, 0.7, 0, 5}, 1e-4},
-    {"bpr", twin_fold_in, {0.01, 4, 0.5, 0.1, 8, 5}, 2e-3}, /* few epochs: the first row is fitted a hundred times */
+    {"bpr",
+     twin_fold_in,
+     {0.01, 4, 0.5, 0.1, 8, 5, 0.7},
+     2e-3}, /* few epochs: the first row is fitted a hundred times */
     {"bpr", twin_fold_in, {0}, 2e-3},
     {"vbpr", twin_fold_in, {0.01, 0.1, 2, 0.5, 0.1, 8, 8, 5}, 2e-3},
     {"vbpr", twin_fold_in, {0}, 2e-3},
@@ -92,7 +96,8 @@ static recommender *row_fit(const struct row *row, const world *w) {
 
 static void test_every_kind_has_a_row(void **state) {
   (void)state;
-  for (const recommender_kind *const *kind = recommender_kinds; *kind != NULL; kind++) {
+  size_t kinds = 0;
+  for (const recommender_kind *const *kind = recommender_kinds; *kind != NULL; kind++, kinds++) {
     size_t found = 0;
     for (size_t i = 0; i < ROWS; i++) found += strcmp(rows[i].name, (*kind)->name) == 0;
     if (found == 0) fail_msg("recommender '%s' has no row in this test", (*kind)->name);
@@ -108,6 +113,7 @@ static void test_every_kind_has_a_row(void **state) {
       if (!among) fail_msg("%s: the default of %s is not among the values that are tried", (*kind)->name, s->name);
     }
   }
+  assert_true(kinds <= BLEND_PARTS_MAX); /* or the last would never take part */
   assert_null(recommender_kind_find("nothing"));
 }
 
@@ -532,6 +538,31 @@ static void test_pairs_are_put_in_order(void **state) {
   world_free(w);
 }
 
+/* Of an item that more than the median of people chose, (median / c)^exponent of the events are kept. */
+static void test_events_are_balanced(void **state) {
+  (void)state;
+  medley_error error;
+  world *w = world_create(USERS, ITEMS, WARM);
+  bpr_training t;
+  double median = 0;
+  assert_ok(bpr_training_init(&t, &w->train, 8, 0, 1, &error));
+  assert_ok(bpr_balance(&t, 0, &error));
+  assert_null(t.keep);
+  assert_ok(bpr_balance(&t, 0.5, &error));
+  for (uint32_t i = 0; i < WARM; i++) {
+    uint32_t below = 0, equal = 0;
+    for (uint32_t k = 0; k < WARM; k++) below += w->train.popularity[k] < w->train.popularity[i];
+    for (uint32_t k = 0; k < WARM; k++) equal += w->train.popularity[k] == w->train.popularity[i];
+    if (below <= (WARM - 1) / 2 && (WARM - 1) / 2 < below + equal) median = (double)w->train.popularity[i];
+  }
+  for (uint32_t i = 0; i < ITEMS; i++) {
+    double count = (double)w->train.popularity[i];
+    assert_near(t.keep[i] / 4294967295.0, count > median ? sqrt(median / count) : 1, 1e-6);
+  }
+  bpr_training_deinit(&t);
+  world_free(w);
+}
+
 /* Beyond DENSE_ITEMS_MAX the matrix is sparse, and says the same. */
 static void test_slim_of_a_large_catalogue(void **state) {
   (void)state;
@@ -817,7 +848,8 @@ static void test_blend_saved_loaded_and_refused(void **state) {
       {"{\"blend\":[{\"model\":\"ease\",\"weight_warm\":1}]}", MEDLEY_ERR_CORRUPT, "model.0"},
       {"{\"blend\":[{\"model\":\"popular\",\"weight_warm\":1e300}]}", MEDLEY_ERR_CORRUPT, "no number"},
       {"{\"blend\":[],\"cold_shift\":1e300}", MEDLEY_ERR_CORRUPT, "no number"},
-      {"{\"blend\":[1,2,3,4,5,6,7,8,9,0,1,2,3,4,5,6,7,8,9,0,1,2,3,4,5]}", MEDLEY_ERR_CORRUPT, "25 models"},
+      {"{\"blend\":[1,2,3,4,5,6,7,8,9,0,1,2,3,4,5,6,7,8,9,0,1,2,3,4,5,6,7,8,9,0,1,2,3]}", MEDLEY_ERR_CORRUPT,
+       "33 models"},
   };
   for (size_t i = 0; i < sizeof refusals / sizeof *refusals; i++) {
     json_t *bad = NULL;
@@ -848,6 +880,7 @@ int main(void) {
       cmocka_unit_test(test_strangers_with_friends),
       cmocka_unit_test(test_tiny_worlds),
       cmocka_unit_test(test_pairs_are_put_in_order),
+      cmocka_unit_test(test_events_are_balanced),
       cmocka_unit_test(test_slim_of_a_large_catalogue),
       cmocka_unit_test(test_ease_declines_what_does_not_fit),
 #ifdef MEDLEY_FAULTS
