@@ -21,6 +21,9 @@ typedef struct medley_train_options { /* zero-initialise */
   int untuned;        /* nonzero: what medley_tune found is not used */
   const char *ensemble; /* how the models become one ranking: a name that medley_list tells; NULL: train.ensemble of
                            medley.conf, else "weighted" */
+  double new_items;     /* 0 to 0.5: the share of the demand that finding items nobody has chosen yet may cost; 0:
+                           train.new_items of medley.conf, else as much as they are asked for in the validation part, 0.01
+                           to 0.03; below 0: nothing */
 } medley_train_options;
 
 /* Encodes what is new, fits encoders, alignment and recommenders on everything, tunes the blend on a validation part,
@@ -73,6 +76,7 @@ typedef struct medley_evaluate_options { /* zero-initialise */
   uint64_t seed;        /* 0: 1 */
   int threads;
   const char *ensemble; /* as in medley_train_options */
+  double new_items;     /* the same */
 } medley_evaluate_options;
 
 /* Fits on the training part only, tunes on a part of it, reports on the test part, ranking all items. *json:

@@ -27,7 +27,9 @@ static medley_status run(const arguments *a, console *c, medley_error *err) {
                                      .trials = (uint64_t)arguments_integer(a, "trials", 0),
                                      .seed = (uint64_t)arguments_integer(a, "seed", 0),
                                      .threads = (int)arguments_integer(a, "threads", 0),
-                                     .ensemble = arguments_text(a, "ensemble")};
+                                     .ensemble = arguments_text(a, "ensemble"),
+                                     .new_items = arguments_number(a, "new-items", 0)};
+  if (arguments_has(a, "new-items") && options.new_items == 0) options.new_items = -1;
   if (options.search == NULL && (arguments_has(a, "budget") || options.trials > 0))
     FAIL(err, MEDLEY_ERR_USAGE, "--budget and --trials go with --search");
   TRY(arguments_duration(a, "budget", &options.budget_s, err));
@@ -67,6 +69,11 @@ const command cmd_evaluate = {
             {"ensemble", 0, VALUE_TEXT, "NAME",
              "how the models become one ranking (weighted); 'medley list ensemble' names the ways, auto takes the "
              "best on validation"},
+            {"new-items", 0, VALUE_NUMBER, "SHARE",
+             "how much of the demand it may cost to find what nobody has chosen yet (as much as that is asked for, "
+             "0.01 "
+             "to 0.03)",
+             0, 0.5},
             {"every", 0, VALUE_FLAG, NULL, "also recommenders that otherwise take part only when named"},
             {"search", 0, VALUE_CHOICE, "HOW", "search the settings on the validation part, as 'medley tune' does",
              .choices = searches},

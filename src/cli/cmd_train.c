@@ -15,7 +15,9 @@ static medley_status run(const arguments *a, console *c, medley_error *err) {
                                   .curves = arguments_text(a, "curves"),
                                   .automatic = arguments_has(a, "auto"),
                                   .untuned = arguments_has(a, "untuned"),
-                                  .ensemble = arguments_text(a, "ensemble")};
+                                  .ensemble = arguments_text(a, "ensemble"),
+                                  .new_items = arguments_number(a, "new-items", 0)};
+  if (arguments_has(a, "new-items") && options.new_items == 0) options.new_items = -1;
   if (arguments_has(a, "budget") && !options.automatic)
     FAIL(err, MEDLEY_ERR_USAGE,
          "--budget is the time that --auto searches settings for; without it there is no search");
@@ -47,6 +49,11 @@ const command cmd_train = {
             {"ensemble", 0, VALUE_TEXT, "NAME",
              "how the models become one ranking (weighted); 'medley list ensemble' names the ways, auto takes the "
              "best on validation"},
+            {"new-items", 0, VALUE_NUMBER, "SHARE",
+             "how much of the demand it may cost to find what nobody has chosen yet (as much as that is asked for, "
+             "0.01 "
+             "to 0.03)",
+             0, 0.5},
             {"auto", 0, VALUE_FLAG, NULL,
              "consider every recommender that accepts the data, and search their settings first, as "
              "'medley tune' does"},

@@ -80,6 +80,17 @@ medley_status dataset_ensemble(const medley_workspace *w, const char *asked, con
                    asked ? "" : "medley.conf: train.ensemble: ", *name);
 }
 
+medley_status dataset_new_items(const medley_workspace *w, double asked, double *share, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  *share = asked;
+  if (asked > 0.5) FAIL(err, MEDLEY_ERR_USAGE, "finding new items may cost half of the demand at most, not %g", asked);
+  if (asked != 0 || config_string(&w->config, "train.new_items", NULL) == NULL) goto done;
+  TRY(config_number(&w->config, "train.new_items", 0, 0.5, 0, share, err));
+  if (*share == 0) *share = -1;
+done:
+  return status;
+}
+
 const char *dataset_fuser(const medley_workspace *w) {
   const char *name = config_string(&w->config, "fuse.kind", SETTINGS_AUTO);
   return strcmp(name, SETTINGS_AUTO) == 0 ? NULL : name;

@@ -32,6 +32,8 @@ const char *dataset_aligners(const medley_workspace *w);
  * error. */
 medley_status dataset_ensemble(const medley_workspace *w, const char *asked, const char **name,
                                medley_error *err) MEDLEY_CHECK;
+/* What finding new items may cost, as fit_options has it: as asked for, or medley.conf's train.new_items, or 0. */
+medley_status dataset_new_items(const medley_workspace *w, double asked, double *share, medley_error *err) MEDLEY_CHECK;
 /* How a validation part is cut where nothing says how a test is: by time, if there is any. */
 split_kind dataset_validation(const dataset *data);
 fit_input dataset_fit_input(const dataset *data, const uint8_t *label);

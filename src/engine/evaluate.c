@@ -488,7 +488,9 @@ static medley_status evaluation_run(evaluation *e, json_t **report, medley_error
   if (e->options->search != NULL)
     TRY(tuned_how(e->options->search, e->options->budget_s, e->options->trials, &search, err));
   const char *ensemble;
+  double new_items;
   TRY(dataset_ensemble(e->w, e->options->ensemble, &ensemble, err));
+  TRY(dataset_new_items(e->w, e->options->new_items, &new_items, err));
   TRY(file_check_writable(e->options->html, "the report", err));
   TRY(dataset_load(e->w, e->progress, &e->data, err));
   if (e->data.log.event_count == 0)
@@ -501,6 +503,7 @@ static medley_status evaluation_run(evaluation *e, json_t **report, medley_error
                          .fuser = dataset_fuser(e->w),
                          .models = e->options->models,
                          .ensemble = ensemble,
+                         .new_items = new_items,
                          .validation = e->split,
                          .every_model = true,
                          .every_kind = e->options->every != 0,

@@ -27,6 +27,11 @@ static bool is_whole_number(const char *value) {
 }
 
 static bool is_fuser(const char *value) { return strcmp(value, SETTINGS_AUTO) == 0 || fuser_kind_find(value) != NULL; }
+static bool is_half_at_most(const char *value) {
+  char *end;
+  double number = strtod(value, &end);
+  return end != value && *end == '\0' && number >= 0 && number <= 0.5;
+}
 static bool is_ensemble(const char *value) { return ensemble_kind_find(value) != NULL; }
 static bool are_aligners(const char *value) {
   const aligner_kind *kinds[SPACE_ALIGNERS_MAX];
@@ -43,6 +48,7 @@ static const struct {
     {"train.seed", is_whole_number, "a whole number"},
     {"train.threads", is_whole_number, "a whole number"},
     {"train.ensemble", is_ensemble, "an ensemble (medley list ensemble)"},
+    {"train.new_items", is_half_at_most, "a number from 0 to 0.5"},
     {"encode.text", is_encoder, "an encoder (medley list encoder) or none"},
     {"encode.image", is_encoder, "an encoder (medley list encoder) or none"},
     {"encode.audio", is_encoder, "an encoder (medley list encoder) or none"},

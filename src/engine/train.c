@@ -110,8 +110,10 @@ static medley_status train_run(medley_workspace *w, const medley_train_options *
   double started = clock_now_s();
   uint64_t seed = o->seed;
   const char *ensemble;
+  double new_items;
   settings_look(&w->config, setting_note, (void *)progress);
   TRY(dataset_ensemble(w, o->ensemble, &ensemble, err));
+  TRY(dataset_new_items(w, o->new_items, &new_items, err));
   TRY(graphs_from(&w->config, &graphs_least, err));
   TRY(tuned_for(w, o, &tuned, err));
   TRY(dataset_load(w, progress, &data, err));
@@ -126,6 +128,7 @@ static medley_status train_run(medley_workspace *w, const medley_train_options *
                          .fuser = dataset_fuser(w),
                          .models = o->models,
                          .ensemble = ensemble,
+                         .new_items = new_items,
                          .validation = dataset_validation(&data),
                          .every_kind = o->automatic != 0,
                          .known = tuned.known,

@@ -28,6 +28,7 @@ static const char default_config[] =
     "; seed = 1\n"
     "; threads = 0           ; 0: all processors\n"
     "; ensemble = weighted   ; how the models become one ranking, `medley list ensemble`\n"
+    "; new_items = 0.02     ; share of the demand that finding new items may cost; usually by the data\n"
     "\n"
     "[encode]               ; `medley list encoder` shows what there is\n"
     "; text = text.lsa\n"

@@ -11,6 +11,8 @@
 #include "learn/fit_blend.h"
 #include "learn/fit_search.h"
 
+#define NEW_ITEMS_LEAST 0.01 /* of the demand, what finding new items may cost */
+#define NEW_ITEMS_MOST 0.03
 #define TUNE_USERS 1500 /* users asked for each setting that is tried; more where they have few events each */
 
 /* One run of fit. */
@@ -328,12 +330,20 @@ static void weights_for_strangers(fit_result *r) {
     if (r->models[p].skipped[0] == '\0' && r->models[p].kind->reads_friends) r->models[p].weight[BLEND_STRANGER] = 1;
 }
 
+/* A catalogue whose people keep choosing what is new pays more for finding it. */
+static double new_items_cost(const fitter *f) {
+  double asked = f->options->new_items, share = f->validation.new_share;
+  if (asked != 0) return asked > 0 ? asked : 0;
+  return share < NEW_ITEMS_LEAST ? NEW_ITEMS_LEAST : share > NEW_ITEMS_MOST ? NEW_ITEMS_MOST : share;
+}
+
 static medley_status fit_tune(fitter *f, medley_error *err) {
   medley_status status = MEDLEY_OK;
   progress_stage stage;
   blend_tuning tuning = {.out = f->out,
                          .validation = &f->validation,
                          .tuned = f->tuned,
+                         .new_items = new_items_cost(f),
                          .items = f->input->items,
                          .seed = f->options->seed};
   size_t left = 0;

@@ -43,6 +43,8 @@ typedef struct fit_options {
   bool every_kind;           /* without names, those too that do not take part by themselves */
   const json_t *known; /* {"ease": {"ridge": 300, …}, …}: settings to begin with; NULL: none. Without a search these
                           are not tried again */
+  double new_items;    /* of the demand as a whole, what finding new items may cost; 0: as much as the cut of the
+                          validation    part asks for them, 1 to 3 hundredths; below 0: nothing */
   const fit_search *search; /* NULL: over the grids */
   bool only_tune;           /* no model is fitted on everything: no blend */
 } fit_options;

@@ -15,7 +15,6 @@
 #define WEIGHT_KEEP 80      /* items kept per user and column while weights are searched: four times the list */
 #define PLACE_USERS 2000    /* users asked for the place of cold items */
 #define COLD_MARGIN 1.1     /* cold items should be found so much better than by the best single model: it is a draw */
-#define PLACE_COST 0.03     /* of the demand as a whole is what finding new items may cost */
 #define PLACE_KEEP 40       /* twice the list: a monotone change of a column lifts nothing from behind these */
 
 bool fit_any_weight(const fit_result *r, int temperature) {
@@ -241,6 +240,7 @@ typedef struct place {
   weights_problem all, side[2]; /* the same rows; relevant is everything, or what is warm, or cold */
   size_t members;
   double least[2];           /* what should be reached on warm and on cold items; 0: nothing is asked of them */
+  double cost;               /* what of the demand as a whole finding cold items may cost */
   double floor;              /* what must be reached on all */
   float scale, shift, found; /* found: the quality reached */
 } place;
@@ -270,7 +270,7 @@ typedef void place_visit(place *l, float scale, float shift);
 static void place_reach(place *l, float scale, float shift) {
   float weight[WEIGHTS_MAX];
   place_weights(l, scale, shift, weight);
-  double reached = (1 - PLACE_COST) * weights_objective(&l->all, weight, NULL, NULL);
+  double reached = (1 - l->cost) * weights_objective(&l->all, weight, NULL, NULL);
   if (reached > l->floor) l->floor = reached;
 }
 
@@ -350,7 +350,7 @@ static void place_settle(blend_tuning *t, const place *l) {
   else
     place_weights(l, l->scale, l->shift, weight);
   t->out->demand = weights_objective(&l->all, weight, NULL, NULL);
-  t->out->demand_best = l->floor / (1 - PLACE_COST);
+  t->out->demand_best = l->floor / (1 - l->cost);
   for (size_t p = 0; p < l->members; p++) {
     float *mine = t->out->models[p].weight;
     if (chosen < l->members)
@@ -363,7 +363,7 @@ static void place_settle(blend_tuning *t, const place *l) {
 static medley_status place_tune(blend_tuning *t, medley_error *err) {
   medley_status status = MEDLEY_OK;
   size_t members = t->out->model_count;
-  place l = {.members = members};
+  place l = {.members = members, .cost = t->new_items};
   columns_context context = {t, part_always, false, t->out->ensemble->votes, false};
   measure_task task = t->validation->demand;
   uint32_t *users = NULL;

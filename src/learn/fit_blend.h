@@ -15,6 +15,7 @@ typedef struct blend_tuning { /* borrowed */
   fit_result *out;            /* the models' weights are written here */
   const fit_validation *validation;
   recommender *const *tuned; /* [out->model_count] fitted on validation->train; NULL: takes no part */
+  double new_items;          /* of the demand as a whole, what finding new items may cost */
   const catalogue *items;
   uint64_t seed;
   float cold_shift; /* found */

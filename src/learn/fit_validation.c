@@ -121,12 +121,16 @@ static medley_status shares_find(matrices *m, medley_error *err) {
   medley_status status = MEDLEY_OK;
   const event_log *log = m->input->log;
   uint32_t *events = NULL;
+  size_t asked = 0, new = 0;
   TRY_NEW(events, log->user_count, "validation users");
   TRY_NEW(m->asked_share, log->user_count, "validation users");
   for (size_t e = 0; e < log->event_count; e++) {
     events[log->events[e].user] += m->l->cut[e] != LABEL_DROP;
     m->asked_share[log->events[e].user] += m->l->cut[e] == LABEL_TEST;
+    asked += m->l->cut[e] == LABEL_TEST;
+    new += m->l->cut[e] == LABEL_TEST && m->out->cold_items[log->events[e].item];
   }
+  m->out->new_share = asked > 0 ? (double)new / (double)asked : 0;
   for (uint32_t u = 0; u < log->user_count; u++)
     if (events[u] > 0) m->asked_share[u] /= (float)events[u];
 done:

@@ -24,7 +24,8 @@ typedef struct fit_validation {
   uint8_t *asked;      /* … either, and what nobody chose where that means that nobody wants it */
   measure_task warm, cold, demand, stranger;
   uint32_t *warm_users, *cold_users;
-  bool has_cold; /* there is content, and enough items are cold */
+  bool has_cold;    /* there is content, and enough items are cold */
+  double new_share; /* of the events that the cut asks for, those on items without an event before it */
 } fit_validation;
 
 /* user_limit: users asked in each task; more of warm items where that would be few events. */
