@@ -17,6 +17,7 @@ typedef struct ensemble_rows {
   const weights_problem *narrow; /* columns: the scores of every model */
   weights_problem *wide;         /* and their places among all items, negative, and one of zeros for corrections */
   size_t model_count;
+  const uint8_t *personal; /* [model_count] 0: it says the same to everybody */
   uint64_t seed;
 } ensemble_rows;
 

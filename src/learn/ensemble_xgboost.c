@@ -143,10 +143,11 @@ static double scale_find(const lists *l) {
 
 /* ---- trees ---- */
 
+/* A score that is the same for everybody is as good as the item's name (rerank.c says why that must not be known). */
 static void parts_choose(boosting *b) {
   b->r->part_count = 0;
   for (uint32_t m = 0; m < b->rows->model_count && b->r->part_count < RERANK_PARTS_MAX; m++)
-    if (b->weight[m] > 0) b->r->part[b->r->part_count++] = m;
+    if (b->weight[m] > 0 && b->rows->personal[m]) b->r->part[b->r->part_count++] = m;
 }
 
 /* Trees in units of the sum, into b->r. */

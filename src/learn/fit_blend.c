@@ -145,10 +145,12 @@ static medley_status rerank_tune(blend_tuning *t, const ensemble_kind *kind, con
   medley_status status = MEDLEY_OK;
   asked wide = {0};
   rerank *found = NULL;
+  uint8_t personal[BLEND_PARTS_MAX];
   const fit_validation *v = t->validation;
   TRY(asked_make(t, BLEND_WARM, &v->warm, NULL, true, &wide, err));
   TRY(fit_blend_items(t->items, &v->train, t->out->item_time_s, &found, err));
-  ensemble_rows given = {&wide.task, &narrow->problem, &wide.problem, t->out->model_count, t->seed};
+  for (size_t p = 0; p < t->out->model_count; p++) personal[p] = t->out->models[p].kind->needs_history;
+  ensemble_rows given = {&wide.task, &narrow->problem, &wide.problem, t->out->model_count, personal, t->seed};
   TRY(kind->rerank(&given, weight, found, held_out, err));
   if (weight != NULL && found->trees.count > 0) {
     t->rerank = found;

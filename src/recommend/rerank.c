@@ -22,13 +22,15 @@ void rerank_free(rerank *r) {
 
 /* ---- what is known of items ---- */
 
-/* place → share of the others that stand before it; a number that means the same after another fit. */
+/* place → share of the others that stand before it, in steps: a number that means the same after another fit, and that
+ * no single item can be known by (trees would learn from the events that they are tuned on how much each is asked
+ * for). */
 static medley_status shares_of(const float *values, const uint8_t *without, uint32_t count, float *out,
                                medley_error *err) {
   recommender_scratch scratch = {0};
   medley_status status = votes_places(values, without, count, &scratch, out, err);
   for (uint32_t i = 0; status == MEDLEY_OK && i < count; i++)
-    if (out[i] >= 0) out[i] /= (float)count;
+    if (out[i] >= 0) out[i] = floorf(out[i] / (float)count * RERANK_STEPS) / RERANK_STEPS;
   recommender_scratch_deinit(&scratch);
   return status;
 }

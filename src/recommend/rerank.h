@@ -18,14 +18,15 @@
 #define RERANK_DEPTH 100
 #define RERANK_PARTS_MAX 24
 #define RERANK_CONTEXT 5 /* features beside two a part */
+#define RERANK_STEPS 20  /* that popularity and age are told in */
 
 typedef struct rerank {
   trees trees; /* features: score and place of part 0, of part 1, …, then the context */
   uint32_t part_count;
   uint32_t part[RERANK_PARTS_MAX]; /* [part_count] which row of the blend */
   uint32_t item_count;
-  const float *popularity;  /* [items] share of items that fewer people chose */
-  const float *age;         /* [items] share of items that came later; -1: not known */
+  const float *popularity;  /* [items] share of items that fewer people chose, in steps */
+  const float *age;         /* [items] share of items that came later, in steps; -1: not known */
   const uint32_t *category; /* [items] 0: not known */
   void *owned[3];
 } rerank;

@@ -639,7 +639,7 @@ void ials_row(const double *factors, size_t count, size_t dim, double unobserved
 void twin_ials(const world *w, const double *values, const recommender *model, const history *h, double *scores) {
   (void)model;
   size_t dim = (size_t)values[2];
-  double unobserved = values[0], lambda = values[1], c[USERS + ITEMS], x[512];
+  double unobserved = values[1], lambda = values[0], c[USERS + ITEMS], x[512];
   double *items = calloc(ITEMS * dim, sizeof *items), *users = calloc(USERS * dim, sizeof *users);
   uint32_t active = 0, busy = 0;
   int steps = (int)values[4];
@@ -653,6 +653,7 @@ void twin_ials(const world *w, const double *values, const recommender *model, c
     }
   }
   for (uint32_t u = 0; u < w->users; u++) busy += count_of(w, u) > 0;
+  if (unobserved == 0) unobserved = fmin(0.5, 2 / (lambda * active));
   for (int sweep = 0; sweep < (int)values[3]; sweep++) {
     for (uint32_t u = 0; u < w->users; u++) {
       for (uint32_t i = 0; i < w->items; i++) c[i] = x_of(w, u, i);

@@ -432,7 +432,8 @@ static void test_trees_find_what_no_sum_can(void **state) {
   event_weights_default(&log, &weights);
   assert_ok(interactions_build(&log, &weights, NULL, 0, &none, &error));
   measure_task task = {.history = &none, .test = &none, .users = people, .user_count = PEOPLE};
-  ensemble_rows rows_given = {&task, &narrow, &wide, 2, 1};
+  static const uint8_t all_personal[] = {1, 1};
+  ensemble_rows rows_given = {&task, &narrow, &wide, 2, all_personal, 1};
   assert_ok(ensemble_xgboost.weigh(&narrow, weight, &error));
   assert_ok(ensemble_xgboost.rerank(&rows_given, weight, ranker, held_out, &error));
   static double plain[PEOPLE];

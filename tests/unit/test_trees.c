@@ -189,8 +189,8 @@ static void test_what_is_known_of_items(void **state) {
       later += j % 3 != 0 && j > i;
     }
     rerank_row(r, &reader, i, NULL, NULL, row);
-    assert_near((double)row[0], (fewer + (equal - 1) / 2) / ITEMS, 1e-6);
-    assert_near((double)row[1], i % 3 == 0 ? -1 : later / ITEMS, 1e-6);
+    assert_near((double)row[0], floor((fewer + (equal - 1) / 2) / ITEMS * RERANK_STEPS) / RERANK_STEPS, 1e-6);
+    assert_near((double)row[1], i % 3 == 0 ? -1 : floor(later / ITEMS * RERANK_STEPS) / RERANK_STEPS, 1e-6);
     assert_near((double)row[2], i % 5 == 0 ? -1 : i % 2 ? 2. / 3 : 1. / 3, 1e-6);
     assert_near((double)row[3], log(4), 1e-6);
     assert_near((double)row[4], (double)(r->popularity[1] + r->popularity[2] + r->popularity[7]) / 3, 1e-6);
