@@ -24,6 +24,7 @@ extern const recommender_kind recommender_mgcn;
 extern const recommender_kind recommender_sasrec;
 extern const recommender_kind recommender_gru4rec;
 extern const recommender_kind recommender_multvae;
+extern const recommender_kind recommender_autoencoder;
 extern const recommender_kind recommender_deepfm;
 extern const recommender_kind recommender_shared_bottom;
 extern const recommender_kind recommender_mmoe;

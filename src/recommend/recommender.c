@@ -28,6 +28,7 @@ const recommender_kind *const recommender_kinds[] = {
     &recommender_sasrec,
     &recommender_gru4rec,
     &recommender_multvae,
+    &recommender_autoencoder,
     &recommender_deepfm,
     &recommender_shared_bottom,
     &recommender_mmoe,

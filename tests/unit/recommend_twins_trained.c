@@ -244,11 +244,11 @@ void twin_gru4rec(const world *w, const double *values, const recommender *r, co
   kept_close(&k);
 }
 
-/* ---- multvae ---- */
+/* ---- multvae, autoencoder ---- */
 
 void twin_multvae(const world *w, const double *values, const recommender *r, const history *h, double *scores) {
   kept k;
-  size_t hidden = (size_t)values[3], code = (size_t)values[4];
+  size_t hidden = (size_t)values[2], code = (size_t)values[3];
   double inner[WIDE], z[WIDE], wide[WIDE], logits[ITEMS], square = 0, least = INFINITY;
   kept_open(&k, r);
   const float *rows = kept_get(&k, "items.weight"), *bias = kept_get(&k, "items.bias");

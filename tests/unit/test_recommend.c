@@ -63,7 +63,8 @@ static const struct row {
     {"sasrec", twin_sasrec, {0.1, 2, 1, 0, 16, 0.01, 8, 50, 16, 0.2, 1, 4}, 1e-4},
     {"gru4rec", twin_gru4rec, {0.1, 2, 1, 1, 16, 0.01, 8, 3, 16, 0.2, 1}, 1e-4},
     {"gru4rec", twin_gru4rec, {0.1, 2, 2, 0, 16, 0.01, 8, 50, 16, 0.2, 0}, 1e-4},
-    {"multvae", twin_multvae, {2, 0.3, 0.5, 16, 8, 0.01, 16}, 1e-4},
+    {"multvae", twin_multvae, {2, 0.5, 16, 8, 0.01, 16, 0.3}, 1e-4},
+    {"autoencoder", twin_multvae, {2, 0.5, 16, 8, 0.01, 16}, 1e-4},
     {"deepfm", twin_deepfm, {2, 0.01, 6, 4, 0.2, 2, 0.2, 16, 2}, 1e-4},
     {"shared_bottom", twin_shared_bottom, {2, 0.01, 4, 8, 0, 3, 0, 64, 1, 0.5, 2}, 1e-4},
     {"mmoe", twin_mmoe, {2, 0.01, 4, 8, 0.2, 3, 0.2, 16, 1, 0.5, 2, 3}, 1e-4},
@@ -203,8 +204,8 @@ static void test_pairs_are_found(void **state) {
 
 /* What the whole history decides together cannot be shared out among its entries. */
 static bool is_undivided(const char *name) {
-  static const char *const names[] = {"userknn", "trust",         "community", "sasrec", "gru4rec", "multvae",
-                                      "deepfm",  "shared_bottom", "mmoe",      "ple",    "esmm"};
+  static const char *const names[] = {"userknn",     "trust",  "community",     "sasrec", "gru4rec", "multvae",
+                                      "autoencoder", "deepfm", "shared_bottom", "mmoe",   "ple",     "esmm"};
   for (size_t i = 0; i < sizeof names / sizeof *names; i++)
     if (strcmp(name, names[i]) == 0) return true;
   return false;
