@@ -117,6 +117,7 @@ static json_t *model_merge(const json_t *reports, const json_t *first) {
   json_object_set_new(out, "cold", cold);
   json_object_set_new(out, "p_value", p);
   json_object_set_new(out, "seconds", seconds);
+  number_put(out, "fit_memory_bytes", most_of(reports, name, read_bytes, "fit_memory_bytes"));
   number_put(out, "peak_memory_bytes", most_of(reports, name, read_bytes, "peak_memory_bytes"));
   return out;
 }
@@ -218,6 +219,7 @@ static void headings(const json_t *set, row_cells *row) {
   cell(row, "coverage");
   cell(row, "fit s");
   cell(row, "ms/user");
+  cell(row, "fit MiB");
   cell(row, "peak MiB");
 }
 
@@ -247,6 +249,7 @@ static void cells_of(const json_t *set, const json_t *model, row_cells *row) {
   cell_number(row, "%.3f", coverage_of(model));
   cell_number(row, "%.2f", json_member_number(seconds, "fit", NAN));
   cell_number(row, "%.3f", 1e3 * json_member_number(seconds, "per_user", NAN));
+  cell_number(row, "%.0f", json_member_number(model, "fit_memory_bytes", NAN) / (1 << 20));
   cell_number(row, "%.0f", json_member_number(model, "peak_memory_bytes", NAN) / (1 << 20));
 }
 
@@ -324,7 +327,7 @@ void bench_models_csv(strbuf *out, const json_t *report) {
   const char *metric;
   strbuf_append(out,
                 "workspace,split,model,metric,mean,lo,hi,least,most,cold,p_value,fit_seconds,seconds_per_user,"
-                "peak_memory_bytes\n");
+                "fit_memory_bytes,peak_memory_bytes\n");
   json_array_foreach(json_object_get(report, "sets"), i, set) {
     json_array_foreach(json_object_get(set, "models"), m, model) {
       json_object_foreach(json_object_get(model, "metrics"), metric, figure) {
@@ -340,6 +343,7 @@ void bench_models_csv(strbuf *out, const json_t *report) {
         csv_number(out, json_object_get(model, "p_value"), metric);
         csv_number(out, json_object_get(model, "seconds"), "fit");
         csv_number(out, json_object_get(model, "seconds"), "per_user");
+        csv_number(out, model, "fit_memory_bytes");
         csv_number(out, model, "peak_memory_bytes");
         strbuf_append_char(out, '\n');
       }

@@ -117,7 +117,8 @@ const command cmd_bench = {
         "Fits every recommender that accepts the data on the training part of each catalogue, tunes it on validation, "
         "and writes what it reaches on the test part, all items ranked: means with 95 % intervals, the spread over "
         "seeds, a paired test against the best model, the slice of new items, coverage, seconds to fit and to answer, "
-        "peak memory. 'blend' is all of them together, as it would serve.\n\n"
+        "what memory the fit added, and the most the process held. 'blend' is all of them together, as it would "
+        "serve.\n\n"
         "The generation that serves is not touched. The same data, seed and number of threads give the same table.",
     .arguments =
         (const argument_spec[]){

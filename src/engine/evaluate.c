@@ -433,17 +433,20 @@ static medley_status models_measure(evaluation *e, json_t *entries[BLEND_PARTS_M
   medley_status status = MEDLEY_OK;
   scorer what = {"blend", blend_scorer_score, e->fit.blend};
   double fit_s = 0;
-  uint64_t peak = 0;
+  uint64_t peak = 0, added = 0;
   for (size_t p = 0; p < e->fit.model_count; p++) {
     if (!fit_model_counts(&e->fit.models[p])) continue;
     fit_s += e->fit.models[p].fit_s;
     if (e->fit.models[p].peak_bytes > peak) peak = e->fit.models[p].peak_bytes;
+    added += e->fit.models[p].added_bytes;
   }
   TRY(model_measure(e, 0, &what, fit_s, peak, &entries[0], err));
+  json_object_set_new(entries[0], "fit_memory_bytes", json_integer((json_int_t)added));
   for (size_t p = 0; p < e->fit.model_count; p++) {
     if (!model_is_wanted(e, p)) continue;
     what = scorer_of_recommender(fit_result_model(&e->fit, p));
     TRY(model_measure(e, 1 + p, &what, e->fit.models[p].fit_s, e->fit.models[p].peak_bytes, &entries[1 + p], err));
+    json_object_set_new(entries[1 + p], "fit_memory_bytes", json_integer((json_int_t)e->fit.models[p].added_bytes));
   }
   TRY(tests_add(e, entries, err));
 done:

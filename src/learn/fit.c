@@ -232,10 +232,12 @@ static medley_status model_refit(fitter *f, size_t index, recommender **model, m
   snprintf(f->stage_name, sizeof f->stage_name, "fit %s", m->kind->name);
   progress_begin(&stage, f->progress, f->stage_name, 0);
   memory_peak_reset();
+  uint64_t before = memory_peak_bytes();
   double started = clock_now_s();
   TRY(m->kind->fit(&f->out->data, m->values, &stage, model, err));
   m->fit_s = clock_now_s() - started;
   m->peak_bytes = memory_peak_bytes();
+  m->added_bytes = m->peak_bytes > before ? m->peak_bytes - before : 0;
   if (m->kind->describe != NULL) m->learned = m->kind->describe(*model);
   progress_end(&stage, 1);
 done:

@@ -57,10 +57,11 @@ typedef struct fit_model {
   bool known;       /* its settings were brought along (fit_options.known) */
   json_t *trials;   /* of a search: [{"share", "objective", "seconds", "settings"}, …] in order; NULL */
   float weight[BLEND_WEIGHTS];
-  json_t *learned; /* what the last fit found by itself; NULL */
-  double fit_s;    /* of the last fit, on everything */
-  uint64_t peak_bytes;
-  char skipped[256]; /* why it takes no part, "" when it does */
+  json_t *learned;      /* what the last fit found by itself; NULL */
+  double fit_s;         /* of the last fit, on everything */
+  uint64_t peak_bytes;  /* the most that the process held during it */
+  uint64_t added_bytes; /* and how much more that is than right before */
+  char skipped[256];    /* why it takes no part, "" when it does */
 } fit_model;
 
 typedef struct fit_result {
