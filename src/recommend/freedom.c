@@ -74,16 +74,8 @@ static void freedom_deinit(freedom *f) {
 static medley_status graphs_init(freedom *f, double pruned, medley_error *err) {
   medley_status status = MEDLEY_OK;
   const sparse *x = f->g.x;
-  size_t events = (size_t)sparse_count(x), at = 0, all = 0;
-  sparse_entry *entries = NULL;
-  for (size_t m = 0; m < f->c.count; m++) all += (size_t)sparse_count(&f->c.near[m]);
-  TRY_NEW(entries, all + 1, "a graph");
-  for (size_t m = 0; m < f->c.count; m++)
-    for (uint32_t i = 0; i < x->columns; i++)
-      for (uint64_t e = f->c.near[m].start[i]; e < f->c.near[m].start[i + 1]; e++)
-        entries[at++] = (sparse_entry){i, f->c.near[m].column[e], (float)f->c.share[m] * f->c.near[m].value[e]};
-  TRY(sparse_from_entries(x->columns, x->columns, entries, all, SPARSE_SUM, &f->frozen, err));
-  TRY(sparse_transpose(&f->frozen, &f->back, err));
+  size_t events = (size_t)sparse_count(x);
+  TRY(graph_content_merge(&f->c, &f->frozen, &f->back, err));
   f->kept = events - (size_t)(pruned * (double)events);
   f->epoch = SIZE_MAX;
   TRY(sparse_create(f->g.graph.rows, f->g.graph.rows, 2 * f->kept, &f->pruned, err));
@@ -91,7 +83,6 @@ static medley_status graphs_init(freedom *f, double pruned, medley_error *err) {
   TRY_NEW(f->sorted, events + 1, "a graph");
   TRY_NEW(f->degree, f->g.graph.rows + (size_t)1, "a graph");
 done:
-  mem_free(entries);
   return status;
 }
 
@@ -191,7 +182,7 @@ static medley_status freedom_fit(const recommender_data *data, const double *val
   graph_maps_init(&f.maps, &f.c, g);
   TRY(graph_train(g, values, freedom_loss, &f, progress, err));
   TRY(graph_model_create(&recommender_freedom, g, &m, err));
-  TRY(graph_layers(g, m->owned, m->owned + g->x->columns * g->dim, err));
+  TRY(graph_layers(g, real_data(g->nodes), m->owned, m->owned + g->x->columns * g->dim, err));
   TRY(graph_people(g, m->owned, g->dim, real_data(g->nodes), m->owned, err));
   TRY(alike_add(&f, m->owned + g->x->columns * g->dim, err));
   *out = &m->base;

@@ -132,6 +132,21 @@ tensor *graph_bpr(tape *t, tensor *users, tensor *items, tensor *share) {
   return op_sum(t, op_mul(t, op_softplus(t, op_sub(t, drawn, likes)), share), OP_ALL);
 }
 
+tensor *graph_held(tape *t, tensor *x, double dropout) {
+  x = op_contiguous(t, x);
+  if (x == NULL) return NULL;
+  tensor *copy = tape_empty(t, x->rank, x->shape);
+  if (copy == NULL) return NULL;
+  memcpy(real_data(copy), real_data(x), x->count * sizeof(real));
+  return op_dropout(t, copy, dropout);
+}
+
+tensor *graph_apart(tape *t, tensor *a, tensor *b, tensor *share) {
+  tensor *cosines = op_sum(t, op_mul(t, op_unit(t, a), op_unit(t, b)), 1);
+  cosines = share != NULL ? op_sum(t, op_mul(t, cosines, share), OP_ALL) : op_mean(t, cosines, OP_ALL);
+  return op_affine(t, cosines, -1, 1);
+}
+
 /* ---- what is kept of it ---- */
 
 void graph_model_free(recommender *r) {
@@ -158,13 +173,13 @@ done:
   return status;
 }
 
-medley_status graph_layers(const graph_training *g, float *said, float *own, medley_error *err) {
+medley_status graph_layers(const graph_training *g, const float *nodes, float *said, float *own, medley_error *err) {
   medley_status status = MEDLEY_OK;
-  size_t dim = g->dim, nodes = g->graph.rows, first = g->x->rows, items = g->x->columns;
+  size_t dim = g->dim, count = g->graph.rows, first = g->x->rows, items = g->x->columns;
   float *layer = NULL, *next = NULL;
-  TRY_NEW(layer, nodes * dim + 1, "layers");
-  TRY_NEW(next, nodes * dim + 1, "layers");
-  memcpy(layer, real_data(g->nodes), nodes * dim * sizeof *layer);
+  TRY_NEW(layer, count * dim + 1, "layers");
+  TRY_NEW(next, count * dim + 1, "layers");
+  memcpy(layer, nodes, count * dim * sizeof *layer);
   for (size_t k = 0; k <= g->layers; k++) {
     if (k < g->layers) vector_add_scaled(said, 1, layer + first * dim, items * dim);
     vector_add_scaled(own, 1 / (float)(g->layers + 1), layer + first * dim, items * dim);
@@ -174,9 +189,9 @@ medley_status graph_layers(const graph_training *g, float *said, float *own, med
     layer = next, next = swap;
   }
   for (uint32_t i = 0; i < items; i++) {
-    uint64_t count = g->graph.start[first + i + 1] - g->graph.start[first + i];
-    vector_scale(said + i * dim, count > 0 ? 1 / (sqrtf((float)count) * (float)(g->layers + 1)) : 0, dim);
-    if (count == 0) memset(own + i * dim, 0, dim * sizeof *own);
+    uint64_t degree = g->graph.start[first + i + 1] - g->graph.start[first + i];
+    vector_scale(said + i * dim, degree > 0 ? 1 / (sqrtf((float)degree) * (float)(g->layers + 1)) : 0, dim);
+    if (degree == 0) memset(own + i * dim, 0, dim * sizeof *own);
   }
 done:
   mem_free(layer);

@@ -76,6 +76,10 @@ tensor *graph_total(tape *t, tensor *loss, tensor *length);
 /* −ln σ(u·i − u·j), users [count, dim], items [2 count, dim] the chosen, then the drawn (Rendle et al. 2009); share
  * [count] of each row in the sum, NULL: the mean. */
 tensor *graph_bpr(tape *t, tensor *users, tensor *items, tensor *share);
+/* The values of x, with a part left out, and no way back for gradients. */
+tensor *graph_held(tape *t, tensor *x, double dropout);
+/* 1 − cos(a, b) of rows [count, dim]; share [count] of each in the sum, NULL: the mean. */
+tensor *graph_apart(tape *t, tensor *a, tensor *b, tensor *share);
 
 /* ---- what is kept of it ---- */
 
@@ -90,9 +94,10 @@ typedef struct graph_model {
 /* An empty model with room for both. */
 medley_status graph_model_create(const recommender_kind *kind, const graph_training *g, graph_model **out,
                                  medley_error *err) MEDLEY_CHECK;
-/* said and own from E⁰: the share of the layers 1 … K in e_u, and e_i of the mean of all layers; zero for what nobody
- * chose. */
-medley_status graph_layers(const graph_training *g, float *said, float *own, medley_error *err) MEDLEY_CHECK;
+/* said and own from nodes [users + items, dim], which stand for E⁰: the share of the layers 1 … K in e_u, and e_i of
+ * the mean of all layers; zero for what nobody chose. */
+medley_status graph_layers(const graph_training *g, const float *nodes, float *said, float *own,
+                           medley_error *err) MEDLEY_CHECK;
 /* said += features W, where W maps Σ_{j ∈ N_u} features_j / √|N_u| to target [users, dim] by ridge regression; features
  * [items, width], which may be said itself. */
 medley_status graph_people(const graph_training *g, const float *features, size_t width, const float *target,

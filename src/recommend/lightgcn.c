@@ -44,7 +44,7 @@ static medley_status lightgcn_fit(const recommender_data *data, const double *va
   TRY(graph_training_init(&g, data, values, err));
   TRY(graph_train(&g, values, batch_loss, &g, progress, err));
   TRY(graph_model_create(&recommender_lightgcn, &g, &m, err));
-  TRY(graph_layers(&g, m->owned, m->owned + g.x->columns * g.dim, err));
+  TRY(graph_layers(&g, real_data(g.nodes), m->owned, m->owned + g.x->columns * g.dim, err));
   TRY(graph_people(&g, m->owned, g.dim, real_data(g.nodes), m->owned, err));
   *out = &m->base;
   m = NULL;

@@ -127,8 +127,7 @@ static tensor *gate_open(tape *t, const gate *g, tensor *x) {
 /* v_m of all items. */
 static tensor *view_make(mgcn *f, tape *t, size_t m) {
   const graph_training *g = &f->g;
-  tensor *all = tape_indices(t, 1, (size_t[]){f->c.items}, f->all);
-  tensor *open = gate_open(t, &f->clear[m], graph_maps_rows(&f->maps, &f->c, m, t, all));
+  tensor *open = gate_open(t, &f->clear[m], graph_maps_rows(&f->maps, &f->c, m, t, NULL));
   tensor *ids = op_slice(t, g->nodes, 0, g->x->rows, g->x->columns);
   return op_sparse_matmul(t, &f->c.near[m], &f->c.back[m], op_mul(t, ids, open));
 }
@@ -254,7 +253,7 @@ static medley_status mgcn_fit(const recommender_data *data, const double *values
   TRY(graph_train(g, values, mgcn_loss, &f, progress, err));
   TRY(graph_model_create(&recommender_mgcn, g, &m, err));
   own = m->owned + g->x->columns * g->dim;
-  TRY(graph_layers(g, m->owned, own, err));
+  TRY(graph_layers(g, real_data(g->nodes), m->owned, own, err));
   TRY(vectors_make(&f, m->owned, own, &v, err));
   TRY(graph_people(g, v.features, v.width, v.target, m->owned, err));
   *out = &m->base;

@@ -46,7 +46,7 @@ typedef struct recommender_setting {
   size_t grid_count;
 } recommender_setting;
 
-#define RECOMMENDER_SETTINGS_MAX 12
+#define RECOMMENDER_SETTINGS_MAX 20
 
 /* Memory for one thread's requests: grows, is reused, so that scoring does not allocate once warm. */
 typedef struct recommender_scratch {

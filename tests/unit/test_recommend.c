@@ -59,6 +59,7 @@ static const struct row {
     {"freedom", twin_graph_model, {2, 2, 1e-3, 0.01, 8, 64, 0.5, 0.1, 5}, 1e-5},
     {"bm3", twin_graph_model, {2, 2, 1e-3, 0.01, 8, 64, 0.3, 2}, 1e-5},
     {"mgcn", twin_graph_model, {2, 2, 1e-3, 0.01, 8, 64, 0.01, 0.2, 5}, 1e-5},
+    {"mentor", twin_graph_model, {2, 2, 1e-3, 0.01, 8, 64, 0.1, 0.1, 0.5, 0.01, 0.2, 0.1, 5}, 1e-5},
     {"sasrec", twin_sasrec, {0.1, 2, 2, 1, 16, 0.01, 8, 4, 16, 0.2, 0, 2}, 1e-4},
     {"sasrec", twin_sasrec, {0.1, 2, 1, 0, 16, 0.01, 8, 50, 16, 0.2, 1, 4}, 1e-4},
     {"gru4rec", twin_gru4rec, {0.1, 2, 1, 1, 16, 0.01, 8, 3, 16, 0.2, 1}, 1e-4},

@@ -144,6 +144,7 @@ static void test_halves_are_told_apart(void **state) {
               {"freedom", true, {"epochs", "dim", "batch", NULL}, {30, 16, 64}},
               {"bm3", true, {"epochs", "dim", "batch", NULL}, {60, 16, 64}},
               {"mgcn", true, {"epochs", "dim", "batch", NULL}, {30, 16, 64}},
+              {"mentor", true, {"epochs", "dim", "batch", NULL}, {30, 16, 64}},
               {"multvae", false, {"epochs", "hidden", "batch", NULL}, {60, 16, 8}},
               {"autoencoder", false, {"epochs", "hidden", "batch", NULL}, {60, 16, 8}},
               {"deepfm", false, {"epochs", "rate", "batch", NULL}, {40, 0.02, 16}},
