@@ -28,7 +28,7 @@
 #include "recommend/graph_content.h"
 #include "recommend/kinds.h"
 
-enum { PRUNED = GRAPH_SETTINGS, MODAL, NEIGHBOURS, SETTINGS };
+enum { PRUNED = GRAPH_RANKING_SETTINGS, MODAL, NEIGHBOURS, SETTINGS };
 
 static const double epoch_counts[] = {20, 40, 80};
 static const double decays[] = {1e-3, 1e-2};
@@ -40,6 +40,7 @@ static const recommender_setting freedom_settings[] = {
     {"layers", "steps along the edges of people and items", 4, 1, 8, NULL, 0},
     {"decay", "how much long vectors cost, λ", 1e-3, 0, 10, decays, 2},
     GRAPH_COMMON_SETTINGS(5e-3),
+    GRAPH_NEGATIVE_SETTINGS,
     {"pruned", "share ρ of the edges that an epoch goes without", 0.2, 0, 0.95, pruned_shares, 3},
     {"modal", "weight λ_m of what content alone must order", 0.1, 0, 10, modals, 3},
     {"neighbours", "items alike by a modality", 5, 1, 100, neighbour_counts, 2},
@@ -148,10 +149,11 @@ static tensor *freedom_loss(tape *t, void *context, const uint32_t *events, size
   tensor *alike = op_embedding(t, op_sparse_matmul(t, &f->frozen, &f->back, ids), rows.items);
   tensor *vectors = op_embedding(t, op_propagate(t, &f->pruned, &f->pruned, g->nodes, g->layers), rows.nodes);
   tensor *users = op_slice(t, vectors, 0, 0, count);
-  tensor *loss = graph_bpr(t, users, op_add(t, op_slice(t, vectors, 0, count, 2 * count), alike), NULL);
+  tensor *items = op_add(t, op_slice(t, vectors, 0, count, rows.item_count), alike);
+  tensor *loss = graph_rank(g, t, &rows, users, items);
   for (size_t m = 0; f->modal > 0 && m < f->c.count; m++) {
     tensor *share = graph_content_share(&f->c, m, t, rows.item, rows.item + count, count);
-    tensor *alone = graph_bpr(t, users, graph_maps_rows(&f->maps, &f->c, m, t, rows.items), share);
+    tensor *alone = graph_bpr(t, users, graph_maps_rows(&f->maps, &f->c, m, t, rows.pairs), share);
     loss = op_add(t, loss, op_affine(t, alone, f->modal, 0));
   }
   return graph_total(t, loss, length);
@@ -177,6 +179,7 @@ static medley_status freedom_fit(const recommender_data *data, const double *val
   graph_training *g = &f.g;
   graph_model *m = NULL;
   TRY(graph_training_init(g, data, values, err));
+  TRY(graph_negatives(g, values, err));
   TRY(graph_content_init(&f.c, data, (size_t)values[NEIGHBOURS], err));
   TRY(graphs_init(&f, values[PRUNED], err));
   graph_maps_init(&f.maps, &f.c, g);

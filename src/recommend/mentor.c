@@ -39,25 +39,26 @@
 
 #define CONTRAST_ROWS 512 /* of a batch: the square of them is compared */
 
-enum { ALIGN = GRAPH_SETTINGS, MASKING, DROPOUT, CONTRAST, TEMPERATURE, NOISE, NEIGHBOURS, SETTINGS };
+enum { ALIGN = GRAPH_RANKING_SETTINGS, MASKING, DROPOUT, CONTRAST, TEMPERATURE, NOISE, NEIGHBOURS, SETTINGS };
 
 static const double epoch_counts[] = {20, 40, 80};
 static const double decays[] = {1e-3, 1e-2};
-static const double aligns[] = {0, 0.1, 1};
-static const double maskings[] = {0, 0.1};
-static const double contrasts[] = {0, 1e-3, 1e-2};
+static const double aligns[] = {0.01, 0.1};
+static const double maskings[] = {0, 0.01};
+static const double contrasts[] = {0, 0.01, 0.03};
 static const recommender_setting mentor_settings[] = {
-    {"epochs", "times that every event is trained on", 40, 1, 10000, epoch_counts, 3},
+    {"epochs", "times that every event is trained on", 20, 1, 10000, epoch_counts, 3},
     {"layers", "steps along the edges of people and items", 4, 1, 8, NULL, 0},
     {"decay", "how much long vectors cost, λ", 1e-3, 0, 10, decays, 2},
     GRAPH_COMMON_SETTINGS(5e-3),
-    {"align", "weight α of drawing the distributions of modalities to that of ids", 0.1, 0, 100, aligns, 3},
-    {"masking", "weight β of drawing vectors to themselves with a part left out", 0.1, 0, 100, maskings, 2},
+    GRAPH_NEGATIVE_SETTINGS,
+    {"align", "weight α of drawing the distributions of modalities to that of ids", 0.01, 0, 100, aligns, 2},
+    {"masking", "weight β of drawing vectors to themselves with a part left out", 0.01, 0, 100, maskings, 2},
     {"dropout", "the share that is left out", 0.5, 0, 0.9, NULL, 0},
-    {"contrast", "weight γ of telling noisy vectors apart", 1e-3, 0, 10, contrasts, 3},
+    {"contrast", "weight γ of telling noisy vectors apart", 0.03, 0, 10, contrasts, 3},
     {"temperature", "of the contrast", 0.2, 0.01, 10, NULL, 0},
     {"noise", "length ε of the noise, as a share of the vector's", 0.1, 0, 1, NULL, 0},
-    {"neighbours", "items alike by a modality", 5, 1, 100, NULL, 0},
+    {"neighbours", "items alike by a modality", 10, 1, 100, NULL, 0},
     {NULL},
 };
 
@@ -209,11 +210,16 @@ static tensor *noisy(const mentor *f, tape *t, tensor *vectors, rng *draw) {
   return op_unit(t, op_add(t, vectors, noise));
 }
 
-static tensor *noise_contrast(const mentor *f, tape *t, tensor *vectors, rng *draw) {
-  size_t rows = f->g.batch < CONTRAST_ROWS ? f->g.batch : CONTRAST_ROWS;
+/* Of vectors [count, dim]; index [count] says whose they are: another view of the same one is no negative. */
+static tensor *noise_contrast(const mentor *f, tape *t, tensor *vectors, const int32_t *index, size_t count,
+                              rng *draw) {
+  size_t rows = count < CONTRAST_ROWS ? count : CONTRAST_ROWS;
   vectors = op_slice(t, vectors, 0, 0, rows);
   tensor *one = noisy(f, t, vectors, draw), *other = noisy(f, t, vectors, draw);
-  return op_infonce(t, one, other, f->values[TEMPERATURE], false);
+  tensor *who = tape_indices(t, 1, &rows, index);
+  return op_sampled_softmax(
+      t, op_affine(t, one, 1 / f->values[TEMPERATURE], 0),
+      &(sampled_softmax_rows){.positive = other, .negative = other, .target = who, .sampled = who});
 }
 
 /* ---- training ---- */
@@ -226,7 +232,7 @@ static tensor *mentor_loss(tape *t, void *context, const uint32_t *events, size_
   tensor *all = op_propagate(t, &g->graph, &g->graph, nodes_make(f, t), g->layers);
   tensor *users = op_embedding(t, op_slice(t, all, 0, 0, g->x->rows), tape_indices(t, 1, &count, g->index));
   tensor *items = op_embedding(t, alike_add(f, t, op_slice(t, all, 0, g->x->rows, g->x->columns)), rows.items);
-  tensor *loss = graph_bpr(t, users, items, NULL), *chosen = op_slice(t, items, 0, 0, count);
+  tensor *loss = graph_rank(g, t, &rows, users, items), *chosen = op_slice(t, items, 0, 0, count);
   const double *weight = f->values;
   if (weight[ALIGN] > 0 && f->c.count > 0) {
     tensor *both = op_add(t, alignment(f, t, users, NULL), alignment(f, t, chosen, rows.item));
@@ -239,7 +245,8 @@ static tensor *mentor_loss(tape *t, void *context, const uint32_t *events, size_
   if (weight[CONTRAST] > 0) {
     rng draw;
     trained_draw_seed(&draw, ~g->seed, t);
-    tensor *both = op_add(t, noise_contrast(f, t, users, &draw), noise_contrast(f, t, chosen, &draw));
+    tensor *both = op_add(t, noise_contrast(f, t, users, g->index, count, &draw),
+                          noise_contrast(f, t, chosen, rows.item, count, &draw));
     loss = op_add(t, loss, op_affine(t, both, weight[CONTRAST], 0));
   }
   return graph_total(t, loss, length);
@@ -282,6 +289,7 @@ static medley_status mentor_fit(const recommender_data *data, const double *valu
   tape *t = NULL;
   tensor *nodes = NULL;
   TRY(graph_training_init(&f.g, data, values, err));
+  TRY(graph_negatives(&f.g, values, err));
   TRY(graph_content_init(&f.c, data, (size_t)values[NEIGHBOURS], err));
   TRY(graph_content_merge(&f.c, &f.frozen, &f.back, err));
   TRY(blocks_init(&f, err));
