@@ -88,7 +88,8 @@ static void events_make(interactions *out) {
   rng_seed(&r, 5);
   for (uint32_t u = 0; u < PEOPLE; u++)
     for (uint32_t k = 0; k < THINGS - UNTOUCHED; k++)
-      if (rng_uniform(&r) < 0.4 / (1 + 0.3 * k)) events[count++] = (event){.user = u, .item = k, .value = 1, .time_s = 1000};
+      if (rng_uniform(&r) < 0.4 / (1 + 0.3 * k))
+        events[count++] = (event){.user = u, .item = k, .value = 1, .time_s = 1000};
   event_log log = {.user_count = PEOPLE,
                    .item_count = THINGS,
                    .events = events,
