@@ -123,7 +123,7 @@ static void model_tell(const model_wanted *m, int rounds, bool measured) {
   printf("], \"base_bytes\": %llu, \"peak_bytes\": %llu", (unsigned long long)m->base_bytes,
          (unsigned long long)m->peak_bytes);
   if (measured)
-    printf(", \"recall\": %.5f, \"ndcg\": %.5f, \"auc\": %.5f, \"coverage\": %.3f, \"arp\": %.1f", m->recall, m->ndcg,
+    printf(", \"recall\": %.5f, \"ndcg\": %.5f, \"auc\": %.5f, \"coverage\": %.4f, \"arp\": %.1f", m->recall, m->ndcg,
            m->auc, m->coverage, m->arp);
   printf("}\n");
   fflush(stdout);

@@ -504,6 +504,7 @@ static medley_status evaluation_run(evaluation *e, json_t **report, medley_error
   fit_input input = dataset_fit_input(&e->data, e->label);
   fit_options options = {.seed = e->seed,
                          .fuser = dataset_fuser(e->w),
+                         .given = &e->w->config,
                          .models = e->options->models,
                          .ensemble = ensemble,
                          .new_items = new_items,

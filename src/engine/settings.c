@@ -3,6 +3,7 @@
 
 #include <fnmatch.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "encode/encoder.h"
@@ -11,6 +12,7 @@
 #include "learn/ensemble.h"
 #include "learn/space.h"
 #include "media/preparation.h"
+#include "recommend/recommender.h"
 #include "store/store.h"
 
 /* What medley.conf may hold. Values of tables are checked against the tables. */
@@ -80,9 +82,34 @@ static void tell_unknown(look *l, const char *key) {
   l->tell(l->context, text);
 }
 
+/* "model.deepfm.weigh" */
+static const recommender_setting *model_setting(const char *key) {
+  char name[64];
+  int length = 0;
+  const recommender_kind *kind;
+  if (sscanf(key, "model.%63[^.].%n", name, &length) != 1 || length == 0) return NULL;
+  if ((kind = recommender_kind_find(name)) == NULL) return NULL;
+  for (const recommender_setting *s = kind->settings; s->name != NULL; s++)
+    if (strcmp(s->name, key + length) == 0) return s;
+  return NULL;
+}
+
+static void model_look(look *l, const char *key, const char *value, const recommender_setting *s) {
+  char expected[96], *end;
+  double number = strtod(value, &end);
+  if (end != value && *end == '\0' && number >= s->min && number <= s->max) return;
+  snprintf(expected, sizeof expected, "a number from %g to %g", s->min, s->max);
+  tell_value(l, key, value, expected);
+}
+
 static void setting_look(look *l, const char *key, const char *value) {
   bool takes = false;
   strbuf expected = {0};
+  const recommender_setting *of_model = model_setting(key);
+  if (of_model != NULL) {
+    model_look(l, key, value, of_model);
+    return;
+  }
   if (preparation_knows(key, value, &takes, &expected)) {
     if (!takes) tell_value(l, key, value, expected.text ? expected.text : "another value");
     strbuf_deinit(&expected);

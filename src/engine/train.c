@@ -126,6 +126,7 @@ static medley_status train_run(medley_workspace *w, const medley_train_options *
   fit_input input = dataset_fit_input(&data, NULL);
   fit_options options = {.seed = seed,
                          .fuser = dataset_fuser(w),
+                         .given = &w->config,
                          .models = o->models,
                          .ensemble = ensemble,
                          .new_items = new_items,

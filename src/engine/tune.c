@@ -49,6 +49,7 @@ static medley_status tune_run(medley_workspace *w, const medley_tune_options *o,
   fit_input input = dataset_fit_input(&data, NULL);
   fit_options options = {.seed = o->seed,
                          .fuser = dataset_fuser(w),
+                         .given = &w->config,
                          .models = o->models,
                          .validation = dataset_validation(&data),
                          .every_kind = true,

@@ -54,6 +54,9 @@ static const char default_config[] =
     "[fuse]                 ; how the recommender `content` makes one vector of an item's parts; auto: fuse.concat\n"
     "; kind = auto\n"
     "\n"
+    "[model.bpr]            ; a setting of a recommender that is to stay as it is, `medley list recommender --json`\n"
+    "; balance = 0.5\n"
+    "\n"
     "[search]\n"
     "; index_from = 100000  ; from so many items on, searches walk graphs instead of comparing everything; 0: never\n";
 

@@ -39,21 +39,40 @@ static size_t settings_count(const recommender_kind *kind) {
 
 /* ---- settings of one model ---- */
 
-/* What medley.conf settled is not tried out. */
-static bool setting_is_settled(const fitter *f, const recommender_setting *setting) {
+#define SETTING_KEY_BYTES 160
+
+static bool is_given(const fitter *f, const recommender_kind *kind, const recommender_setting *setting,
+                     char key[SETTING_KEY_BYTES]) {
+  snprintf(key, SETTING_KEY_BYTES, "model.%s.%s", kind->name, setting->name);
+  return f->options->given != NULL && config_string(f->options->given, key, NULL) != NULL;
+}
+
+static bool is_fuser(const fitter *f, const recommender_setting *setting) {
   return f->options->fuser != NULL && strcmp(setting->name, "fuse") == 0;
 }
 
+/* What medley.conf settled is not tried out. */
+static bool setting_is_settled(const fitter *f, const recommender_kind *kind, const recommender_setting *setting) {
+  char key[SETTING_KEY_BYTES];
+  return is_fuser(f, setting) || is_given(f, kind, setting, key);
+}
+
 static medley_status settings_settle(const fitter *f, const recommender_kind *kind, double *values, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  char key[SETTING_KEY_BYTES];
   for (size_t s = 0; s < settings_count(kind); s++) {
-    if (!setting_is_settled(f, &kind->settings[s])) continue;
+    const recommender_setting *setting = &kind->settings[s];
+    if (is_given(f, kind, setting, key))
+      TRY(config_number(f->options->given, key, setting->min, setting->max, setting->fallback, &values[s], err));
+    if (!is_fuser(f, setting)) continue;
     const fuser_kind *fuser = fuser_kind_find(f->options->fuser);
     if (fuser == NULL)
-      return error_set(err, MEDLEY_ERR_INPUT,
-                       "medley.conf: fuse.kind is '%.60s', which is no fuser (medley list fuser)", f->options->fuser);
+      FAIL(err, MEDLEY_ERR_INPUT, "medley.conf: fuse.kind is '%.60s', which is no fuser (medley list fuser)",
+           f->options->fuser);
     values[s] = (double)(fuser - fuser_kinds);
   }
-  return MEDLEY_OK;
+done:
+  return status;
 }
 
 static const measure_task *tune_task(const fitter *f, const fit_model *model) {
@@ -99,7 +118,7 @@ static medley_status model_tune(fitter *f, size_t index, medley_error *err) {
   /* One pass over the settings in the order of the table, which names the decisive ones first. */
   for (size_t s = 0; s < searched; s++) {
     double tried = model->values[s];
-    if (setting_is_settled(f, &settings[s])) continue;
+    if (setting_is_settled(f, model->kind, &settings[s])) continue;
     for (size_t g = 0; g < settings[s].grid_count; g++) {
       if (settings[s].grid[g] == tried) continue;
       memcpy(values, model->values, sizeof values);
@@ -121,7 +140,7 @@ static medley_status model_search(fitter *f, size_t index, size_t left, medley_e
   double start[RECOMMENDER_SETTINGS_MAX], now = clock_now_s();
   fit_found found = {0};
   for (size_t s = 0; s < settings_count(model->kind); s++)
-    settled[s] = setting_is_settled(f, &model->kind->settings[s]);
+    settled[s] = setting_is_settled(f, model->kind, &model->kind->settings[s]);
   memcpy(start, model->values, sizeof start);
   fit_subject subject = {.kind = model->kind,
                          .data = &f->tune_data,

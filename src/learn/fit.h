@@ -8,6 +8,7 @@
 #ifndef LEARN_FIT_H
 #define LEARN_FIT_H
 
+#include "base/config.h"
 #include "base/json.h"
 #include "learn/ensemble.h"
 #include "learn/measure.h"
@@ -35,7 +36,8 @@ typedef struct fit_search {
 
 typedef struct fit_options {
   uint64_t seed;
-  const char *fuser;         /* settles how content is fused: a name of fuser_kinds; NULL: chosen on validation */
+  const char *fuser;   /* settles how content is fused: a name of fuser_kinds; NULL: chosen on validation */
+  const config *given; /* medley.conf: the values of "model.<recommender>.<setting>" stay as they are; NULL: none */
   const char *const *models; /* NULL-terminated names; NULL: every kind that accepts the data */
   const char *ensemble;      /* a name of ensemble_kinds; NULL: the first of them */
   split_kind validation;     /* as the test is cut, or what serves: how the validation part is cut */

@@ -11,7 +11,9 @@
 #include "math/linear.h"
 #include "math/vector.h"
 #include "recommend/content_map.h"
+#include "recommend/imbalance.h"
 #include "recommend/model.h"
+#include "recommend/smote.h"
 
 #define SIZES 12        /* classes of how much is in a history: doubling */
 #define TARGETS_MAX 8   /* of one person in a step */
@@ -198,6 +200,10 @@ typedef struct fitting {
   size_t users, targets_most;   /* in a history */
   float *content[FEATURES_MAX]; /* [items, width] each */
   size_t width[FEATURES_MAX], parts;
+  imbalance balance;
+  uint32_t *mask;          /* [items] what each has; NULL where nobody asks */
+  modality_sets sets;      /* none: items are drawn as they come */
+  smote alike[GOAL_COUNT]; /* items with such an event, of goals that more are made up for */
   parameters *weights;
   feature_layers layers;
   layer_embedding sizes, own, heard;
@@ -207,6 +213,9 @@ typedef struct fitting {
 static void fitting_deinit(fitting *f) {
   for (size_t m = 0; m < FEATURES_MAX; m++) mem_free(f->content[m]);
   mem_free(f->user);
+  mem_free(f->mask);
+  modality_sets_deinit(&f->sets);
+  for (size_t g = 0; g < GOAL_COUNT; g++) smote_deinit(&f->alike[g]);
   parameters_free(f->weights);
 }
 
@@ -220,16 +229,28 @@ static uint32_t draw_item(const fitting *f, rng *draw, uint32_t user) {
   const sparse *x = &f->train->by_user;
   uint32_t item = 0;
   for (int tries = 0; tries < DRAWS_MAX; tries++) {
-    item = rng_uniform(draw) < 0.5 ? (uint32_t)rng_below(draw, f->items) : x->column[rng_below(draw, sparse_count(x))];
+    item = f->sets.count > 0         ? modality_sets_draw(&f->sets, draw)
+           : rng_uniform(draw) < 0.5 ? (uint32_t)rng_below(draw, f->items)
+                                     : x->column[rng_below(draw, sparse_count(x))];
     if (!sparse_has(x, user, item)) break;
   }
   return item;
 }
 
+/* A row: whether the person takes the item, or the point `towards` of the way from it to the other. */
+typedef struct asked_pair {
+  uint32_t person, item, other;
+  unsigned goals;
+  float towards; /* 0: the item itself */
+} asked_pair;
+
 /* One step's people as bags of what is left in their histories, and the pairs that are asked for. */
 typedef struct batch {
   size_t people, rows, negatives;
-  tensor *of, *item, *label;                     /* [rows], [rows], [rows, goals] */
+  asked_pair *pairs; /* [rows], in the tape's memory */
+  size_t room;
+  tensor *of, *label, *weight;                   /* [rows], [rows, goals], [rows, goals] or NULL: all ones */
+  tensor *item, *item_start, *item_share;        /* [entries], [rows + 1], [entries] or NULL: each row is one item */
   tensor *start[GOAL_COUNT], *bag[GOAL_COUNT];   /* [people + 1], [entries] */
   tensor *shown[GOAL_COUNT], *share[GOAL_COUNT]; /* [entries]: the bag with some left out; what each counts */
   tensor *size;                                  /* [people] */
@@ -242,6 +263,13 @@ static unsigned goals_of(const fitting *f, uint64_t e) { return f->train->goals 
  * do. */
 static bool is_target(const fitting *f, uint64_t e) { return f->train->goals == NULL || goals_of(f, e) >> f->goal[0]; }
 
+/* The strongest of some goals, as bits. */
+static size_t class_of(unsigned goals) {
+  size_t class = 0;
+  while (goals >>= 1) class ++;
+  return class;
+}
+
 static size_t targets_of(const fitting *f, uint32_t user) {
   uint64_t from = f->train->by_user.start[user], end = f->train->by_user.start[user + 1];
   size_t found = 0;
@@ -250,18 +278,26 @@ static size_t targets_of(const fitting *f, uint32_t user) {
   return wanted > TARGETS_MAX ? TARGETS_MAX : wanted;
 }
 
+static bool pairs_room(tape *t, batch *b, size_t room) {
+  tensor *block = tape_indices_new(t, room * sizeof(asked_pair) / sizeof(int32_t));
+  if (block == NULL) return false;
+  if (b->rows > 0) memcpy(block->data, b->pairs, b->rows * sizeof(asked_pair));
+  b->pairs = block->data;
+  b->room = room;
+  return true;
+}
+
 static bool batch_room(tape *t, const fitting *f, const uint32_t *which, size_t count, batch *b) {
-  size_t entries = 0, bags = f->layers.person_fields - 1;
+  size_t rows = 0, entries = 0, bags = f->layers.person_fields - 1;
   *b = (batch){.people = count, .negatives = (size_t)f->values[FEATURE_NEGATIVES]};
   for (size_t i = 0; i < count; i++) {
     uint32_t user = f->user[which[i]];
     size_t targets = targets_of(f, user);
-    b->rows += targets * (1 + b->negatives);
+    rows += targets * (1 + b->negatives);
     entries += (size_t)(f->train->by_user.start[user + 1] - f->train->by_user.start[user]) - targets;
   }
-  b->of = tape_indices_new(t, b->rows), b->item = tape_indices_new(t, b->rows), b->size = tape_indices_new(t, count);
-  b->label = tape_keep(tape_empty(t, 2, (size_t[]){b->rows, f->layers.goals}));
-  bool room = b->of && b->item && b->size && b->label;
+  b->size = tape_indices_new(t, count);
+  bool room = b->size && pairs_room(t, b, rows);
   for (size_t g = 0; g < bags; g++) {
     b->start[g] = tape_indices_new(t, count + 1), b->bag[g] = tape_indices_new(t, entries + 1);
     b->shown[g] = tape_indices_new(t, entries + 1), b->share[g] = tape_keep(tape_empty(t, 1, &(size_t){entries + 1}));
@@ -269,13 +305,6 @@ static bool batch_room(tape *t, const fitting *f, const uint32_t *which, size_t 
     if (room) ((int32_t *)b->start[g]->data)[0] = 0;
   }
   return room;
-}
-
-static void row_put(const fitting *f, batch *b, size_t row, size_t person, uint32_t item, unsigned goals) {
-  ((int32_t *)b->of->data)[row] = (int32_t)person;
-  ((int32_t *)b->item->data)[row] = (int32_t)item;
-  for (size_t g = 0; g < f->layers.goals; g++)
-    real_data(b->label)[row * f->layers.goals + g] = f->train->goals == NULL ? goals != 0 : goals >> f->goal[g] != 0;
 }
 
 /* What is left of one person's history into the bags of its goals: weights that sum to one in each. */
@@ -302,9 +331,38 @@ static void bags_fill(const fitting *f, rng *draw, batch *b, size_t person, uint
   ((int32_t *)b->size->data)[person] = (int32_t)size_class(left);
 }
 
-/* Some of a person's things as targets, with drawn ones behind each; returns the next row. */
-static size_t person_fill(const fitting *f, rng *draw, batch *b, size_t person, uint32_t user, size_t row,
-                          uint8_t *asked) {
+/* Whether a row serves a goal that is learned, by position. */
+static bool serves(const fitting *f, unsigned goals, size_t g) {
+  return f->train->goals == NULL ? goals != 0 : goals >> f->goal[g] != 0;
+}
+
+/* A pair, and items drawn beside it. */
+static bool pair_ask(tape *t, const fitting *f, rng *draw, batch *b, uint32_t user, const asked_pair *pair) {
+  if (b->rows + 1 + b->negatives > b->room && !pairs_room(t, b, 2 * b->room + 1 + b->negatives)) return false;
+  b->pairs[b->rows++] = *pair;
+  for (size_t n = 0; n < b->negatives; n++)
+    b->pairs[b->rows++] = (asked_pair){.person = pair->person, .item = draw_item(f, draw, user)};
+  return true;
+}
+
+/* As often as its goals and modalities are rare; `wanted`: at least once. */
+static bool target_ask(tape *t, const fitting *f, rng *draw, batch *b, uint32_t user, const asked_pair *pair,
+                       bool wanted) {
+  size_t class = class_of(pair->goals);
+  double even = f->sets.count > 0 ? f->sets.times[f->sets.set[pair->item]] : 1;
+  size_t plain = imbalance_times(f->balance.plain[class] * even, draw);
+  size_t made = imbalance_times(f->balance.made[class] * even, draw);
+  if (plain + made == 0 && wanted) plain = 1;
+  for (size_t k = 0; k < plain + made; k++) {
+    asked_pair asked = *pair;
+    if (k >= plain && !smote_draw(&f->alike[class], pair->item, draw, &asked.other, &asked.towards)) break;
+    if (!pair_ask(t, f, draw, b, user, &asked)) return false;
+  }
+  return true;
+}
+
+/* Some of a person's things as targets; the last person's see to it that a step asks for anything at all. */
+static bool person_fill(tape *t, const fitting *f, rng *draw, batch *b, size_t person, uint32_t user, uint8_t *asked) {
   const sparse *x = &f->train->by_user;
   uint64_t from = x->start[user];
   size_t count = (size_t)(x->start[user + 1] - from), targets = targets_of(f, user);
@@ -314,18 +372,49 @@ static size_t person_fill(const fitting *f, rng *draw, batch *b, size_t person, 
     do chosen = (size_t)rng_below(draw, count);
     while (asked[chosen] || !is_target(f, from + chosen));
     asked[chosen] = 1;
-    row_put(f, b, row++, person, x->column[from + chosen], goals_of(f, from + chosen));
-    for (size_t n = 0; n < b->negatives; n++) row_put(f, b, row++, person, draw_item(f, draw, user), 0);
+    asked_pair pair = {(uint32_t)person, x->column[from + chosen], 0, goals_of(f, from + chosen), 0};
+    bool wanted = b->rows == 0 && person + 1 == b->people && k + 1 == targets;
+    if (!target_ask(t, f, draw, b, user, &pair, wanted)) return false;
   }
   bags_fill(f, draw, b, person, user, asked);
-  return row;
+  return true;
+}
+
+/* The pairs as the network reads them. */
+static bool rows_make(tape *t, const fitting *f, batch *b) {
+  size_t goals = f->layers.goals, made = 0, at = 0;
+  for (size_t r = 0; r < b->rows; r++) made += b->pairs[r].towards > 0;
+  b->of = tape_indices_new(t, b->rows), b->item = tape_indices_new(t, b->rows + made);
+  b->item_start = tape_indices_new(t, b->rows + 1);
+  b->label = tape_keep(tape_empty(t, 2, (size_t[]){b->rows, goals}));
+  if (made > 0) b->item_share = tape_keep(tape_empty(t, 1, &(size_t){b->rows + made}));
+  if (f->values[FEATURE_WEIGH] > 0) b->weight = tape_keep(tape_empty(t, 2, (size_t[]){b->rows, goals}));
+  if (tape_status(t, NULL) != MEDLEY_OK) return false;
+  for (size_t r = 0; r < b->rows; r++) {
+    const asked_pair *pair = &b->pairs[r];
+    ((int32_t *)b->of->data)[r] = (int32_t)pair->person;
+    ((int32_t *)b->item_start->data)[r] = (int32_t)at;
+    if (made > 0) real_data(b->item_share)[at] = (real)1 - pair->towards;
+    ((int32_t *)b->item->data)[at++] = (int32_t)pair->item;
+    if (pair->towards > 0) {
+      real_data(b->item_share)[at] = pair->towards;
+      ((int32_t *)b->item->data)[at++] = (int32_t)pair->other;
+    }
+    for (size_t g = 0; g < goals; g++) {
+      bool yes = serves(f, pair->goals, g);
+      real_data(b->label)[r * goals + g] = yes;
+      if (b->weight != NULL) real_data(b->weight)[r * goals + g] = f->balance.weight[f->goal[g]][yes];
+    }
+  }
+  ((int32_t *)b->item_start->data)[b->rows] = (int32_t)at;
+  return true;
 }
 
 static bool batch_draw(tape *t, const fitting *f, rng *draw, const uint32_t *which, size_t count, batch *b) {
-  size_t row = 0;
   tensor *asked = tape_indices_new(t, f->targets_most / sizeof(int32_t) + 1);
   if (asked == NULL || !batch_room(t, f, which, count, b)) return false;
-  for (size_t i = 0; i < count; i++) row = person_fill(f, draw, b, i, f->user[which[i]], row, asked->data);
+  for (size_t i = 0; i < count; i++)
+    if (!person_fill(t, f, draw, b, i, f->user[which[i]], asked->data)) return false;
   /* There was room for all entries in each of the bags: what is left is nothing, in the last one. */
   for (size_t g = 0; g + 1 < f->layers.person_fields; g++) {
     int32_t *start = b->start[g]->data;
@@ -335,7 +424,7 @@ static bool batch_draw(tape *t, const fitting *f, rng *draw, const uint32_t *whi
     }
     start[count] = (int32_t)b->bag[g]->count;
   }
-  return true;
+  return rows_make(t, f, b);
 }
 
 /* ---- fields ---- */
@@ -359,18 +448,36 @@ static tensor *person_fields(tape *t, fitting *f, const batch *b) {
   return feature_side_by_side(t, field, bags + 1);
 }
 
-static tensor *item_fields(tape *t, fitting *f, rng *draw, tensor *items) {
-  tensor *field[FEATURES_MAX + 1], *shown = items;
-  if (f->parts > 0) {
-    shown = tape_indices_new(t, items->count);
-    for (size_t i = 0; shown != NULL && i < items->count; i++)
-      ((int32_t *)shown->data)[i] = rng_uniform(draw) < f->values[FEATURE_CONTENT] ? -1 : index_data(items)[i];
+/* Rows of a table by number, or what lies between two of them; index as b->item. */
+static tensor *items_read(tape *t, tensor *table, const batch *b, tensor *index) {
+  if (b->item_share == NULL) return op_embedding(t, table, index);
+  return op_embedding_bag(t, table, index, b->item_start, b->item_share, false);
+}
+
+/* b->item with some left out, both ends of what lies between two. */
+static tensor *items_hide(tape *t, const fitting *f, rng *draw, const batch *b) {
+  tensor *shown = tape_indices_new(t, b->item->count);
+  for (size_t r = 0; shown != NULL && r < b->rows; r++) {
+    bool hidden = rng_uniform(draw) < f->values[FEATURE_CONTENT];
+    for (int32_t k = index_data(b->item_start)[r]; k < index_data(b->item_start)[r + 1]; k++)
+      ((int32_t *)shown->data)[k] = hidden ? -1 : index_data(b->item)[k];
   }
+  return shown;
+}
+
+static tensor *item_fields(tape *t, fitting *f, rng *draw, const batch *b) {
+  tensor *field[FEATURES_MAX + 1], *shown = f->parts > 0 ? items_hide(t, f, draw, b) : b->item;
   if (shown == NULL) return NULL;
-  field[0] = layer_embedding_forward(t, &f->own, shown);
+  field[0] = items_read(t, f->own.weight, b, shown);
   for (size_t m = 0; m < f->parts; m++)
-    field[m + 1] = layer_linear_forward(t, &f->shown[m], op_embedding(t, content_input(t, f, m), items));
+    field[m + 1] = layer_linear_forward(t, &f->shown[m], items_read(t, content_input(t, f, m), b, b->item));
   return feature_side_by_side(t, field, f->parts + 1);
+}
+
+/* As op_bce, with a weight for each element. */
+static tensor *weighted_bce(tape *t, tensor *logits, const batch *b) {
+  tensor *each = op_sub(t, op_softplus(t, logits), op_mul(t, logits, b->label));
+  return op_mean(t, op_mul(t, each, b->weight), OP_ALL);
 }
 
 static tensor *batch_loss(tape *t, void *context, const uint32_t *which, size_t count) {
@@ -381,9 +488,10 @@ static tensor *batch_loss(tape *t, void *context, const uint32_t *which, size_t 
   if (!batch_draw(t, f, &draw, which, count, &b)) return NULL;
   feature_rows x = {.people = b.people, .rows = b.rows, .of = b.of};
   x.person = person_fields(t, f, &b);
-  x.item = item_fields(t, f, &draw, b.item);
+  x.item = item_fields(t, f, &draw, &b);
   rows_prepare(t, &f->layers, &x);
-  return op_bce(t, f->network->forward(t, &f->layers, &x), b.label);
+  tensor *logits = f->network->forward(t, &f->layers, &x);
+  return b.weight != NULL ? weighted_bce(t, logits, &b) : op_bce(t, logits, b.label);
 }
 
 static medley_status content_prepare(fitting *f, const recommender_data *data, medley_error *err) {
@@ -409,11 +517,53 @@ done:
   return status;
 }
 
-static medley_status fitting_prepare(fitting *f, size_t goals, medley_error *err) {
+/* The items that have an event of a goal or of a stronger one. */
+static void items_of_goal(const fitting *f, size_t goal, uint8_t *member) {
+  uint64_t count = sparse_count(&f->train->by_user);
+  for (uint64_t e = 0; e < count; e++)
+    if (class_of(goals_of(f, e)) >= goal) member[f->train->by_user.column[e]] = 1;
+}
+
+static medley_status alike_prepare(fitting *f, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  uint8_t *member = NULL;
+  for (size_t g = 0; g < GOAL_COUNT; g++) {
+    if (!(f->balance.made[g] > 0)) continue;
+    mem_free(member);
+    TRY_NEW(member, (size_t)f->items + 1, "items");
+    items_of_goal(f, g, member);
+    TRY(smote_init(&f->alike[g], f->content, f->width, f->parts, f->mask, member, f->items, err));
+  }
+done:
+  mem_free(member);
+  return status;
+}
+
+static medley_status balance_prepare(fitting *f, const recommender_data *data, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  const double *v = f->values;
+  imbalance_exponents by = {v[FEATURE_OVER], v[FEATURE_UNDER], v[FEATURE_SMOTE], v[FEATURE_WEIGH], v[FEATURE_MODAL]};
+  uint64_t pairs[GOAL_COUNT] = {0};
+  for (size_t i = 0; i < f->users; i++)
+    for (uint64_t e = f->train->by_user.start[f->user[i]]; e < f->train->by_user.start[f->user[i] + 1]; e++)
+      if (is_target(f, e)) pairs[class_of(goals_of(f, e))]++;
+  if (f->parts == 0) by.smote = by.modal = 0;
+  imbalance_init(&f->balance, &by, pairs, (size_t)v[FEATURE_NEGATIVES]);
+  if (!(by.smote > 0) && !(by.modal > 0)) goto done;
+  TRY_NEW(f->mask, (size_t)f->items + 1, "items");
+  modality_masks(data->features, f->parts, f->items, f->mask);
+  if (by.modal > 0) TRY(modality_sets_init(&f->sets, f->train, f->mask, by.modal, err));
+  TRY(alike_prepare(f, err));
+done:
+  return status;
+}
+
+static medley_status fitting_prepare(fitting *f, const recommender_data *data, size_t goals, medley_error *err) {
   medley_status status = MEDLEY_OK;
   char name[SAFETENSORS_NAME_MAX];
   size_t dim = (size_t)f->values[FEATURE_DIM];
   TRY(people_find(f, err));
+  TRY(balance_prepare(f, data, err));
   f->weights = parameters_create();
   if (f->weights == NULL) FAIL(err, MEDLEY_ERR_MEMORY, "out of memory for a training");
   layers_init(&f->layers, &f->sizes, f->network, f->values, goals, f->parts + 1, f->weights);
@@ -517,7 +667,7 @@ medley_status feature_fit(const feature_network *network, const recommender_data
   }
   TRY(content_prepare(&f, data, err));
   TRY(model_create(network, values, f.items, f.goal, goals, f.parts + 1, &m, err));
-  TRY(fitting_prepare(&f, goals, err));
+  TRY(fitting_prepare(&f, data, goals, err));
   TRY(train(&f, progress != NULL ? &stage : NULL, err));
   TRY(model_take(m, &f, err));
   *out = &m->base;

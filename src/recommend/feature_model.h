@@ -14,6 +14,9 @@
  * of that goal or of a stronger one: what was bought was also wanted.
  *
  *   loss = mean over pairs and goals of BCE(logit_g, y_g),     score = Σ_g weight_g (logit_g + log q n)
+ *
+ * What is asked for how often, and what an answer counts, can be evened out (recommend/imbalance.h); nothing is, unless
+ * settings say so.
  */
 #ifndef RECOMMEND_FEATURE_MODEL_H
 #define RECOMMEND_FEATURE_MODEL_H
@@ -35,6 +38,11 @@ enum {
   FEATURE_NEGATIVES,
   FEATURE_CONTENT,
   FEATURE_BATCH,
+  FEATURE_OVER,
+  FEATURE_UNDER,
+  FEATURE_SMOTE,
+  FEATURE_WEIGH,
+  FEATURE_MODAL,
   FEATURE_CLICK, /* the three weights in the order of the goals */
   FEATURE_LIKE,
   FEATURE_BUY,
@@ -42,19 +50,26 @@ enum {
   FEATURE_SETTINGS
 };
 #define FEATURE_GOAL FEATURE_CLICK /* of a kind with one goal: which */
-#define FEATURE_FIELD_SETTINGS                                                                                       \
-  {"epochs", "times that every person is trained on", 20, 1, 10000, NULL, 0},                                        \
-      {"rate", "the highest learning rate", 5e-3, 1e-6, 1, NULL, 0},                                                 \
-      {"dim", "numbers of a field's vector", 32, 2, 512, NULL, 0},                                                   \
-      {"hidden", "width of the first layer; the second has half", 64, 2, 2048, NULL, 0},                             \
-      {"dropout", "share of numbers left out between layers in training", 0.2, 0, 0.9, NULL, 0},                     \
-      {"negatives", "drawn items beside each chosen one, half evenly and half by popularity", 16, 1, 1024, NULL, 0}, \
-      {"content", "how often an item is known in training by its content alone; 0: content is not read",             \
-       0.2,       0,                                                                                                 \
-       0.9,       NULL,                                                                                              \
-       0},                                                                                                           \
-  {                                                                                                                  \
-    "batch", "people a step", 32, 1, 65536, NULL, 0                                                                  \
+#define FEATURE_FIELD_SETTINGS                                                                                           \
+  {"epochs", "times that every person is trained on", 20, 1, 10000, NULL, 0},                                            \
+      {"rate", "the highest learning rate", 5e-3, 1e-6, 1, NULL, 0},                                                     \
+      {"dim", "numbers of a field's vector", 32, 2, 512, NULL, 0},                                                       \
+      {"hidden", "width of the first layer; the second has half", 64, 2, 2048, NULL, 0},                                 \
+      {"dropout", "share of numbers left out between layers in training", 0.2, 0, 0.9, NULL, 0},                         \
+      {"negatives", "drawn items beside each chosen one, half evenly and half by popularity", 16, 1, 1024, NULL, 0},     \
+      {"content", "how often an item is known in training by its content alone; 0: content is not read",                 \
+       0.2,       0,                                                                                                     \
+       0.9,       NULL,                                                                                                  \
+       0},                                                                                                               \
+      {"batch", "people a step", 32, 1, 65536, NULL, 0},                                                                 \
+      {"over", "how far pairs of rare goals are asked for more often; 1: as many as of the frequent one", 0, 0, 1, NULL, \
+       0},                                                                                                               \
+      {"under", "how far pairs of frequent goals are asked for less often; 1: as few as of the rarest", 0, 0, 1, NULL,   \
+       0},                                                                                                               \
+      {"smote", "as over, with items made up between one and another that is alike by content", 0, 0, 1, NULL, 0},       \
+      {"weigh", "how far a goal's yes and no count the same in the loss; 1: balanced", 0, 0, 1, NULL, 0}, {              \
+    "modal", "how evenly items are drawn over what modalities they have; 1: each combination as often", 0, 0, 1, NULL,   \
+        0                                                                                                                \
   }
 #define FEATURE_GOAL_SETTINGS                                                                                        \
   {"click", "weight of clicks in the score", 1, 0, 100, NULL, 0}, {"like", "weight of likes", 1, 0, 100, NULL, 0}, { \

@@ -1,6 +1,7 @@
 /* tests/unit/recommend_twins_trained.c: what models that are trained say, once more in double precision from the
  * parameters in their files. What training does to them is held by test_recommend_trained.c. */
 #include "base/file.h"
+#include "recommend/feature_model.h"
 #include "recommend_twins.h"
 #include "test.h"
 
@@ -378,7 +379,7 @@ typedef void (*goals_twin)(const pair *x, const double *values, double logit[WOR
 static void twin_goals(const world *w, const double *values, const recommender *r, const history *h, size_t bags,
                        goals_twin by_definition, double *scores) {
   kept k;
-  double least = INFINITY, logit[WORLD_GOALS], weight[] = {values[8], values[10]};
+  double least = INFINITY, logit[WORLD_GOALS], weight[] = {values[FEATURE_CLICK], values[FEATURE_BUY]};
   kept_open(&k, r);
   pair x = {.k = &k, .dim = (size_t)values[2], .hidden = (size_t)values[3]};
   x.item_width = x.dim * (values[6] > 0 ? 1 + w->data.feature_count : 1);
@@ -426,7 +427,7 @@ static void shared_bottom_logits(const pair *x, const double *values, double *lo
 static void mmoe_logits(const pair *x, const double *values, double *logit) {
   static const size_t all[] = {0, 1, 2, 3, 4, 5, 6, 7, 8};
   double expert[EXPERTS][WIDE], gate[EXPERTS], heard[WIDE];
-  size_t experts = (size_t)values[11];
+  size_t experts = (size_t)values[FEATURE_EXPERTS];
   for (size_t e = 0; e < experts; e++) tower_of(x, "experts.", e, expert[e]);
   for (size_t g = 0; g < WORLD_GOALS; g++) {
     sides_of(x, "gates.", g, gate, experts);
@@ -438,7 +439,7 @@ static void mmoe_logits(const pair *x, const double *values, double *logit) {
 static void ple_logits(const pair *x, const double *values, double *logit) {
   static const size_t all[] = {0, 1, 2, 3, 4, 5, 6, 7, 8};
   double expert[EXPERTS][WIDE], inner[EXPERTS][WIDE], gate[EXPERTS], side[SIDES][WIDE], heard[WIDE];
-  size_t experts = (size_t)values[11], width = x->hidden / 2, seen[EXPERTS];
+  size_t experts = (size_t)values[FEATURE_EXPERTS], width = x->hidden / 2, seen[EXPERTS];
   for (size_t e = 0; e < SIDES * experts; e++) tower_of(x, "experts.", e, expert[e]);
   for (size_t s = 0; s < SIDES; s++) {
     for (size_t e = 0; e < experts; e++) seen[e] = s * experts + e, seen[experts + e] = WORLD_GOALS * experts + e;

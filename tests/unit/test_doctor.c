@@ -87,7 +87,8 @@ static void test_settings(void **state) {
   write_inside(f, "medley.conf",
                "[train]\nseed = 7\nthreads = many\n[encode]\nimage = image.nothing\ntext = none\nsmell = x\n"
                "[encode.normalise]\nimage = zscore\naudio = loud\n"
-               "[prepare]\nimage.crop = left\ntext.stem = no\naudio.smell = yes\n");
+               "[prepare]\nimage.crop = left\ntext.stem = no\naudio.smell = yes\n"
+               "[model.bpr]\nbalance = 2\ndraws = 3\nsmell = 1\n[model.smell]\nrate = 1\n");
   json_t *report = doctor(f->path);
   assert_true(json_is_false(json_object_get(report, "ok")));
   assert_true(found(report, "settings", false, "train.threads is 'many', expected a whole number"));
@@ -99,6 +100,10 @@ static void test_settings(void **state) {
   assert_true(found(report, "settings", false, "prepare.image.crop is 'left', expected none, centre or attention"));
   assert_true(found(report, "settings", false, "there is no setting 'prepare.audio.smell'"));
   assert_false(found(report, "settings", false, "stem"));
+  assert_true(found(report, "settings", false, "model.bpr.balance is '2', expected a number from 0 to 1"));
+  assert_true(found(report, "settings", false, "there is no setting 'model.bpr.smell'"));
+  assert_true(found(report, "settings", false, "there is no setting 'model.smell.rate'"));
+  assert_false(found(report, "settings", false, "model.bpr.draws"));
   json_decref(report);
   write_inside(f, "medley.conf", "[train\n");
   report = doctor(f->path);

@@ -66,11 +66,13 @@ static const struct row {
     {"gru4rec", twin_gru4rec, {0.1, 2, 2, 0, 16, 0.01, 8, 50, 16, 0.2, 0}, 1e-4},
     {"multvae", twin_multvae, {2, 0.5, 16, 8, 0.01, 16, 0.3}, 1e-4},
     {"autoencoder", twin_multvae, {2, 0.5, 16, 8, 0.01, 16}, 1e-4},
-    {"deepfm", twin_deepfm, {2, 0.01, 6, 4, 0.2, 2, 0.2, 16, 2}, 1e-4},
-    {"shared_bottom", twin_shared_bottom, {2, 0.01, 4, 8, 0, 3, 0, 64, 1, 0.5, 2}, 1e-4},
-    {"mmoe", twin_mmoe, {2, 0.01, 4, 8, 0.2, 3, 0.2, 16, 1, 0.5, 2, 3}, 1e-4},
-    {"ple", twin_ple, {2, 0.01, 4, 8, 0.2, 3, 0.2, 16, 1, 0.5, 2, 2}, 1e-4},
-    {"esmm", twin_esmm, {2, 0.01, 4, 8, 0.2, 3, 0.2, 16, 1, 0.5, 2}, 1e-4},
+    {"deepfm", twin_deepfm, {2, 0.01, 6, 4, 0.2, 2, 0.2, 16, 0.5, 0.3, 0.9, 0.7, 1, 0}, 1e-4},
+    {"deepfm", twin_deepfm, {2, 0.01, 6, 4, 0.2, 2, 0.2, 16, 0, 0, 0, 0, 0, 2}, 1e-4},
+    {"shared_bottom", twin_shared_bottom, {2, 0.01, 4, 8, 0, 3, 0, 64, 0, 0, 0, 0, 0, 1, 0.5, 2}, 1e-4},
+    {"shared_bottom", twin_shared_bottom, {2, 0.01, 4, 8, 0, 3, 0, 64, 1, 1, 1, 1, 1, 1, 0.5, 2}, 1e-4},
+    {"mmoe", twin_mmoe, {2, 0.01, 4, 8, 0.2, 3, 0.2, 16, 0, 0, 0, 0, 0, 1, 0.5, 2, 3}, 1e-4},
+    {"ple", twin_ple, {2, 0.01, 4, 8, 0.2, 3, 0.2, 16, 0, 0, 0, 0, 0, 1, 0.5, 2, 2}, 1e-4},
+    {"esmm", twin_esmm, {2, 0.01, 4, 8, 0.2, 3, 0.2, 1, 0, 1, 1, 1, 1, 1, 0.5, 2}, 1e-4},
     {"content", twin_content, {0}, 1e-5},
     {"content", twin_content_fused, {1}, 1e-5}, /* fuse.weighted */
     {"content", twin_content_fused, {3}, 1e-5}, /* fuse.map */

@@ -153,6 +153,8 @@ static void test_halves_are_told_apart(void **state) {
               {"multvae", false, {"epochs", "hidden", "batch", NULL}, {60, 16, 8}},
               {"autoencoder", false, {"epochs", "hidden", "batch", NULL}, {60, 16, 8}},
               {"deepfm", false, {"epochs", "rate", "batch", NULL}, {40, 0.02, 16}},
+              {"deepfm", true, {"epochs", "rate", "modal", NULL}, {40, 0.02, 1}},
+              {"deepfm", true, {"epochs", "rate", "weigh", NULL}, {40, 0.02, 1}},
               {"shared_bottom", false, {"epochs", "rate", "batch", NULL}, {40, 0.02, 16}},
               {"mmoe", false, {"epochs", "rate", "batch", NULL}, {40, 0.02, 16}},
               {"ple", false, {"epochs", "rate", "batch", NULL}, {40, 0.02, 16}},
@@ -177,6 +179,33 @@ static void test_halves_are_told_apart(void **state) {
   planted_free(both[1]);
 }
 
+/* The same seed gives the same bits, whatever is evened out, and each setting that has something to even out gives
+ * others; what has nothing, none. */
+static void test_evening_out_is_the_same_again(void **state) {
+  (void)state;
+  static const char *const each[] = {"over", "under", "smote", "weigh", "modal"};
+  planted *all = shoppers(false), *plain = halves(true), *clicks = shoppers(true);
+  all->data.features = &plain->features, all->data.feature_count = 1;
+  const planted *worlds[] = {all, plain, clicks};
+  static const bool moves[3][5] = {{1, 1, 1, 1, 1}, {0, 0, 0, 1, 1}, {0, 0, 0, 1, 0}};
+  for (size_t w = 0; w < 3; w++)
+    for (size_t i = 0; i < 5; i++) {
+      float scores[3][THINGS];
+      for (size_t again = 0; again < 3; again++) {
+        const char *settings[] = {"epochs", "dim", "hidden", each[i], NULL};
+        recommender *model = fitted(worlds[w], "esmm", settings, (double[]){2, 4, 8, again > 0});
+        scores_of(model, (const uint32_t[]){2, 5, 9}, NULL, 3, scores[again]);
+        model->kind->free(model);
+      }
+      assert_memory_equal(scores[1], scores[2], sizeof scores[1]);
+      if ((memcmp(scores[0], scores[1], sizeof scores[0]) != 0) != moves[w][i])
+        fail_msg("%s: world %zu %s", each[i], w, moves[w][i] ? "stays as it was" : "is another");
+    }
+  planted_free(all);
+  planted_free(plain);
+  planted_free(clicks);
+}
+
 /* The share of pairs in order, over all sorts of buyers: things of the sort that somebody buys before others. */
 static double buys_in_order(const recommender *model) {
   medley_error error;
@@ -197,12 +226,13 @@ static double buys_in_order(const recommender *model) {
   return right / pairs;
 }
 
-/* A model of clicks alone does not find what is bought; one that was told of buys does, for their weight in the score.
- */
+/* A model of clicks alone does not find what is bought; one that was told of buys does, for their weight in the score,
+ * also where pairs and answers are evened out. */
 static void test_buys_are_found_beside_clicks(void **state) {
   (void)state;
   static const char *const names[] = {"shared_bottom", "mmoe", "ple", "esmm"};
-  static const char *const settings[] = {"epochs", "rate", "batch", "click", "like", "buy", NULL};
+  static const char *const settings[] = {"epochs", "rate", "batch", "click", "like",
+                                         "buy",    "over", "under", "weigh", NULL};
   static const char *const plain[] = {"epochs", "rate", "batch", "goal", NULL};
   planted *clicks = shoppers(true), *all = shoppers(false);
   assert_null(clicks->train.goals);
@@ -213,7 +243,8 @@ static void test_buys_are_found_beside_clicks(void **state) {
   if (by_clicks > 0.7) fail_msg("clicks alone put %g of the buys in order", by_clicks);
   if (by_buys < 0.85) fail_msg("deepfm of buys puts %g of them in order", by_buys);
   for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-    recommender *model = fitted(all, names[i], settings, (double[]){60, 0.02, 16, 0, 0, 1});
+    double even = i % 2 == 0 ? 0.5 : 0;
+    recommender *model = fitted(all, names[i], settings, (double[]){60, 0.02, 16, 0, 0, 1, even, even, even});
     double found = buys_in_order(model);
     if (found < by_clicks + 0.15 || found < 0.85)
       fail_msg("%s puts %g of the buys in order, clicks alone %g", names[i], found, by_clicks);
@@ -315,7 +346,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_halves_are_told_apart),        cmocka_unit_test(test_buys_are_found_beside_clicks),
       cmocka_unit_test(test_new_things_go_by_content),     cmocka_unit_test(test_what_follows_is_found),
-      cmocka_unit_test(test_new_things_follow_by_content),
+      cmocka_unit_test(test_new_things_follow_by_content), cmocka_unit_test(test_evening_out_is_the_same_again),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -304,6 +304,40 @@ static void test_tuning_a_workspace(void **state) {
   medley_workspace_close(w);
 }
 
+/* What medley.conf says of a model stays: in a search, in a training after it, and in one over the grids. */
+static void test_settings_that_are_given_stay(void **state) {
+  (void)state;
+  medley_error error = {0};
+  char folder[256], path[300], conf[320], *report;
+  static const char given[] = "[model.userknn]\nneighbours = 17\n", wrong[] = "[model.userknn]\nneighbours = 0\n";
+  medley_workspace *w;
+  workspace_make(folder, path, &w);
+  medley_workspace_close(w);
+  snprintf(conf, sizeof conf, "%s/medley.conf", path);
+  assert_ok(file_write(conf, given, strlen(given), &error));
+  assert_ok(medley_workspace_open(path, &w, &error));
+  json_t *tuned = tune(w, &(medley_tune_options){.trials = 4, .models = tuned_models});
+  const json_t *trials = json_object_get(model_in(json_object_get(tuned, "models"), "userknn"), "trials");
+  assert_int_equal(json_array_size(trials), 4);
+  for (size_t i = 0; i < 4; i++)
+    assert_true(json_member_number(json_object_get(json_array_get(trials, i), "settings"), "neighbours", 0) == 17);
+  for (int untuned = 0; untuned < 2; untuned++) {
+    assert_ok(
+        medley_train(w, &(medley_train_options){.models = tuned_models, .untuned = untuned}, NULL, &report, &error));
+    json_t *trained = json_loads(report, 0, NULL);
+    const json_t *model = model_in(json_object_get(json_object_get(trained, "fit"), "models"), "userknn");
+    assert_true(json_member_number(json_object_get(model, "settings"), "neighbours", 0) == 17);
+    json_decref(trained);
+    medley_free(report);
+  }
+  json_decref(tuned);
+  medley_workspace_close(w);
+  assert_ok(file_write(conf, wrong, strlen(wrong), &error));
+  assert_ok(medley_workspace_open(path, &w, &error));
+  assert_refused(medley_train(w, NULL, NULL, &report, &error), MEDLEY_ERR_INPUT, "model.userknn.neighbours");
+  medley_workspace_close(w);
+}
+
 static void test_a_stopped_search_goes_on(void **state) {
   (void)state;
   medley_error error = {0};
@@ -392,6 +426,7 @@ int main(void) {
       cmocka_unit_test(test_trials_survive),
       cmocka_unit_test(test_hostile_trials),
       cmocka_unit_test(test_tuning_a_workspace),
+      cmocka_unit_test(test_settings_that_are_given_stay),
       cmocka_unit_test(test_a_stopped_search_goes_on),
       cmocka_unit_test(test_tuning_asked_wrongly),
       cmocka_unit_test(test_train_by_itself),
