@@ -25,8 +25,8 @@
  *     --resume FILE        lines that an earlier run printed: what is there is not measured again
  *
  * One line of JSON a model: seconds of each fit, the most memory the process held before (base_bytes) and while fitting
- * (peak_bytes), Recall@20, NDCG@20 and AUC over all users with something to find, and the share of all items that one
- * of their lists of 20 holds.
+ * (peak_bytes), Recall@20, NDCG@20 and AUC over all users with something to find, the share of items that are in
+ * somebody's first 20 (coverage), and how many people chose what is there, on average (arp).
  */
 #include <math.h>
 #include <stdio.h>
@@ -46,7 +46,7 @@ typedef struct model_wanted {
   const char *text;
   double values[RECOMMENDER_SETTINGS_MAX];
   double seconds[ROUNDS_MAX];
-  double recall, ndcg, auc, coverage;
+  double recall, ndcg, auc, coverage, arp;
   uint64_t base_bytes, peak_bytes;
 } model_wanted;
 
@@ -93,21 +93,23 @@ done:
 
 static medley_status model_measure(const data_set *d, model_wanted *m, const recommender *model, medley_error *err) {
   medley_status status = MEDLEY_OK;
-  measure_metric metrics[3];
+  measure_metric metrics[4];
   measurement found = {0};
   measure_task task = {.history = data_set_history(d, m->kind), .test = &d->asked, .candidate = d->candidate};
   uint32_t *users = NULL;
   TRY(measure_metric_parse("recall@20", &metrics[0], err));
   TRY(measure_metric_parse("ndcg@20", &metrics[1], err));
   TRY(measure_metric_parse("auc", &metrics[2], err));
+  TRY(measure_metric_parse("arp@20", &metrics[3], err));
   TRY(measure_users(&task, 0, 1, &users, &task.user_count, err));
   task.users = users;
   scorer what = scorer_of_recommender(model);
-  TRY(measure_scorer(&task, &what, &(measure_options){.metrics = metrics, .metric_count = 3, .keep_top = true}, NULL,
-                     &found, err));
+  measure_options wanted = {.metrics = metrics, .metric_count = 4, .popularity = d->train.popularity, .keep_top = true};
+  TRY(measure_scorer(&task, &what, &wanted, NULL, &found, err));
   m->recall = measurement_mean(&found, 0);
   m->ndcg = measurement_mean(&found, 1);
   m->auc = measurement_mean(&found, 2);
+  m->arp = measurement_mean(&found, 3);
   m->coverage = metric_coverage(found.top, found.user_count, 20, d->train.by_user.columns);
 done:
   measurement_deinit(&found);
@@ -121,8 +123,8 @@ static void model_tell(const model_wanted *m, int rounds, bool measured) {
   printf("], \"base_bytes\": %llu, \"peak_bytes\": %llu", (unsigned long long)m->base_bytes,
          (unsigned long long)m->peak_bytes);
   if (measured)
-    printf(", \"recall\": %.5f, \"ndcg\": %.5f, \"auc\": %.5f, \"coverage\": %.4f", m->recall, m->ndcg, m->auc,
-           m->coverage);
+    printf(", \"recall\": %.5f, \"ndcg\": %.5f, \"auc\": %.5f, \"coverage\": %.4f, \"arp\": %.1f", m->recall, m->ndcg,
+           m->auc, m->coverage, m->arp);
   printf("}\n");
   fflush(stdout);
 }

@@ -248,6 +248,8 @@ typedef struct sampled_softmax_rows {
   tensor *positive, *negative; /* [n, dim] each row's target; [samples, dim]. op_embedding makes them */
   tensor *target, *sampled;    /* [n], [samples] their indices: a sample that is a row's target does not count there */
   tensor *positive_log_q, *negative_log_q; /* [n], [samples] log of the chance to be drawn, or NULL */
+  tensor *mask; /* [n, samples] added to the scores: -INFINITY where a sample does not count, either. A constant. NULL:
+                   none */
 } sampled_softmax_rows;
 tensor *op_sampled_softmax(tape *t, tensor *x, const sampled_softmax_rows *rows);
 /* max(0, |anchor - positive| - |anchor - negative| + margin) over rows [..., dim]. */

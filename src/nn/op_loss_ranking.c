@@ -147,7 +147,7 @@ tensor *op_infonce(tape *t, tensor *a, tensor *b, double temperature, bool symme
 
 typedef struct sampled_pass {
   size_t rows, samples, dim;
-  const real *x, *positive, *negative, *positive_log_q, *negative_log_q;
+  const real *x, *positive, *negative, *positive_log_q, *negative_log_q, *mask;
   const int32_t *target, *sampled;
   real *scores, *own, *log_sum; /* [rows, samples], [rows], [rows] */
   real factor;
@@ -155,7 +155,7 @@ typedef struct sampled_pass {
 
 static const real *optional(const tensor *x) { return x != NULL ? real_data(x) : NULL; }
 
-/* Inputs: x, positive, negative, target, sampled, positive_log_q, negative_log_q. */
+/* Inputs: x, positive, negative, target, sampled, positive_log_q, negative_log_q, mask. */
 static sampled_pass sampled_of(op_node *n) {
   return (sampled_pass){.rows = n->input[0]->shape[0],
                         .samples = n->input[2]->shape[0],
@@ -167,6 +167,7 @@ static sampled_pass sampled_of(op_node *n) {
                         .sampled = index_data(n->input[4]),
                         .positive_log_q = optional(n->input[5]),
                         .negative_log_q = optional(n->input[6]),
+                        .mask = optional(n->input[7]),
                         .scores = n->saved[0],
                         .own = n->saved[1],
                         .log_sum = n->saved[2]};
@@ -180,6 +181,7 @@ static void sampled_range(void *context, size_t from, size_t to) {
     p->own[r] = row_dot(p->x + r * p->dim, p->positive + r * p->dim, p->dim);
     if (p->positive_log_q != NULL) p->own[r] -= p->positive_log_q[r];
     if (p->negative_log_q != NULL) row_add_scaled(scores, -1, p->negative_log_q, p->samples);
+    if (p->mask != NULL) row_add_scaled(scores, 1, p->mask + r * p->samples, p->samples);
     for (size_t j = 0; j < p->samples; j++)
       if (p->sampled[j] == p->target[r]) scores[j] = -INFINITY;
     real most = real_max(row_max(scores, p->samples), p->own[r]);
@@ -232,8 +234,14 @@ static void sampled_backward(tape *t, op_node *n) {
 const op_kind op_kind_sampled_softmax = {"sampled_softmax", sampled_forward, sampled_backward, NULL};
 
 tensor *op_sampled_softmax(tape *t, tensor *x, const sampled_softmax_rows *rows) {
-  tensor *inputs[] = {
-      x, rows->positive, rows->negative, rows->target, rows->sampled, rows->positive_log_q, rows->negative_log_q};
+  tensor *inputs[] = {x,
+                      rows->positive,
+                      rows->negative,
+                      rows->target,
+                      rows->sampled,
+                      rows->positive_log_q,
+                      rows->negative_log_q,
+                      rows->mask};
   char text[4][TENSOR_TEXT_MAX];
   if (!op_ready(t, "sampled_softmax", inputs, 3) || !op_ready_indices(t, "sampled_softmax", rows->target) ||
       !op_ready_indices(t, "sampled_softmax", rows->sampled))
@@ -253,9 +261,17 @@ tensor *op_sampled_softmax(tape *t, tensor *x, const sampled_softmax_rows *rows)
                      tensor_text(inputs[i], text[3]), inputs[i - 2]->count);
     if ((inputs[i] = op_contiguous(t, inputs[i])) == NULL) return NULL;
   }
+  if (rows->mask != NULL) {
+    if (!op_ready(t, "sampled_softmax", &inputs[7], 1)) return NULL;
+    if (rows->mask->rank != 2 || rows->mask->shape[0] != x->shape[0] || rows->mask->shape[1] != inputs[4]->count ||
+        rows->mask->needs_gradient)
+      return op_fail(t, "sampled_softmax: the mask is %s, not a constant for each of %zu rows and %zu samples",
+                     tensor_text(rows->mask, text[3]), x->shape[0], inputs[4]->count);
+    if ((inputs[7] = op_contiguous(t, inputs[7])) == NULL) return NULL;
+  }
   for (int i = 0; i < 3; i++)
     if ((inputs[i] = op_contiguous(t, inputs[i])) == NULL) return NULL;
-  return op_run(t, &op_kind_sampled_softmax, 0, NULL, inputs, 7, NULL, 0);
+  return op_run(t, &op_kind_sampled_softmax, 0, NULL, inputs, 8, NULL, 0);
 }
 
 /* ---- triplet (Schroff et al. 2015), distances as PyTorch's TripletMarginLoss: Euclidean, 1e-6 in each difference ----

@@ -53,23 +53,6 @@ typedef struct bm3 {
 
 /* ---- training ---- */
 
-/* The values of x, with a part left out, and no way back for gradients. */
-static tensor *held(tape *t, tensor *x, double dropout) {
-  x = op_contiguous(t, x);
-  if (x == NULL) return NULL;
-  tensor *copy = tape_empty(t, x->rank, x->shape);
-  if (copy == NULL) return NULL;
-  memcpy(real_data(copy), real_data(x), x->count * sizeof(real));
-  return op_dropout(t, copy, dropout);
-}
-
-/* C over rows; share [rows] of each, NULL: the mean. */
-static tensor *apart(tape *t, tensor *a, tensor *b, tensor *share) {
-  tensor *cosines = op_sum(t, op_mul(t, op_unit(t, a), op_unit(t, b)), 1);
-  cosines = share != NULL ? op_sum(t, op_mul(t, cosines, share), OP_ALL) : op_mean(t, cosines, OP_ALL);
-  return op_affine(t, cosines, -1, 1);
-}
-
 static tensor *bm3_loss(tape *t, void *context, const uint32_t *events, size_t count) {
   bm3 *b = context;
   graph_training *g = &b->g;
@@ -79,15 +62,16 @@ static tensor *bm3_loss(tape *t, void *context, const uint32_t *events, size_t c
   tensor *vectors = op_embedding(t, op_propagate(t, &g->graph, &g->graph, g->nodes, g->layers), rows.nodes);
   tensor *users = op_slice(t, vectors, 0, 0, count);
   tensor *items = op_add(t, op_slice(t, vectors, 0, count, count), ids);
-  tensor *held_items = held(t, items, b->dropout);
-  tensor *loss = op_add(t, apart(t, op_linear(t, users, b->predictor, NULL), held_items, NULL),
-                        apart(t, op_linear(t, items, b->predictor, NULL), held(t, users, b->dropout), NULL));
+  tensor *held_items = graph_held(t, items, b->dropout);
+  tensor *loss =
+      op_add(t, graph_apart(t, op_linear(t, users, b->predictor, NULL), held_items, NULL),
+             graph_apart(t, op_linear(t, items, b->predictor, NULL), graph_held(t, users, b->dropout), NULL));
   for (size_t m = 0; b->align > 0 && m < b->c.count; m++) {
     tensor *share = graph_content_share(&b->c, m, t, rows.item, NULL, count);
     tensor *content = graph_maps_rows(&b->maps, &b->c, m, t, rows.items);
     tensor *online = op_linear(t, content, b->predictor, NULL);
-    tensor *both =
-        op_add(t, apart(t, online, held_items, share), apart(t, online, held(t, content, b->dropout), share));
+    tensor *both = op_add(t, graph_apart(t, online, held_items, share),
+                          graph_apart(t, online, graph_held(t, content, b->dropout), share));
     loss = op_add(t, loss, op_affine(t, both, b->align, 0));
   }
   return graph_total(t, loss, length);
@@ -171,7 +155,7 @@ static medley_status bm3_fit(const recommender_data *data, const double *values,
   TRY(graph_train(g, values, bm3_loss, &b, progress, err));
   TRY(graph_model_create(&recommender_bm3, g, &m, err));
   own = m->owned + g->x->columns * g->dim;
-  TRY(graph_layers(g, m->owned, own, err));
+  TRY(graph_layers(g, real_data(g->nodes), m->owned, own, err));
   TRY(graph_people(g, m->owned, g->dim, real_data(g->nodes), m->owned, err));
   TRY(said_predict(&b, m->owned, err));
   TRY(items_place(&b, own, err));

@@ -28,7 +28,7 @@
 #include "recommend/graph_content.h"
 #include "recommend/kinds.h"
 
-enum { PRUNED = GRAPH_SETTINGS, MODAL, NEIGHBOURS, SETTINGS };
+enum { PRUNED = GRAPH_RANKING_SETTINGS, MODAL, NEIGHBOURS, SETTINGS };
 
 static const double epoch_counts[] = {20, 40, 80};
 static const double decays[] = {1e-3, 1e-2};
@@ -40,6 +40,7 @@ static const recommender_setting freedom_settings[] = {
     {"layers", "steps along the edges of people and items", 4, 1, 8, NULL, 0},
     {"decay", "how much long vectors cost, λ", 1e-3, 0, 10, decays, 2},
     GRAPH_COMMON_SETTINGS(5e-3),
+    GRAPH_NEGATIVE_SETTINGS,
     {"pruned", "share ρ of the edges that an epoch goes without", 0.2, 0, 0.95, pruned_shares, 3},
     {"modal", "weight λ_m of what content alone must order", 0.1, 0, 10, modals, 3},
     {"neighbours", "items alike by a modality", 5, 1, 100, neighbour_counts, 2},
@@ -74,16 +75,8 @@ static void freedom_deinit(freedom *f) {
 static medley_status graphs_init(freedom *f, double pruned, medley_error *err) {
   medley_status status = MEDLEY_OK;
   const sparse *x = f->g.x;
-  size_t events = (size_t)sparse_count(x), at = 0, all = 0;
-  sparse_entry *entries = NULL;
-  for (size_t m = 0; m < f->c.count; m++) all += (size_t)sparse_count(&f->c.near[m]);
-  TRY_NEW(entries, all + 1, "a graph");
-  for (size_t m = 0; m < f->c.count; m++)
-    for (uint32_t i = 0; i < x->columns; i++)
-      for (uint64_t e = f->c.near[m].start[i]; e < f->c.near[m].start[i + 1]; e++)
-        entries[at++] = (sparse_entry){i, f->c.near[m].column[e], (float)f->c.share[m] * f->c.near[m].value[e]};
-  TRY(sparse_from_entries(x->columns, x->columns, entries, all, SPARSE_SUM, &f->frozen, err));
-  TRY(sparse_transpose(&f->frozen, &f->back, err));
+  size_t events = (size_t)sparse_count(x);
+  TRY(graph_content_merge(&f->c, &f->frozen, &f->back, err));
   f->kept = events - (size_t)(pruned * (double)events);
   f->epoch = SIZE_MAX;
   TRY(sparse_create(f->g.graph.rows, f->g.graph.rows, 2 * f->kept, &f->pruned, err));
@@ -91,7 +84,6 @@ static medley_status graphs_init(freedom *f, double pruned, medley_error *err) {
   TRY_NEW(f->sorted, events + 1, "a graph");
   TRY_NEW(f->degree, f->g.graph.rows + (size_t)1, "a graph");
 done:
-  mem_free(entries);
   return status;
 }
 
@@ -157,10 +149,11 @@ static tensor *freedom_loss(tape *t, void *context, const uint32_t *events, size
   tensor *alike = op_embedding(t, op_sparse_matmul(t, &f->frozen, &f->back, ids), rows.items);
   tensor *vectors = op_embedding(t, op_propagate(t, &f->pruned, &f->pruned, g->nodes, g->layers), rows.nodes);
   tensor *users = op_slice(t, vectors, 0, 0, count);
-  tensor *loss = graph_bpr(t, users, op_add(t, op_slice(t, vectors, 0, count, 2 * count), alike), NULL);
+  tensor *items = op_add(t, op_slice(t, vectors, 0, count, rows.item_count), alike);
+  tensor *loss = graph_rank(g, t, &rows, users, items);
   for (size_t m = 0; f->modal > 0 && m < f->c.count; m++) {
     tensor *share = graph_content_share(&f->c, m, t, rows.item, rows.item + count, count);
-    tensor *alone = graph_bpr(t, users, graph_maps_rows(&f->maps, &f->c, m, t, rows.items), share);
+    tensor *alone = graph_bpr(t, users, graph_maps_rows(&f->maps, &f->c, m, t, rows.pairs), share);
     loss = op_add(t, loss, op_affine(t, alone, f->modal, 0));
   }
   return graph_total(t, loss, length);
@@ -186,12 +179,13 @@ static medley_status freedom_fit(const recommender_data *data, const double *val
   graph_training *g = &f.g;
   graph_model *m = NULL;
   TRY(graph_training_init(g, data, values, err));
+  TRY(graph_negatives(g, values, err));
   TRY(graph_content_init(&f.c, data, (size_t)values[NEIGHBOURS], err));
   TRY(graphs_init(&f, values[PRUNED], err));
   graph_maps_init(&f.maps, &f.c, g);
   TRY(graph_train(g, values, freedom_loss, &f, progress, err));
   TRY(graph_model_create(&recommender_freedom, g, &m, err));
-  TRY(graph_layers(g, m->owned, m->owned + g->x->columns * g->dim, err));
+  TRY(graph_layers(g, real_data(g->nodes), m->owned, m->owned + g->x->columns * g->dim, err));
   TRY(graph_people(g, m->owned, g->dim, real_data(g->nodes), m->owned, err));
   TRY(alike_add(&f, m->owned + g->x->columns * g->dim, err));
   *out = &m->base;

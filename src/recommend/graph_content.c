@@ -49,8 +49,27 @@ done:
   return status;
 }
 
+medley_status graph_content_merge(const graph_content *c, sparse *near, sparse *back, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  uint32_t items = (uint32_t)c->items;
+  size_t all = 0, at = 0;
+  sparse_entry *entries = NULL;
+  for (size_t m = 0; m < c->count; m++) all += (size_t)sparse_count(&c->near[m]);
+  TRY_NEW(entries, all + 1, "a graph");
+  for (size_t m = 0; m < c->count; m++)
+    for (uint32_t i = 0; i < items; i++)
+      for (uint64_t e = c->near[m].start[i]; e < c->near[m].start[i + 1]; e++)
+        entries[at++] = (sparse_entry){i, c->near[m].column[e], (float)c->share[m] * c->near[m].value[e]};
+  TRY(sparse_from_entries(items, items, entries, all, SPARSE_SUM, near, err));
+  TRY(sparse_transpose(near, back, err));
+done:
+  mem_free(entries);
+  return status;
+}
+
 tensor *graph_content_rows(const graph_content *c, size_t m, tape *t, tensor *index) {
-  return op_embedding(t, tape_input(t, 2, (size_t[]){c->items, c->dim[m]}, c->rows[m]), index);
+  tensor *rows = tape_input(t, 2, (size_t[]){c->items, c->dim[m]}, c->rows[m]);
+  return index != NULL ? op_embedding(t, rows, index) : rows;
 }
 
 tensor *graph_content_share(const graph_content *c, size_t m, tape *t, const int32_t *item, const int32_t *other,

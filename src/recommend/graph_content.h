@@ -22,8 +22,10 @@ medley_status graph_content_accepts(const recommender_data *data, medley_error *
 medley_status graph_content_init(graph_content *c, const recommender_data *data, size_t neighbours,
                                  medley_error *err) MEDLEY_CHECK;
 void graph_content_deinit(graph_content *c);
+/* Σ share near, and its transpose. */
+medley_status graph_content_merge(const graph_content *c, sparse *near, sparse *back, medley_error *err) MEDLEY_CHECK;
 
-/* Modality m of some items: index [n] → [n, dim]. */
+/* Modality m of some items: index [n] → [n, dim]; index NULL: of all. */
 tensor *graph_content_rows(const graph_content *c, size_t m, tape *t, tensor *index);
 /* [count]: 1 / n for the n of item[0 … count) that have modality m, zero for the others; with `other` [count] only
  * where both have it. */

@@ -21,13 +21,21 @@
 #include "recommend/model.h"
 
 #define GRAPH_DIM_MAX 512
+#define GRAPH_DRAWS_MAX 16
 
-/* The settings that all have, at the beginning of their tables. */
+/* The settings that all have, at the beginning of their tables; behind them those of kinds that learn by ranking. */
 enum { GRAPH_EPOCHS, GRAPH_LAYERS, GRAPH_DECAY, GRAPH_RATE, GRAPH_DIM, GRAPH_BATCH, GRAPH_SETTINGS };
+enum { GRAPH_DRAWS = GRAPH_SETTINGS, GRAPH_POPULAR, GRAPH_IN_BATCH, GRAPH_SOFTNESS, GRAPH_RANKING_SETTINGS };
 #define GRAPH_COMMON_SETTINGS(highest)                                 \
   {"rate", "the highest learning rate", highest, 1e-6, 1, NULL, 0},    \
       {"dim", "numbers of a vector", 64, 4, GRAPH_DIM_MAX, NULL, 0}, { \
     "batch", "events a step", 2048, 16, 1 << 20, NULL, 0               \
+  }
+#define GRAPH_NEGATIVE_SETTINGS                                                                                    \
+  {"draws", "negatives drawn, of which the hardest is taken", 1, 1, GRAPH_DRAWS_MAX, NULL, 0},                     \
+      {"popular", "share of negatives that are drawn as often as they are chosen", 0, 0, 1, NULL, 0},              \
+      {"in_batch", "share of the loss that is a softmax over what others in the batch chose", 0, 0, 1, NULL, 0}, { \
+    "in_batch_temperature", "of that softmax", 1, 0.01, 100, NULL, 0                                               \
   }
 
 /* ---- training ---- */
@@ -36,19 +44,24 @@ typedef struct graph_training {
   const sparse *x; /* [users, items] what was chosen; borrowed */
   uint64_t seed;
   size_t dim, layers, batch;
-  double decay;   /* λ */
+  double decay; /* λ */
+  size_t draws; /* negatives of an event; 1 unless graph_negatives says otherwise */
+  double popular, in_batch, temperature;
   sparse graph;   /* [users + items, users + items] A, symmetric */
   uint32_t *user; /* [events] */
   uint32_t *warm; /* [warm_count] items that somebody chose */
   size_t warm_count;
   parameters *weights; /* E⁰, and what the kind adds before graph_train */
   tensor *nodes;       /* [users + items, dim] E⁰ */
-  int32_t *index;      /* [5 batch] of a step */
+  int32_t *index;      /* [(3 + 2 draws) batch] of a step */
+  uint8_t *chosen;     /* [items] a mark on what somebody chose, all zero between uses; NULL: no in_batch */
 } graph_training;
 
 /* values [GRAPH_SETTINGS …]. */
 medley_status graph_training_init(graph_training *g, const recommender_data *data, const double *values,
                                   medley_error *err) MEDLEY_CHECK;
+/* How a kind that learns by ranking takes its negatives, values [GRAPH_RANKING_SETTINGS …]. */
+medley_status graph_negatives(graph_training *g, const double *values, medley_error *err) MEDLEY_CHECK;
 void graph_training_deinit(graph_training *g);
 
 /* The loss of a step: events [count] are entries of x. */
@@ -59,23 +72,40 @@ medley_status graph_train(graph_training *g, const double *values, graph_loss lo
 /* The epoch of the step that is being made, from 0 on. */
 size_t graph_epoch(const graph_training *g, const tape *t);
 
-/* A step's rows: who chose, what they chose, and, where it is wanted, what was drawn evenly from what they did not
- * choose (after some tries from all). */
+/* A step's rows: who chose, what they chose, and, where it is wanted, the negatives: `draws` for each event, drawn from
+ * what its person did not choose (after some tries from all), evenly or, a share `popular` of them, as often as they
+ * are chosen. First all that were drawn first, then all that were drawn next. */
 typedef struct graph_rows {
-  const int32_t *item; /* [count or 2 count] the chosen and the drawn; stays until the step is through */
-  tensor *nodes;       /* [2 count or 3 count] all of them as rows of E⁰, people first */
+  const int32_t *item; /* [item_count] the chosen and the drawn; stays until the step is through */
+  tensor *nodes;       /* [count + item_count] people and all of them as rows of E⁰ */
   tensor *items;       /* the items of `item` */
-  size_t count;
+  tensor *pairs;       /* [2 count] those of the chosen and of the first drawn; NULL without drawn */
+  size_t count, item_count;
 } graph_rows;
 graph_rows graph_draw(graph_training *g, tape *t, const uint32_t *events, size_t count, bool with_drawn);
-/* λ Σ ‖E⁰‖² / (2 count) over the step's rows; NULL when λ is 0. To be called before anything else that reads E⁰: going
- * back, the other gradient is then written whole, and this one added to its rows. */
+/* λ Σ ‖E⁰‖² / (2 count) over the step's people, chosen and first drawn items; NULL when λ is 0. Which of several draws
+ * is the hardest is known only later. To be called before anything else that reads E⁰: going back, the other gradient
+ * is then written whole, and this one added to its rows. */
 tensor *graph_length(const graph_training *g, tape *t, const graph_rows *rows);
 /* loss + length, which may be NULL. */
 tensor *graph_total(tape *t, tensor *loss, tensor *length);
 /* −ln σ(u·i − u·j), users [count, dim], items [2 count, dim] the chosen, then the drawn (Rendle et al. 2009); share
  * [count] of each row in the sum, NULL: the mean. */
 tensor *graph_bpr(tape *t, tensor *users, tensor *items, tensor *share);
+/* The loss by which a kind learns to rank, users [count, dim], items [item_count, dim] of the step's rows:
+ *
+ *   (1 − s) −ln σ(u·i − max u·j) + s −ln e^(u·i/τ − ln q_i) / Σ_j e^(u·j/τ − ln q_j)
+ *
+ * with s = in_batch. The hardest of the draws j is taken (Zhang et al., SIGIR 2013); it alone gets a gradient. In the
+ * softmax j goes over i and what the others of a batch chose, GRAPH_SOFTMAX_ROWS events at a time, without what u chose
+ * as well. Items come into a batch as often as they are chosen, q, which is corrected for (Yi et al., "Sampling-bias-
+ * corrected neural modeling for large corpus item recommendations", RecSys 2019). */
+#define GRAPH_SOFTMAX_ROWS 1024
+tensor *graph_rank(graph_training *g, tape *t, const graph_rows *rows, tensor *users, tensor *items);
+/* The values of x, with a part left out, and no way back for gradients. */
+tensor *graph_held(tape *t, tensor *x, double dropout);
+/* 1 − cos(a, b) of rows [count, dim]; share [count] of each in the sum, NULL: the mean. */
+tensor *graph_apart(tape *t, tensor *a, tensor *b, tensor *share);
 
 /* ---- what is kept of it ---- */
 
@@ -90,9 +120,10 @@ typedef struct graph_model {
 /* An empty model with room for both. */
 medley_status graph_model_create(const recommender_kind *kind, const graph_training *g, graph_model **out,
                                  medley_error *err) MEDLEY_CHECK;
-/* said and own from E⁰: the share of the layers 1 … K in e_u, and e_i of the mean of all layers; zero for what nobody
- * chose. */
-medley_status graph_layers(const graph_training *g, float *said, float *own, medley_error *err) MEDLEY_CHECK;
+/* said and own from nodes [users + items, dim], which stand for E⁰: the share of the layers 1 … K in e_u, and e_i of
+ * the mean of all layers; zero for what nobody chose. */
+medley_status graph_layers(const graph_training *g, const float *nodes, float *said, float *own,
+                           medley_error *err) MEDLEY_CHECK;
 /* said += features W, where W maps Σ_{j ∈ N_u} features_j / √|N_u| to target [users, dim] by ridge regression; features
  * [items, width], which may be said itself. */
 medley_status graph_people(const graph_training *g, const float *features, size_t width, const float *target,

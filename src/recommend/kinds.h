@@ -21,6 +21,7 @@ extern const recommender_kind recommender_lightgcn;
 extern const recommender_kind recommender_freedom;
 extern const recommender_kind recommender_bm3;
 extern const recommender_kind recommender_mgcn;
+extern const recommender_kind recommender_mentor;
 extern const recommender_kind recommender_sasrec;
 extern const recommender_kind recommender_gru4rec;
 extern const recommender_kind recommender_multvae;

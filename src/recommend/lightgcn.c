@@ -6,7 +6,8 @@
  *   E^k = A E^(k−1)                      (equation 3)
  *   E = 1/(K+1) Σ_k E^k                  (4, with equal weights α_k)
  *   score(u, i) = e_u · e_i              (5)
- *   loss = −Σ ln σ(score(u, i) − score(u, j)) + λ ‖E⁰‖² over the batch, j drawn evenly from what u did not choose (15)
+ *   loss = −Σ ln σ(score(u, i) − score(u, j)) + λ ‖E⁰‖² over the batch, j drawn evenly from what u did not choose (15);
+ *   other negatives: graph_rank
  *
  * What differs from the paper, beside what graph_model.h says of people (what stands for e_u⁰ counts whole there, not
  * by 1/(K+1), which validation cannot tell apart): the rate goes up and comes down in half a cosine (encode/trained.h)
@@ -24,6 +25,7 @@ static const recommender_setting lightgcn_settings[] = {
     {"layers", "steps along the edges", 4, 1, 8, layer_counts, 2},
     {"decay", "how much long vectors cost, λ", 1e-3, 0, 10, decays, 2},
     GRAPH_COMMON_SETTINGS(5e-3),
+    GRAPH_NEGATIVE_SETTINGS,
     {NULL},
 };
 
@@ -32,8 +34,8 @@ static tensor *batch_loss(tape *t, void *context, const uint32_t *events, size_t
   graph_rows rows = graph_draw(g, t, events, count, true);
   tensor *length = graph_length(g, t, &rows);
   tensor *vectors = op_embedding(t, op_propagate(t, &g->graph, &g->graph, g->nodes, g->layers), rows.nodes);
-  tensor *users = op_slice(t, vectors, 0, 0, count), *items = op_slice(t, vectors, 0, count, 2 * count);
-  return graph_total(t, graph_bpr(t, users, items, NULL), length);
+  tensor *users = op_slice(t, vectors, 0, 0, count), *items = op_slice(t, vectors, 0, count, rows.item_count);
+  return graph_total(t, graph_rank(g, t, &rows, users, items), length);
 }
 
 static medley_status lightgcn_fit(const recommender_data *data, const double *values, progress_stage *progress,
@@ -42,9 +44,10 @@ static medley_status lightgcn_fit(const recommender_data *data, const double *va
   graph_training g;
   graph_model *m = NULL;
   TRY(graph_training_init(&g, data, values, err));
+  TRY(graph_negatives(&g, values, err));
   TRY(graph_train(&g, values, batch_loss, &g, progress, err));
   TRY(graph_model_create(&recommender_lightgcn, &g, &m, err));
-  TRY(graph_layers(&g, m->owned, m->owned + g.x->columns * g.dim, err));
+  TRY(graph_layers(&g, real_data(g.nodes), m->owned, m->owned + g.x->columns * g.dim, err));
   TRY(graph_people(&g, m->owned, g.dim, real_data(g.nodes), m->owned, err));
   *out = &m->base;
   m = NULL;

@@ -31,7 +31,7 @@
 
 #define CONTRAST_ROWS 512 /* of a batch: the square of them is compared */
 
-enum { CONTRAST = GRAPH_SETTINGS, TEMPERATURE, NEIGHBOURS, SETTINGS };
+enum { CONTRAST = GRAPH_RANKING_SETTINGS, TEMPERATURE, NEIGHBOURS, SETTINGS };
 
 static const double epoch_counts[] = {20, 40, 80};
 static const double decays[] = {1e-3, 1e-2};
@@ -41,6 +41,7 @@ static const recommender_setting mgcn_settings[] = {
     {"layers", "steps along the edges of people and items", 4, 1, 8, NULL, 0},
     {"decay", "how much long vectors cost, λ", 1e-3, 0, 10, decays, 2},
     GRAPH_COMMON_SETTINGS(5e-3),
+    GRAPH_NEGATIVE_SETTINGS,
     {"contrast", "weight γ of drawing what content says to what behaviour says", 1e-2, 0, 10, contrasts, 3},
     {"temperature", "of the contrast", 0.2, 0.01, 10, NULL, 0},
     {"neighbours", "items alike by a modality", 10, 1, 100, NULL, 0},
@@ -127,8 +128,7 @@ static tensor *gate_open(tape *t, const gate *g, tensor *x) {
 /* v_m of all items. */
 static tensor *view_make(mgcn *f, tape *t, size_t m) {
   const graph_training *g = &f->g;
-  tensor *all = tape_indices(t, 1, (size_t[]){f->c.items}, f->all);
-  tensor *open = gate_open(t, &f->clear[m], graph_maps_rows(&f->maps, &f->c, m, t, all));
+  tensor *open = gate_open(t, &f->clear[m], graph_maps_rows(&f->maps, &f->c, m, t, NULL));
   tensor *ids = op_slice(t, g->nodes, 0, g->x->rows, g->x->columns);
   return op_sparse_matmul(t, &f->c.near[m], &f->c.back[m], op_mul(t, ids, open));
 }
@@ -181,11 +181,11 @@ static tensor *mgcn_loss(tape *t, void *context, const uint32_t *events, size_t 
     of_items[m] = op_embedding(t, view, rows.items);
   }
   tensor *vectors = op_embedding(t, op_propagate(t, &g->graph, &g->graph, g->nodes, g->layers), rows.nodes);
-  tensor *users = op_slice(t, vectors, 0, 0, count), *items = op_slice(t, vectors, 0, count, 2 * count);
-  if (f->c.count == 0) return graph_total(t, graph_bpr(t, users, items, NULL), length);
+  tensor *users = op_slice(t, vectors, 0, 0, count), *items = op_slice(t, vectors, 0, count, rows.item_count);
+  if (f->c.count == 0) return graph_total(t, graph_rank(g, t, &rows, users, items), length);
   tensor *user_sides = views_fuse(f, t, of_people, users, g->index, count);
-  tensor *item_sides = views_fuse(f, t, of_items, items, g->index + count, 2 * count);
-  tensor *loss = graph_bpr(t, op_add(t, users, user_sides), op_add(t, items, item_sides), NULL);
+  tensor *item_sides = views_fuse(f, t, of_items, items, g->index + count, rows.item_count);
+  tensor *loss = graph_rank(g, t, &rows, op_add(t, users, user_sides), op_add(t, items, item_sides));
   if (f->contrast > 0) {
     tensor *apart = op_add(t, contrast(f, t, item_sides, items), contrast(f, t, user_sides, users));
     loss = op_add(t, loss, op_affine(t, apart, f->contrast, 0));
@@ -248,13 +248,14 @@ static medley_status mgcn_fit(const recommender_data *data, const double *values
   vectors v = {0};
   float *own;
   TRY(graph_training_init(g, data, values, err));
+  TRY(graph_negatives(g, values, err));
   TRY(graph_content_init(&f.c, data, (size_t)values[NEIGHBOURS], err));
   TRY(views_init(&f, err));
   weights_init(&f);
   TRY(graph_train(g, values, mgcn_loss, &f, progress, err));
   TRY(graph_model_create(&recommender_mgcn, g, &m, err));
   own = m->owned + g->x->columns * g->dim;
-  TRY(graph_layers(g, m->owned, own, err));
+  TRY(graph_layers(g, real_data(g->nodes), m->owned, own, err));
   TRY(vectors_make(&f, m->owned, own, &v, err));
   TRY(graph_people(g, v.features, v.width, v.target, m->owned, err));
   *out = &m->base;

@@ -25,6 +25,7 @@ const recommender_kind *const recommender_kinds[] = {
     &recommender_freedom,
     &recommender_bm3,
     &recommender_mgcn,
+    &recommender_mentor,
     &recommender_sasrec,
     &recommender_gru4rec,
     &recommender_multvae,

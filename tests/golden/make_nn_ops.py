@@ -18,6 +18,10 @@ def index(bound, *shape, negative=False):
     return torch.randint(-1 if negative else 0, bound, shape, dtype=torch.int32)
 
 
+def listed(*indices):
+    return torch.tensor(indices, dtype=torch.int32)
+
+
 def case(shapes, compute, low=-2.0, high=2.0):
     """shapes: a tuple a tensor of random numbers, or a tensor of indices as it is."""
     return shapes, compute, low, high
@@ -73,10 +77,12 @@ def infonce(a, b, both):
     return (loss + F.cross_entropy(scores.T, own)) / 2 if both else loss
 
 
-def sampled_softmax(x, positive, negative, target, sampled, positive_q=None, negative_q=None):
+def sampled_softmax(x, positive, negative, target, sampled, positive_q=None, negative_q=None, mask=None):
     own, others = (x * positive).sum(1, keepdim=True), x @ negative.T
     if positive_q is not None:
         own, others = own - positive_q.detach()[:, None], others - negative_q.detach()
+    if mask is not None:
+        others = others + mask.detach()
     others = torch.where(target[:, None] == sampled[None], -torch.inf, others)
     return F.cross_entropy(torch.cat([own, others], 1), torch.zeros(len(x), dtype=torch.long))
 
@@ -285,6 +291,8 @@ CASES = {
     'triplet': case([(3, 4, 5)] * 3, lambda a, p, n: F.triplet_margin_loss(a.reshape(-1, 5), p.reshape(-1, 5), n.reshape(-1, 5), 0.5)),
     'propagate': case([(4, 21)], lambda x: propagated(x, 3)),
     'propagate/added': case([(4, 21)], lambda x: propagated(x, 2) + x.square()),
+    'sampled_softmax/mask': case([(5, 6), (5, 6), (7, 6), listed(0, 3, 1, 7, 4), listed(4, 2, 8, 0, 5, 2, 1), (5, 7)],
+                                 lambda x, p, n, t, s, mask: sampled_softmax(x, p, n, t, s, mask=mask)),
 }
 
 

@@ -173,10 +173,12 @@ BUILD(cross_entropy, op_cross_entropy(t, x[0], x[1], 0))
 BUILD(cross_entropy_smooth, op_cross_entropy(t, x[0], x[1], 0.1))
 BUILD(infonce, op_infonce(t, x[0], x[1], 0.5, false))
 BUILD(infonce_both, op_infonce(t, x[0], x[1], 0.5, true))
-BUILD(sampled_softmax, op_sampled_softmax(t, x[0], &(sampled_softmax_rows){x[1], x[2], x[3], x[4], NULL, NULL}))
+BUILD(sampled_softmax, op_sampled_softmax(t, x[0], &(sampled_softmax_rows){x[1], x[2], x[3], x[4], NULL, NULL, NULL}))
 BUILD(sampled_softmax_q,
       op_sampled_softmax(t, x[0],
-                         &(sampled_softmax_rows){x[1], x[2], x[3], x[4], constant(t, x[5]), constant(t, x[6])}))
+                         &(sampled_softmax_rows){x[1], x[2], x[3], x[4], constant(t, x[5]), constant(t, x[6]), NULL}))
+BUILD(sampled_softmax_mask,
+      op_sampled_softmax(t, x[0], &(sampled_softmax_rows){x[1], x[2], x[3], x[4], NULL, NULL, constant(t, x[5])}))
 BUILD(triplet, op_triplet(t, x[0], x[1], x[2], 0.5))
 
 const nn_row nn_rows[] = {
@@ -307,6 +309,7 @@ const nn_row nn_rows[] = {
     {"infonce/both", {"ab", "ab"}, build_infonce_both},
     {"sampled_softmax", {"ad", "ad", "bd", "#9:a", "#9:b"}, build_sampled_softmax},
     {"sampled_softmax/q", {"ad", "ad", "bd", "#9:a", "#9:b", "=a", "=b"}, build_sampled_softmax_q},
+    {"sampled_softmax/mask", {"ad", "ad", "bd", "#9:a", "#9:b", "=ab"}, build_sampled_softmax_mask},
     {"triplet", {"ab3", "ab3", "ab3"}, build_triplet},
     {NULL},
 };

@@ -136,14 +136,20 @@ static void test_halves_are_told_apart(void **state) {
   static const struct {
     const char *name;
     bool with_content;
-    const char *settings[4];
-    double values[4];
+    const char *settings[6];
+    double values[6];
   } rows[] = {{"tag_cf", false, {"dim", "base", NULL}, {16, 0}},
               {"tag_cf", false, {"dim", "base", NULL}, {16, 1}},
               {"lightgcn", false, {"epochs", "dim", "batch", NULL}, {30, 16, 64}},
+              {"lightgcn", false, {"epochs", "dim", "batch", "draws", "popular", NULL}, {30, 16, 64, 4, 0.5}},
+              {"lightgcn", false, {"epochs", "dim", "batch", "in_batch", NULL}, {30, 16, 64, 1}},
               {"freedom", true, {"epochs", "dim", "batch", NULL}, {30, 16, 64}},
               {"bm3", true, {"epochs", "dim", "batch", NULL}, {60, 16, 64}},
               {"mgcn", true, {"epochs", "dim", "batch", NULL}, {30, 16, 64}},
+              {"mentor", true, {"epochs", "dim", "batch", "neighbours", "contrast", NULL}, {30, 16, 64, 5, 0.01}},
+              {"freedom", true, {"epochs", "dim", "batch", "draws", "in_batch", NULL}, {30, 16, 64, 2, 0.5}},
+              {"mgcn", true, {"epochs", "dim", "batch", "draws", NULL}, {30, 16, 64, 2}},
+              {"mentor", true, {"epochs", "dim", "batch", "contrast", "in_batch", NULL}, {30, 16, 64, 0, 1}},
               {"multvae", false, {"epochs", "hidden", "batch", NULL}, {60, 16, 8}},
               {"autoencoder", false, {"epochs", "hidden", "batch", NULL}, {60, 16, 8}},
               {"deepfm", false, {"epochs", "rate", "batch", NULL}, {40, 0.02, 16}},
