@@ -292,7 +292,7 @@ class SASRec(Torch):
 # One line a work: the library that its peers want, the peers, ours with the settings, the settings of both sides, epochs or sweeps of a short and
 # a long fit, the bar (peer / ours).
 WORKS = {
-    'ials': ('implicit', {'implicit': ALS}, 'dim={dim},unobserved={unobserved},regularisation={ridge}',
+    'ials': ('implicit', {'implicit': ALS}, 'dim={dim},unobserved={unobserved},regularisation={ridge},restarts=1',
              {'dim': 64, 'unobserved': 0.2, 'ridge': 0.01, 'peer_ridge': 5}, (2, 10), 1.2),   # ridge by the size of a row, peer_ridge the same for all
     'bpr': ('implicit', {'implicit': BPR}, 'dim={dim},draws=1,popular=0,rate={rate},regularisation={shrinkage}',
             {'dim': 64, 'rate': 0.05, 'shrinkage': 0.01}, (2, 12), 1.2),

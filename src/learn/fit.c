@@ -100,12 +100,25 @@ done:
   return status;
 }
 
+/* Puts what settings are meanwhile, or are in the end; whether that changed any. */
+static bool values_swap(const fitter *f, const fit_model *model, const double *in_the_end, double *values) {
+  bool changed = false;
+  for (size_t s = 0; s < settings_count(model->kind); s++) {
+    const recommender_setting *setting = &model->kind->settings[s];
+    double value = in_the_end != NULL ? in_the_end[s] : setting->meanwhile;
+    if (setting->meanwhile == 0 || setting_is_settled(f, model->kind, setting) || values[s] == value) continue;
+    values[s] = value;
+    changed = true;
+  }
+  return changed;
+}
+
 /* By each setting's grid, or once where the settings are known. */
 static medley_status model_tune(fitter *f, size_t index, medley_error *err) {
   medley_status status = MEDLEY_OK;
   fit_model *model = &f->out->models[index];
   const recommender_setting *settings = model->kind->settings;
-  double values[RECOMMENDER_SETTINGS_MAX] = {0};
+  double values[RECOMMENDER_SETTINGS_MAX] = {0}, asked[RECOMMENDER_SETTINGS_MAX];
   size_t searched = model->known ? 0 : settings_count(model->kind);
   progress_stage stage;
   uint64_t tries = 1, done = 0;
@@ -114,6 +127,8 @@ static medley_status model_tune(fitter *f, size_t index, medley_error *err) {
   snprintf(f->stage_name, sizeof f->stage_name, "tune %s", model->kind->name);
   progress_begin(&stage, f->progress, f->stage_name, tries);
   memcpy(values, model->values, sizeof values);
+  memcpy(asked, model->values, sizeof asked);
+  bool changed = searched > 0 && tries > 1 && values_swap(f, model, NULL, values);
   TRY(model_try(f, index, values, &stage, err));
   /* One pass over the settings in the order of the table, which names the decisive ones first. */
   for (size_t s = 0; s < searched; s++) {
@@ -126,6 +141,12 @@ static medley_status model_tune(fitter *f, size_t index, medley_error *err) {
       TRY(model_try(f, index, values, &stage, err));
       TRY(progress_update(&stage, ++done, err));
     }
+  }
+  memcpy(values, model->values, sizeof values);
+  if (changed && values_swap(f, model, asked, values)) {
+    f->tuned[index]->kind->free(f->tuned[index]); /* whatever it reached */
+    f->tuned[index] = NULL;
+    TRY(model_try(f, index, values, &stage, err));
   }
   progress_end(&stage, tries);
 done:

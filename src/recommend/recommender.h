@@ -44,6 +44,8 @@ typedef struct recommender_setting {
   double fallback, min, max;
   const double *grid; /* [grid_count] values the tuner tries, the default among them; NULL: not tuned */
   size_t grid_count;
+  double meanwhile; /* what it is while a grid is gone through, for one that costs much and is good for any of the
+                       others' values; 0: as it is */
 } recommender_setting;
 
 #define RECOMMENDER_SETTINGS_MAX 20
