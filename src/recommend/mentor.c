@@ -13,7 +13,8 @@
  *              modality–modality ("multilevel cross-modal alignment")
  *   masking    C(P e, dropout(e)) of people and items ("general feature enhancement")
  *   noise      InfoNCE of e + Δ' and e + Δ'', people and items each, Δ of the length ε ‖e‖ in e's orthant (Yu et al.,
- *              "Are graph augmentations necessary?", SIGIR 2022, to which the paper refers)
+ *              "Are graph augmentations necessary?", SIGIR 2022, to which the paper refers); views of one and the same
+ *              are no negatives
  *   loss       −ln σ(e_u·e_i − e_u·e_j) + α alignment + β masking + γ noise + λ ‖E⁰‖²
  *
  * What differs. In the published code three of these have no say in what is scored: ids are trained by the alignment
@@ -51,7 +52,7 @@ static const recommender_setting mentor_settings[] = {
     {"layers", "steps along the edges of people and items", 4, 1, 8, NULL, 0},
     {"decay", "how much long vectors cost, λ", 1e-3, 0, 10, decays, 2},
     GRAPH_COMMON_SETTINGS(5e-3),
-    GRAPH_NEGATIVE_SETTINGS,
+    GRAPH_NEGATIVE_SETTINGS(NULL, 0),
     {"align", "weight α of drawing the distributions of modalities to that of ids", 0.01, 0, 100, aligns, 2},
     {"masking", "weight β of drawing vectors to themselves with a part left out", 0.01, 0, 100, maskings, 2},
     {"dropout", "the share that is left out", 0.5, 0, 0.9, NULL, 0},
