@@ -15,7 +15,10 @@
 #define WEIGHT_KEEP 80      /* items kept per user and column while weights are searched: four times the list */
 #define PLACE_USERS 2000    /* users asked for the place of cold items */
 #define COLD_MARGIN 1.1     /* cold items should be found so much better than by the best single model: it is a draw */
-#define PLACE_KEEP 40       /* twice the list: a monotone change of a column lifts nothing from behind these */
+#define SURE_DRAWS 200
+#define SURE_SEED 0x73757265u
+#define SURELY 0.95   /* of the draws: what replaces a sum should be better by more than chance */
+#define PLACE_KEEP 40 /* twice the list: a monotone change of a column lifts nothing from behind these */
 
 bool fit_any_weight(const fit_result *r, int temperature) {
   for (size_t p = 0; p < r->model_count; p++)
@@ -91,7 +94,7 @@ static medley_status items_vote(const blend_tuning *t, const weights_problem *pr
       weights_view_deinit(&half[h]);
       TRY(weights_view_make(problem, task, drawn, h, true, &half[h], err));
     }
-    for (int h = 0; h < 2; h++) weights_vote(&half[h], &half[!h], votes);
+    for (int h = 0; h < 2; h++) TRY(weights_vote(&half[h], &half[!h], votes, err));
   }
 done:
   for (int h = 0; h < 2; h++) weights_view_deinit(&half[h]);
@@ -249,14 +252,17 @@ typedef struct place {
 
 /* The demand as a whole, less what warm or cold items are found worse than they should be; below the floor, the worse
  * the further. */
+static double quality_of(const place *l, double all, const double *side) {
+  if (all < l->floor) return all - l->floor;
+  for (int s = 0; s < 2; s++)
+    if (l->least[s] > 0 && side[s] < l->least[s]) all *= side[s] / l->least[s];
+  return all;
+}
+
 static double place_quality(const place *l, const float *weight) {
-  double quality = weights_objective(&l->all, weight, NULL, NULL);
-  if (quality < l->floor) return quality - l->floor;
-  for (int s = 0; s < 2; s++) {
-    double share = l->least[s] > 0 ? weights_objective(&l->side[s], weight, NULL, NULL) / l->least[s] : 1;
-    if (share < 1) quality *= share;
-  }
-  return quality;
+  double side[2];
+  for (int s = 0; s < 2; s++) side[s] = l->least[s] > 0 ? weights_objective(&l->side[s], weight, NULL, NULL) : 0;
+  return quality_of(l, weights_objective(&l->all, weight, NULL, NULL), side);
 }
 
 static void place_weights(const place *l, float scale, float shift, float *weight) {
@@ -328,17 +334,51 @@ static void standards_find(const blend_tuning *t, place *l) {
   l->least[BLEND_WARM] = weights_objective(&l->side[BLEND_WARM], weight, NULL, NULL);
 }
 
-/* A member that serves the demand better by itself than the blend does, cold items included, replaces it: its own
- * weight 1 for warm and cold items and no constant leave its order as it is. */
-static void place_settle(blend_tuning *t, const place *l) {
-  float weight[WEIGHTS_MAX], scale = l->scale;
+/* Draws of the users, with replacement, in which b is better than a; of SURE_DRAWS (Efron 1979). */
+static medley_status place_wins(const place *l, const float *const weight[2], uint64_t seed, int *out,
+                                medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  const weights_problem *problem[] = {&l->all, &l->side[0], &l->side[1]};
+  size_t count = l->all.user_count;
+  uint32_t *users = NULL;
+  double *value = NULL; /* [2][3][users] */
+  rng r;
+  rng_seed(&r, seed ^ SURE_SEED);
+  TRY_NEW(users, count, "tuning users");
+  TRY_NEW(value, 6 * count, "tuning users");
+  for (uint32_t u = 0; u < count; u++) users[u] = u;
+  for (size_t k = 0; k < 6; k++) weights_users(problem[k % 3], weight[k / 3], users, count, value + k * count);
+  *out = 0;
+  for (int d = 0; d < SURE_DRAWS; d++) {
+    double sum[6] = {0};
+    for (size_t u = 0; u < count; u++) {
+      size_t drawn = rng_below(&r, (uint32_t)count);
+      for (size_t k = 0; k < 6; k++) sum[k] += value[k * count + drawn] / (double)count;
+    }
+    *out += quality_of(l, sum[3], sum + 4) > quality_of(l, sum[0], sum + 1);
+  }
+done:
+  mem_free(users);
+  mem_free(value);
+  return status;
+}
+
+/* A member that serves the demand better by itself than the blend does, cold items included, and surely so, replaces
+ * it: its own weight 1 for warm and cold items and no constant leave its order as it is. */
+static medley_status place_settle(blend_tuning *t, const place *l, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  float weight[WEIGHTS_MAX], blend[WEIGHTS_MAX], scale = l->scale;
   size_t chosen = l->members;
   double best = (double)l->found;
+  int wins = 0;
+  place_weights(l, l->scale, l->shift, blend);
   for (size_t p = 0; p < l->members; p++) {
     if (t->tuned[p] == NULL || !t->tuned[p]->kind->scores_cold_items) continue;
     alone(p, weight);
     double reached = place_quality(l, weight);
-    if (reached <= best * (1 + 1e-6)) continue;
+    if (reached <= best) continue;
+    TRY(place_wins(l, (const float *const[]){blend, weight}, t->seed, &wins, err));
+    if (wins < SURELY * SURE_DRAWS) continue;
     best = reached;
     chosen = p;
   }
@@ -347,11 +387,8 @@ static void place_settle(blend_tuning *t, const place *l) {
     rerank_free(t->rerank);
     t->rerank = NULL;
   }
-  if (chosen < l->members)
-    alone(chosen, weight);
-  else
-    place_weights(l, l->scale, l->shift, weight);
-  t->out->demand = weights_objective(&l->all, weight, NULL, NULL);
+  if (chosen < l->members) alone(chosen, weight);
+  t->out->demand = weights_objective(&l->all, chosen < l->members ? weight : blend, NULL, NULL);
   t->out->demand_best = l->floor / (1 - l->cost);
   for (size_t p = 0; p < l->members; p++) {
     float *mine = t->out->models[p].weight;
@@ -360,6 +397,8 @@ static void place_settle(blend_tuning *t, const place *l) {
     else
       mine[BLEND_COLD] *= scale;
   }
+done:
+  return status;
 }
 
 static medley_status place_tune(blend_tuning *t, medley_error *err) {
@@ -376,7 +415,7 @@ static medley_status place_tune(blend_tuning *t, medley_error *err) {
     TRY(weights_view_make(&l.all, &task, t->validation->cold_items, s, false, &l.side[s], err));
   standards_find(t, &l);
   place_search(&l);
-  place_settle(t, &l);
+  TRY(place_settle(t, &l, err));
 done:
   for (int s = 0; s < 2; s++) weights_view_deinit(&l.side[s]);
   weights_problem_deinit(&l.all);

@@ -415,7 +415,6 @@ double weights_search(const weights_problem *p, float *weight) {
 #define DRAWS_OF_FEW 5
 #define DRAWS 2
 #define SHARE_MIN 0.05f /* of the mean: what only some halves found is noise */
-#define HALF_LOSS 0.01  /* a search on one half falls short of the mean of all by about so much */
 #define DRAW_SEED 0x68616c66u
 
 static bool are_few(const weights_problem *p) {
@@ -424,14 +423,41 @@ static bool are_few(const weights_problem *p) {
   return chosen_count(p) < FEW_USERS || events < FEW_EVENTS;
 }
 
-void weights_vote(const weights_problem *mine, const weights_problem *other, weights_votes *v) {
+static void differences_add(const double *together, const double *single, const weights_problem *p, weights_votes *v) {
+  double sum = 0, square = 0, n = (double)chosen_count(p);
+  for (size_t k = 0; k < chosen_count(p); k++) {
+    double difference = single[chosen_user(p, k)] - together[chosen_user(p, k)];
+    sum += difference;
+    square += difference * difference;
+  }
+  if (n < 2) return;
+  v->single_better += sum / n;
+  v->error_square += fmax(0, square / n - sum / n * sum / n) / n;
+}
+
+medley_status weights_vote(const weights_problem *mine, const weights_problem *other, weights_votes *v,
+                           medley_error *err) {
+  medley_status status = MEDLEY_OK;
   float searched[WEIGHTS_MAX], alone[WEIGHTS_MAX];
-  double reached;
+  double reached, *together = NULL, *single = NULL;
+  uint32_t *users = NULL;
+  size_t count = chosen_count(other);
+  TRY_NEW(together, other->user_count, "tuning users");
+  TRY_NEW(single, other->user_count, "tuning users");
+  TRY_NEW(users, count, "tuning users");
+  for (size_t k = 0; k < count; k++) users[k] = (uint32_t)chosen_user(other, k);
   weights_search(mine, searched);
   best_column(mine, alone, &reached);
-  v->together += weights_objective(other, searched, NULL, NULL);
-  v->single += weights_objective(other, alone, NULL, NULL);
+  weights_users(other, searched, users, count, together);
+  weights_users(other, alone, users, count, single);
+  differences_add(together, single, other, v);
+  v->count++;
   for (size_t c = 0; c < mine->column_count; c++) v->sum[c] += searched[c];
+done:
+  mem_free(together);
+  mem_free(single);
+  mem_free(users);
+  return status;
 }
 
 /* What is hardly there goes; the rest sums to 1. */
@@ -445,11 +471,14 @@ static void shares_settle(float *weight, size_t count) {
   for (size_t c = 0; c < count && kept > 0; c++) weight[c] /= kept;
 }
 
+/* Two halves make a draw of all users, and more draws ask the same users again: the error is that of one draw. One
+ * error is enough, and none would not be: sums that a chance put behind were replaced (Breiman et al. 1984, on choosing
+ * among what cannot be told apart). */
 void weights_settle(const weights_problem *p, const weights_votes *v, float *weight) {
-  double loss = are_few(p) ? HALF_LOSS : 0, reached;
+  double votes = v->count > 0 ? (double)v->count : 1, reached;
   memcpy(weight, v->sum, p->column_count * sizeof *weight);
   shares_settle(weight, p->column_count);
-  if (!(v->together >= v->single * (1 - loss))) best_column(p, weight, &reached);
+  if (v->single_better / votes > sqrt(v->error_square / votes / 2)) best_column(p, weight, &reached);
 }
 
 medley_status weights_choose(const weights_problem *p, float *weight, medley_error *err) {
@@ -468,8 +497,8 @@ medley_status weights_choose(const weights_problem *p, float *weight, medley_err
     a.chosen_count = half;
     b.chosen = users + half;
     b.chosen_count = count - half;
-    weights_vote(&a, &b, &votes);
-    weights_vote(&b, &a, &votes);
+    TRY(weights_vote(&a, &b, &votes, err));
+    TRY(weights_vote(&b, &a, &votes, err));
   }
   weights_settle(p, &votes, weight);
 done:

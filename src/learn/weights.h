@@ -54,17 +54,20 @@ void weights_single(const weights_problem *p, float *weight);
  */
 double weights_search(const weights_problem *p, float *weight);
 
-/* What searches on parts of the data found: the sum of their weights, what these reach on other parts, and what the
- * column reaches there that was best by itself on its own part. */
+/* What searches on parts of the data found: the sum of their weights, and how much better than what they reach on other
+ * parts the column is that was best by itself on its own part: the means over users, their squared errors, and how many
+ * there are. */
 typedef struct weights_votes {
   float sum[WEIGHTS_MAX];
-  double together, single;
+  double single_better, error_square;
+  size_t count;
 } weights_votes;
 
 /* Searches on `mine` and tries on `other`, of the same columns. */
-void weights_vote(const weights_problem *mine, const weights_problem *other, weights_votes *v);
-/* The mean of the votes, far steadier than one search on all; where the sums are worse on the other parts, the best
- * single column of p alone has the weight 1. */
+medley_status weights_vote(const weights_problem *mine, const weights_problem *other, weights_votes *v,
+                           medley_error *err) MEDLEY_CHECK;
+/* The mean of the votes, far steadier than one search on all; where a single column is better on the other parts by
+ * more than a standard error, the best of p alone has the weight 1. */
 void weights_settle(const weights_problem *p, const weights_votes *v, float *weight);
 
 /* Weights that hold beyond the users they were searched on: votes of random halves of the chosen ones. Deterministic.

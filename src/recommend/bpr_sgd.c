@@ -439,6 +439,7 @@ medley_status bpr_model_create(const recommender_kind *kind, const bpr_training 
   TRY_NEW(m, 1, "a model");
   m->base = (recommender){kind, n};
   m->dim = (uint32_t)(t->dim + t->tail);
+  m->sets = 1;
   TRY_NEW(m->owned, (size_t)n * m->dim, "item factors");
   TRY_NEW(m->owned_bias, n, "item factors");
   for (size_t i = 0; i < n; i++) row_take(t, t->items + i * t->width, m->owned + i * m->dim);

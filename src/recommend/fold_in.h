@@ -7,6 +7,8 @@
  * the least-squares answer of Hu, Koren & Volinsky, ICDM 2008, n being how many items have factors. It is linear in the
  * entries of the history, so a score divides among them (trace). What ials trains is made for this; bpr and vbpr, which
  * train vectors of people as well, find the α₀, λ and s with which it comes nearest to those.
+ *
+ * A model may have several sets of factors, each with an x of its own; x·f_i is then summed over them.
  */
 #ifndef RECOMMEND_FOLD_IN_H
 #define RECOMMEND_FOLD_IN_H
@@ -14,16 +16,18 @@
 #include "recommend/model.h"
 
 #define FOLD_IN_DIM_MAX 512
+#define FOLD_IN_SETS_MAX 16
 
 typedef struct fold_in {
   recommender base;
-  uint32_t dim;
-  const float *factors;             /* [items, dim]; zero rows are of items nothing is known of */
+  uint32_t dim;                     /* of a set */
+  uint32_t sets;                    /* 1 or more */
+  const float *factors;             /* [items, sets, dim]; zero rows are of items nothing is known of */
   const float *bias;                /* [items]; NULL: none */
   float *owned, *owned_bias;        /* the two when they were made here; NULL when they lie in a mapped file */
   float unobserved, regularisation; /* α₀, λ */
   float scale;                      /* s */
-  float *gram;                      /* [dim, dim] α₀ Σ f fᵀ, made by fold_in_finish */
+  float *gram;                      /* [sets, dim, dim] α₀ Σ f fᵀ, made by fold_in_finish */
   float item_mass;                  /* α₀ n, so too */
 } fold_in;
 
@@ -44,9 +48,10 @@ medley_status fold_in_solve(const float *factors, size_t dim, const float *gram,
 /* x [dim] after `steps` of conjugate gradients from the x that is there. */
 void fold_in_approach(const float *factors, size_t dim, const float *gram, float ridge, const fold_in_row *row,
                       int steps, float *room, float *x);
-/* x [dim] of a person, without the scale. */
+/* x [sets, dim] of a person, without the scale. */
 medley_status fold_in_person(const fold_in *m, const history *h, float *room, float *x, medley_error *err) MEDLEY_CHECK;
-/* How much each entry of the history adds to s x·row, row [dim]: out [h->count]. room: fold_in_room(dim) + dim. */
+/* How much each entry of the history adds to s x·row, row [sets, dim]: out [h->count]. room: fold_in_room(dim) + dim.
+ */
 medley_status fold_in_divide(const fold_in *m, const history *h, const float *row, float *room, float *out,
                              medley_error *err) MEDLEY_CHECK;
 /* Rows that are not zero. */
@@ -59,7 +64,7 @@ medley_status fold_in_trace(const recommender *r, const history *h, uint32_t ite
                             float *out, medley_error *err);
 medley_status fold_in_save(const recommender *r, safetensors_writer *w, const char *prefix, medley_error *err);
 void fold_in_free(recommender *r); /* NULL is fine */
-/* with_bias: the kind has biases. */
+/* with_bias: the kind has biases and one set of factors; else none and one or more. */
 medley_status fold_in_load(const recommender_kind *kind, bool with_bias, const safetensors *s, const char *prefix,
                            const recommender_data *data, recommender **out, medley_error *err) MEDLEY_CHECK;
 

@@ -635,45 +635,47 @@ void ials_row(const double *factors, size_t count, size_t dim, double unobserved
   free(p);
 }
 
-/* The whole training, then the fold-in. Both sides count only rows with events, as the sums of the objective do. */
+/* The whole training, then the fold-in, for each start; the mean of their scores. Both sides count only rows with
+ * events, as the sums of the objective do. */
 void twin_ials(const world *w, const double *values, const recommender *model, const history *h, double *scores) {
   (void)model;
-  size_t dim = (size_t)values[2];
+  size_t dim = (size_t)values[2], starts = values[5] > 1 ? (size_t)values[5] : 1;
   double unobserved = values[1], lambda = values[0], c[USERS + ITEMS], x[512];
   double *items = calloc(ITEMS * dim, sizeof *items), *users = calloc(USERS * dim, sizeof *users);
   uint32_t active = 0, busy = 0;
   int steps = (int)values[4];
   rng r;
   rng_seed(&r, w->data.seed);
-  for (uint32_t i = 0; i < w->items; i++) {
-    active += w->train.popularity[i] > 0;
-    for (size_t d = 0; d < dim; d++) {
-      double start = 0.1 / sqrt((double)dim) * rng_normal(&r);
-      items[i * dim + d] = w->train.popularity[i] > 0 ? start : 0;
-    }
-  }
+  for (uint32_t i = 0; i < w->items; i++) active += w->train.popularity[i] > 0;
   for (uint32_t u = 0; u < w->users; u++) busy += count_of(w, u) > 0;
   if (unobserved == 0) unobserved = fmin(0.5, 2 / (lambda * active));
-  for (int sweep = 0; sweep < (int)values[3]; sweep++) {
-    for (uint32_t u = 0; u < w->users; u++) {
-      for (uint32_t i = 0; i < w->items; i++) c[i] = x_of(w, u, i);
-      if (count_of(w, u) > 0)
-        ials_row(items, w->items, dim, unobserved, lambda * (count_of(w, u) + unobserved * active), c, steps,
-                 users + u * dim);
+  memset(scores, 0, w->items * sizeof *scores);
+  for (size_t s = 0; s < starts; s++) {
+    memset(users, 0, USERS * dim * sizeof *users);
+    for (uint32_t i = 0; i < w->items; i++)
+      for (size_t d = 0; d < dim; d++) {
+        double start = 0.1 / sqrt((double)dim) * rng_normal(&r);
+        items[i * dim + d] = w->train.popularity[i] > 0 ? start : 0;
+      }
+    for (int sweep = 0; sweep < (int)values[3]; sweep++) {
+      for (uint32_t u = 0; u < w->users; u++) {
+        for (uint32_t i = 0; i < w->items; i++) c[i] = x_of(w, u, i);
+        if (count_of(w, u) > 0)
+          ials_row(items, w->items, dim, unobserved, lambda * (count_of(w, u) + unobserved * active), c, steps,
+                   users + u * dim);
+      }
+      for (uint32_t i = 0; i < w->items; i++) {
+        double count = (double)w->train.popularity[i];
+        for (uint32_t u = 0; u < w->users; u++) c[u] = x_of(w, u, i);
+        if (count > 0)
+          ials_row(users, w->users, dim, unobserved, lambda * (count + unobserved * busy), c, steps, items + i * dim);
+      }
     }
-    for (uint32_t i = 0; i < w->items; i++) {
-      double count = (double)w->train.popularity[i];
-      for (uint32_t u = 0; u < w->users; u++) c[u] = x_of(w, u, i);
-      if (count > 0)
-        ials_row(users, w->users, dim, unobserved, lambda * (count + unobserved * busy), c, steps, items + i * dim);
-    }
-  }
-  memset(c, 0, sizeof c);
-  for (size_t j = 0; j < h->count; j++) c[h->item[j]] = (double)h->weight[j];
-  ials_row(items, w->items, dim, unobserved, lambda * ((double)h->count + unobserved * active), c, 0, x);
-  for (uint32_t i = 0; i < w->items; i++) {
-    scores[i] = 0;
-    for (size_t d = 0; d < dim; d++) scores[i] += x[d] * items[i * dim + d];
+    memset(c, 0, sizeof c);
+    for (size_t j = 0; j < h->count; j++) c[h->item[j]] = (double)h->weight[j];
+    ials_row(items, w->items, dim, unobserved, lambda * ((double)h->count + unobserved * active), c, 0, x);
+    for (uint32_t i = 0; i < w->items; i++)
+      for (size_t d = 0; d < dim; d++) scores[i] += x[d] * items[i * dim + d] / (double)starts;
   }
   free(items);
   free(users);

@@ -142,6 +142,38 @@ static void test_search_with_nothing_to_find(void **state) {
   problem_free(&p);
 }
 
+/* Two votes, each with an error of .01 on its half, so .0071 on all. */
+static void test_a_sum_gives_way_when_it_is_surely_worse(void **state) {
+  (void)state;
+  weights_problem p;
+  float weight[3];
+  weights_votes votes = {.sum = {3, 1, 0.05f}, .single_better = 2 * 0.006, .error_square = 2e-4, .count = 2};
+  problem_make(&p, 60, 80, 1);
+  weights_settle(&p, &votes, weight);
+  assert_near((double)weight[0], 0.75, 1e-6);
+  assert_near((double)weight[1], 0.25, 1e-6);
+  assert_true(weight[2] == 0);
+  votes.single_better = 2 * 0.008;
+  weights_settle(&p, &votes, weight);
+  assert_true(weight[0] == 1 && weight[1] == 0 && weight[2] == 0);
+  problem_free(&p);
+
+  votes = (weights_votes){0};
+  problem_make(&p, 600, 80, 2);
+  uint32_t users[600];
+  weights_problem half[2] = {p, p};
+  for (uint32_t u = 0; u < 600; u++) users[u] = u;
+  for (int h = 0; h < 2; h++) {
+    half[h].chosen = users + 300 * h;
+    half[h].chosen_count = 300;
+  }
+  for (int h = 0; h < 2; h++) assert_int_equal(weights_vote(&half[h], &half[!h], &votes, NULL), MEDLEY_OK);
+  assert_int_equal(votes.count, 2);
+  assert_near((double)(votes.sum[0] + votes.sum[1] + votes.sum[2]), 2, 1e-4);
+  assert_true(votes.single_better < 0 && votes.error_square > 0); /* the second column is worth having */
+  problem_free(&p);
+}
+
 /* ---- measuring ---- */
 
 #define USERS 30
@@ -762,6 +794,7 @@ int main(void) {
       cmocka_unit_test(test_objective_is_that_of_the_metrics),
       cmocka_unit_test(test_search_against_all_weights),
       cmocka_unit_test(test_search_with_nothing_to_find),
+      cmocka_unit_test(test_a_sum_gives_way_when_it_is_surely_worse),
       cmocka_unit_test(test_measuring_against_a_naive_ranking),
       cmocka_unit_test(test_who_is_asked),
       cmocka_unit_test(test_measuring_refuses),

@@ -37,7 +37,7 @@ static const struct row {
     {"ease", twin_ease, {0.5, 0.5, -0.2, 0.7, 0.01}, 1e-4},
     {"ials", twin_ials, {0.01, 0.1, 8, 3}, 2e-3},
     {"ials", twin_ials, {0.03, 0.3, 16, 5}, 2e-3},
-    {"ials", twin_ials, {0.2, 0, 8, 3, 2}, 2e-3},
+    {"ials", twin_ials, {0.2, 0, 8, 3, 2, 3}, 2e-3},
     {"graph_filter", twin_graph_filter, {0}, 1e-5},
     {"graph_filter", twin_graph_filter, {1, 0.7, 0.3, 0, 2, 0, 0.2, 10, -0.2}, 1e-5},
     {"graph_filter", twin_graph_filter, {1.3, 0.3, 0.6, 2, 0.5, 3, 1, 4, 0.2}, 1e-5},
