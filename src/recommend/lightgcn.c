@@ -26,7 +26,7 @@ static const recommender_setting lightgcn_settings[] = {
     {"layers", "steps along the edges", 4, 1, 8, layer_counts, 2},
     {"decay", "how much long vectors cost, λ", 1e-3, 0, 10, decays, 2},
     GRAPH_COMMON_SETTINGS(5e-3),
-    GRAPH_NEGATIVE_SETTINGS(drawses, 2),
+    GRAPH_NEGATIVE_SETTINGS(1, drawses, 2),
     {NULL},
 };
 
