@@ -40,7 +40,7 @@ static const recommender_setting freedom_settings[] = {
     {"layers", "steps along the edges of people and items", 4, 1, 8, NULL, 0},
     {"decay", "how much long vectors cost, λ", 1e-3, 0, 10, decays, 2},
     GRAPH_COMMON_SETTINGS(5e-3),
-    GRAPH_NEGATIVE_SETTINGS,
+    GRAPH_NEGATIVE_SETTINGS(1, NULL, 0),
     {"pruned", "share ρ of the edges that an epoch goes without", 0.2, 0, 0.95, pruned_shares, 3},
     {"modal", "weight λ_m of what content alone must order", 0.1, 0, 10, modals, 3},
     {"neighbours", "items alike by a modality", 5, 1, 100, neighbour_counts, 2},

@@ -31,8 +31,8 @@ enum { GRAPH_DRAWS = GRAPH_SETTINGS, GRAPH_POPULAR, GRAPH_IN_BATCH, GRAPH_SOFTNE
       {"dim", "numbers of a vector", 64, 4, GRAPH_DIM_MAX, NULL, 0}, { \
     "batch", "events a step", 2048, 16, 1 << 20, NULL, 0               \
   }
-#define GRAPH_NEGATIVE_SETTINGS                                                                                    \
-  {"draws", "negatives drawn, of which the hardest is taken", 1, 1, GRAPH_DRAWS_MAX, NULL, 0},                     \
+#define GRAPH_NEGATIVE_SETTINGS(usual, drawses, count)                                                             \
+  {"draws", "negatives drawn, of which the hardest is taken", usual, 1, GRAPH_DRAWS_MAX, drawses, count},          \
       {"popular", "share of negatives that are drawn as often as they are chosen", 0, 0, 1, NULL, 0},              \
       {"in_batch", "share of the loss that is a softmax over what others in the batch chose", 0, 0, 1, NULL, 0}, { \
     "in_batch_temperature", "of that softmax", 1, 0.01, 100, NULL, 0                                               \

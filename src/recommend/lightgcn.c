@@ -20,12 +20,13 @@
 static const double epoch_counts[] = {20, 40, 80};
 static const double layer_counts[] = {3, 4};
 static const double decays[] = {1e-3, 1e-2};
+static const double drawses[] = {1, 4};
 static const recommender_setting lightgcn_settings[] = {
     {"epochs", "times that every event is trained on", 40, 1, 10000, epoch_counts, 3},
     {"layers", "steps along the edges", 4, 1, 8, layer_counts, 2},
     {"decay", "how much long vectors cost, λ", 1e-3, 0, 10, decays, 2},
     GRAPH_COMMON_SETTINGS(5e-3),
-    GRAPH_NEGATIVE_SETTINGS,
+    GRAPH_NEGATIVE_SETTINGS(1, drawses, 2),
     {NULL},
 };
 

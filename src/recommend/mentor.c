@@ -13,8 +13,9 @@
  *              modality–modality ("multilevel cross-modal alignment")
  *   masking    C(P e, dropout(e)) of people and items ("general feature enhancement")
  *   noise      InfoNCE of e + Δ' and e + Δ'', people and items each, Δ of the length ε ‖e‖ in e's orthant (Yu et al.,
- *              "Are graph augmentations necessary?", SIGIR 2022, to which the paper refers)
- *   loss       −ln σ(e_u·e_i − e_u·e_j) + α alignment + β masking + γ noise + λ ‖E⁰‖²
+ *              "Are graph augmentations necessary?", SIGIR 2022, to which the paper refers); views of one and the same
+ *              are no negatives
+ *   loss       −ln σ(e_u·e_i − e_u·e_j), j the hardest of four, + α alignment + β masking + γ noise + λ ‖E⁰‖²
  *
  * What differs. In the published code three of these have no say in what is scored: ids are trained by the alignment
  * alone, masking runs without gradients, and the noisy views come from networks of their own. Here ids are a part of
@@ -43,6 +44,7 @@ enum { ALIGN = GRAPH_RANKING_SETTINGS, MASKING, DROPOUT, CONTRAST, TEMPERATURE, 
 
 static const double epoch_counts[] = {20, 40, 80};
 static const double decays[] = {1e-3, 1e-2};
+static const double drawses[] = {1, 4};
 static const double aligns[] = {0.01, 0.1};
 static const double maskings[] = {0, 0.01};
 static const double contrasts[] = {0, 0.01, 0.03};
@@ -51,11 +53,11 @@ static const recommender_setting mentor_settings[] = {
     {"layers", "steps along the edges of people and items", 4, 1, 8, NULL, 0},
     {"decay", "how much long vectors cost, λ", 1e-3, 0, 10, decays, 2},
     GRAPH_COMMON_SETTINGS(5e-3),
-    GRAPH_NEGATIVE_SETTINGS,
+    GRAPH_NEGATIVE_SETTINGS(4, drawses, 2),
     {"align", "weight α of drawing the distributions of modalities to that of ids", 0.01, 0, 100, aligns, 2},
     {"masking", "weight β of drawing vectors to themselves with a part left out", 0.01, 0, 100, maskings, 2},
     {"dropout", "the share that is left out", 0.5, 0, 0.9, NULL, 0},
-    {"contrast", "weight γ of telling noisy vectors apart", 0.03, 0, 10, contrasts, 3},
+    {"contrast", "weight γ of telling noisy vectors apart", 0.01, 0, 10, contrasts, 3},
     {"temperature", "of the contrast", 0.2, 0.01, 10, NULL, 0},
     {"noise", "length ε of the noise, as a share of the vector's", 0.1, 0, 1, NULL, 0},
     {"neighbours", "items alike by a modality", 10, 1, 100, NULL, 0},

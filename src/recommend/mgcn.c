@@ -41,7 +41,7 @@ static const recommender_setting mgcn_settings[] = {
     {"layers", "steps along the edges of people and items", 4, 1, 8, NULL, 0},
     {"decay", "how much long vectors cost, λ", 1e-3, 0, 10, decays, 2},
     GRAPH_COMMON_SETTINGS(5e-3),
-    GRAPH_NEGATIVE_SETTINGS,
+    GRAPH_NEGATIVE_SETTINGS(1, NULL, 0),
     {"contrast", "weight γ of drawing what content says to what behaviour says", 1e-2, 0, 10, contrasts, 3},
     {"temperature", "of the contrast", 0.2, 0.01, 10, NULL, 0},
     {"neighbours", "items alike by a modality", 10, 1, 100, NULL, 0},

@@ -136,29 +136,30 @@ static void test_halves_are_told_apart(void **state) {
   static const struct {
     const char *name;
     bool with_content;
-    const char *settings[6];
-    double values[6];
-  } rows[] = {{"tag_cf", false, {"dim", "base", NULL}, {16, 0}},
-              {"tag_cf", false, {"dim", "base", NULL}, {16, 1}},
-              {"lightgcn", false, {"epochs", "dim", "batch", NULL}, {30, 16, 64}},
-              {"lightgcn", false, {"epochs", "dim", "batch", "draws", "popular", NULL}, {30, 16, 64, 4, 0.5}},
-              {"lightgcn", false, {"epochs", "dim", "batch", "in_batch", NULL}, {30, 16, 64, 1}},
-              {"freedom", true, {"epochs", "dim", "batch", NULL}, {30, 16, 64}},
-              {"bm3", true, {"epochs", "dim", "batch", NULL}, {60, 16, 64}},
-              {"mgcn", true, {"epochs", "dim", "batch", NULL}, {30, 16, 64}},
-              {"mentor", true, {"epochs", "dim", "batch", "neighbours", "contrast", NULL}, {30, 16, 64, 5, 0.01}},
-              {"freedom", true, {"epochs", "dim", "batch", "draws", "in_batch", NULL}, {30, 16, 64, 2, 0.5}},
-              {"mgcn", true, {"epochs", "dim", "batch", "draws", NULL}, {30, 16, 64, 2}},
-              {"mentor", true, {"epochs", "dim", "batch", "contrast", "in_batch", NULL}, {30, 16, 64, 0, 1}},
-              {"multvae", false, {"epochs", "hidden", "batch", NULL}, {60, 16, 8}},
-              {"autoencoder", false, {"epochs", "hidden", "batch", NULL}, {60, 16, 8}},
-              {"deepfm", false, {"epochs", "rate", "batch", NULL}, {40, 0.02, 16}},
-              {"deepfm", true, {"epochs", "rate", "modal", NULL}, {40, 0.02, 1}},
-              {"deepfm", true, {"epochs", "rate", "weigh", NULL}, {40, 0.02, 1}},
-              {"shared_bottom", false, {"epochs", "rate", "batch", NULL}, {40, 0.02, 16}},
-              {"mmoe", false, {"epochs", "rate", "batch", NULL}, {40, 0.02, 16}},
-              {"ple", false, {"epochs", "rate", "batch", NULL}, {40, 0.02, 16}},
-              {"esmm", false, {"epochs", "rate", "batch", NULL}, {40, 0.02, 16}}};
+    const char *settings[8];
+    double values[8];
+  } rows[] = {
+      {"tag_cf", false, {"dim", "base", NULL}, {16, 0}},
+      {"tag_cf", false, {"dim", "base", NULL}, {16, 1}},
+      {"lightgcn", false, {"epochs", "dim", "batch", NULL}, {30, 16, 64}},
+      {"lightgcn", false, {"epochs", "dim", "batch", "draws", "popular", NULL}, {30, 16, 64, 4, 0.5}},
+      {"lightgcn", false, {"epochs", "dim", "batch", "in_batch", NULL}, {30, 16, 64, 1}},
+      {"freedom", true, {"epochs", "dim", "batch", NULL}, {30, 16, 64}},
+      {"bm3", true, {"epochs", "dim", "batch", NULL}, {60, 16, 64}},
+      {"mgcn", true, {"epochs", "dim", "batch", NULL}, {30, 16, 64}},
+      {"mentor", true, {"epochs", "dim", "batch", "neighbours", "contrast", "draws", NULL}, {30, 16, 64, 5, 0.01, 1}},
+      {"freedom", true, {"epochs", "dim", "batch", "draws", "in_batch", NULL}, {30, 16, 64, 2, 0.5}},
+      {"mgcn", true, {"epochs", "dim", "batch", "draws", NULL}, {30, 16, 64, 2}},
+      {"mentor", true, {"epochs", "dim", "batch", "contrast", "in_batch", NULL}, {30, 16, 64, 0, 1}},
+      {"multvae", false, {"epochs", "hidden", "batch", NULL}, {60, 16, 8}},
+      {"autoencoder", false, {"epochs", "hidden", "batch", NULL}, {60, 16, 8}},
+      {"deepfm", false, {"epochs", "rate", "batch", NULL}, {40, 0.02, 16}},
+      {"deepfm", true, {"epochs", "rate", "modal", NULL}, {40, 0.02, 1}},
+      {"deepfm", true, {"epochs", "rate", "weigh", NULL}, {40, 0.02, 1}},
+      {"shared_bottom", false, {"epochs", "rate", "batch", NULL}, {40, 0.02, 16}},
+      {"mmoe", false, {"epochs", "rate", "batch", NULL}, {40, 0.02, 16}},
+      {"ple", false, {"epochs", "rate", "batch", NULL}, {40, 0.02, 16}},
+      {"esmm", false, {"epochs", "rate", "batch", NULL}, {40, 0.02, 16}}};
   planted *both[2] = {halves(false), halves(true)};
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
     recommender *model = fitted(both[rows[i].with_content], rows[i].name, rows[i].settings, rows[i].values);
