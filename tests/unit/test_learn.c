@@ -497,6 +497,31 @@ static void test_place_of_cold_items_has_a_price(void **state) {
   planted_free(p);
 }
 
+/* One start while the other settings are tuned, and as many as by default when they are. */
+static void test_what_is_meanwhile_is_not_kept(void **state) {
+  (void)state;
+  medley_error error;
+  planted *p = planted_create(60, 80, 10, true, true);
+  fit_input input = planted_input(p, NULL);
+  static const char *const models[] = {"ials", NULL};
+  fit_options options = {.seed = 2, .validation = SPLIT_USER_RANDOM, .models = models, .every_model = true};
+  fit_result r;
+  size_t found = 0;
+  assert_ok(fit_run(&input, &options, NULL, &r, &error));
+  assert_int_equal(r.model_count, 1);
+  for (size_t s = 0; r.models[0].kind->settings[s].name != NULL; s++) {
+    const recommender_setting *setting = &r.models[0].kind->settings[s];
+    if (setting->meanwhile == 0) continue;
+    found++;
+    assert_true(setting->meanwhile != setting->fallback);
+    assert_near(r.models[0].values[s], setting->fallback, 0);
+  }
+  assert_int_equal(found, 1);
+  assert_true(r.models[0].objective > 0);
+  fit_result_deinit(&r);
+  planted_free(p);
+}
+
 static void test_fit_is_repeatable(void **state) {
   (void)state;
   medley_error error;
@@ -801,6 +826,7 @@ int main(void) {
       cmocka_unit_test(test_validation_parts),
       cmocka_unit_test(test_fit_on_planted_structure),
       cmocka_unit_test(test_place_of_cold_items_has_a_price),
+      cmocka_unit_test(test_what_is_meanwhile_is_not_kept),
       cmocka_unit_test(test_fit_is_repeatable),
       cmocka_unit_test(test_fit_refuses),
       cmocka_unit_test(test_fuser_is_settled),
