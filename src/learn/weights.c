@@ -134,6 +134,7 @@ static medley_status builder_join(const builder *b, weights_problem *out, medley
   TRY_NEW(out->columns, total * b->column_count, "tuning rows");
   TRY_NEW(out->item, total, "tuning rows");
   TRY_NEW(out->relevant, total, "tuning rows");
+  TRY_NEW(out->room, total, "tuning rows");
   TRY_NEW(out->relevant_count, out->user_count, "tuning rows");
   for (size_t u = 0; u < out->user_count; u++) {
     const user_rows *from = &b->users[u];
@@ -180,6 +181,7 @@ void weights_problem_deinit(weights_problem *p) {
   mem_free(p->item);
   mem_free(p->relevant);
   mem_free(p->relevant_count);
+  mem_free(p->room);
   *p = (weights_problem){0};
 }
 
@@ -222,36 +224,45 @@ typedef struct listed {
   uint8_t relevant;
 } listed;
 
-#define AT_ONCE 64 /* rows */
+#define AT_ONCE 512 /* rows */
+
+/* What is tried: the weight of one column beside what the others have summed up to, or all weights. */
+typedef struct tried {
+  const float *weight, *others; /* [column_count]; [start[user_count]] or NULL */
+  size_t column;
+} tried;
 
 /* scores [count] of a user's rows from … from + count; columns without weight are passed over. */
-static void rows_score(const weights_problem *p, size_t user, size_t from, size_t count, const float *weight,
+static void rows_score(const weights_problem *p, size_t user, size_t from, size_t count, const tried *t,
                        float *scores) {
-  size_t all = p->start[user + 1] - p->start[user];
-  const float *column = p->columns + p->start[user] * p->column_count + from;
-  memset(scores, 0, AT_ONCE * sizeof *scores);
-  for (size_t c = 0; c < p->column_count; c++, column += all) {
-    if (weight[c] == 0) continue;
-    if (count < AT_ONCE) /* apart, so that the compiler knows the length of the others */
-      for (size_t r = 0; r < count; r++) scores[r] += weight[c] * column[r];
-    else
-      for (size_t r = 0; r < AT_ONCE; r++) scores[r] += weight[c] * column[r];
+  size_t first = p->start[user], all = p->start[user + 1] - first;
+  const float *column = p->columns + first * p->column_count + from;
+  if (t->others != NULL) {
+    memcpy(scores, t->others + first + from, count * sizeof *scores);
+    vector_add_scaled(scores, t->weight[t->column], column + t->column * all, count);
+    return;
   }
+  memset(scores, 0, count * sizeof *scores);
+  for (size_t c = 0; c < p->column_count; c++, column += all)
+    if (t->weight[c] != 0) vector_add_scaled(scores, t->weight[c], column, count);
 }
 
 /* The LIST best rows, best first, by insertion into a short sorted list; the first of equal scores stays ahead. */
-static size_t user_list(const weights_problem *p, size_t user, const float *weight, listed *list) {
-  size_t count = 0;
+static size_t user_list(const weights_problem *p, size_t user, const tried *t, listed *list) {
+  size_t count = 0, end = p->start[user + 1], block;
   float scores[AT_ONCE];
-  for (size_t first = p->start[user], end = p->start[user + 1], r = first; r < end; r++) {
-    size_t in_block = (r - first) % AT_ONCE;
-    if (in_block == 0) rows_score(p, user, r - first, end - r < AT_ONCE ? end - r : AT_ONCE, weight, scores);
-    if (p->among != NULL && p->among[p->item[r]] != p->among_value) continue;
-    float score = scores[in_block];
-    if (count == LIST && score <= list[LIST - 1].score) continue;
-    size_t at = count < LIST ? count++ : LIST - 1;
-    for (; at > 0 && list[at - 1].score < score; at--) list[at] = list[at - 1];
-    list[at] = (listed){score, p->relevant[r]};
+  for (size_t first = p->start[user]; first < end; first += block) {
+    block = end - first < AT_ONCE ? end - first : AT_ONCE;
+    rows_score(p, user, first - p->start[user], block, t, scores);
+    for (size_t r = 0; r < block; r++) {
+      if (count == LIST) r = vector_find(scores, r, block, nextafterf(list[LIST - 1].score, INFINITY));
+      if (r == block) break;
+      if (p->among != NULL && p->among[p->item[first + r]] != p->among_value) continue;
+      float score = scores[r];
+      size_t at = count < LIST ? count++ : LIST - 1;
+      for (; at > 0 && list[at - 1].score < score; at--) list[at] = list[at - 1];
+      list[at] = (listed){score, p->relevant[first + r]};
+    }
   }
   return count;
 }
@@ -273,14 +284,14 @@ static gains gains_make(void) {
   return g;
 }
 
-static void user_reached(const weights_problem *p, const gains *g, size_t user, const float *weight, double *recall,
+static void user_reached(const weights_problem *p, const gains *g, size_t user, const tried *t, double *recall,
                          double *ndcg) {
   listed list[LIST];
   size_t relevant = p->relevant_count[user], count, hits = 0;
   double gain = 0;
   *recall = *ndcg = 0;
   if (relevant == 0) return;
-  count = user_list(p, user, weight, list);
+  count = user_list(p, user, t, list);
   for (size_t i = 0; i < count; i++) {
     if (!list[i].relevant) continue;
     hits++;
@@ -290,17 +301,24 @@ static void user_reached(const weights_problem *p, const gains *g, size_t user, 
   *ndcg = gain / g->ideal[relevant < LIST ? relevant : LIST];
 }
 
-double weights_objective(const weights_problem *p, const float *weight, double *recall, double *ndcg) {
+/* Blocks of users, each summed in order, and then the blocks: the same result for any number of threads. */
+#define BLOCKS 256
+
+static double objective_of(const weights_problem *p, const tried *t, double *recall, double *ndcg) {
   gains g = gains_make();
-  double recall_sum = 0, ndcg_sum = 0;
+  double recalls[BLOCKS] = {0}, ndcgs[BLOCKS] = {0}, recall_sum = 0, ndcg_sum = 0;
   size_t count = chosen_count(p);
-  /* Static shares and an ordered sum: the same result for the same number of threads. */
-#pragma omp parallel for schedule(static) reduction(+ : recall_sum, ndcg_sum)
-  for (size_t k = 0; k < count; k++) {
-    double r, n;
-    user_reached(p, &g, chosen_user(p, k), weight, &r, &n);
-    recall_sum += r;
-    ndcg_sum += n;
+#pragma omp parallel for schedule(dynamic)
+  for (size_t b = 0; b < BLOCKS; b++)
+    for (size_t k = b * count / BLOCKS; k < (b + 1) * count / BLOCKS; k++) {
+      double r, n;
+      user_reached(p, &g, chosen_user(p, k), t, &r, &n);
+      recalls[b] += r;
+      ndcgs[b] += n;
+    }
+  for (size_t b = 0; b < BLOCKS; b++) {
+    recall_sum += recalls[b];
+    ndcg_sum += ndcgs[b];
   }
   double users = count > 0 ? (double)count : 1;
   if (recall != NULL) *recall = recall_sum / users;
@@ -308,22 +326,42 @@ double weights_objective(const weights_problem *p, const float *weight, double *
   return (recall_sum + ndcg_sum) / (2 * users);
 }
 
+double weights_objective(const weights_problem *p, const float *weight, double *recall, double *ndcg) {
+  return objective_of(p, &(tried){.weight = weight}, recall, ndcg);
+}
+
 void weights_users(const weights_problem *p, const float *weight, const uint32_t *users, size_t count, double *value) {
   gains g = gains_make();
 #pragma omp parallel for schedule(static)
   for (size_t k = 0; k < count; k++) {
     double recall, ndcg;
-    user_reached(p, &g, users[k], weight, &recall, &ndcg);
+    user_reached(p, &g, users[k], &(tried){.weight = weight}, &recall, &ndcg);
     value[users[k]] = (recall + ndcg) / 2;
   }
 }
 
 /* ---- searching ---- */
 
-static double try_value(const weights_problem *p, float *weight, size_t column, float value, double best) {
+/* p->room: the sums of all other columns, so that a value of this one is tried from two columns instead of all. */
+static tried others_sum(const weights_problem *p, float *weight, size_t column) {
+  tried out = {.weight = weight, .others = p->room, .column = column};
+  float before = weight[column];
+  if (p->room == NULL) return out;
+  weight[column] = 0;
+#pragma omp parallel for schedule(static)
+  for (size_t k = 0; k < chosen_count(p); k++) {
+    size_t user = chosen_user(p, k), first = p->start[user];
+    rows_score(p, user, 0, p->start[user + 1] - first, &(tried){.weight = weight}, p->room + first);
+  }
+  weight[column] = before;
+  return out;
+}
+
+static double try_value(const weights_problem *p, const tried *t, float *weight, float value, double best) {
+  size_t column = t->column;
   float before = weight[column];
   weight[column] = value;
-  double reached = weights_objective(p, weight, NULL, NULL);
+  double reached = objective_of(p, t, NULL, NULL);
   if (reached > best * (1 + GAIN_MIN)) return reached;
   weight[column] = before;
   return best;
@@ -334,12 +372,13 @@ static double search_column(const weights_problem *p, float *weight, size_t colu
   static const float steps[] = {0.05f, 0.15f, 0.4f};
   float base = weight[column], sum = 0;
   for (size_t c = 0; c < p->column_count; c++) sum += weight[c];
+  const tried t = others_sum(p, weight, column);
   if (base > 0)
     for (size_t i = 0; i < sizeof factors / sizeof *factors; i++)
-      best = try_value(p, weight, column, base * factors[i], best);
+      best = try_value(p, &t, weight, base * factors[i], best);
   if (weight[column] == 0)
     for (size_t i = 0; i < sizeof steps / sizeof *steps; i++)
-      best = try_value(p, weight, column, (sum > 0 ? sum : 1) * steps[i], best);
+      best = try_value(p, &t, weight, (sum > 0 ? sum : 1) * steps[i], best);
   return best;
 }
 

@@ -22,6 +22,7 @@ typedef struct weights_problem {
   uint32_t *item;           /* [start[user_count]] whose row it is */
   uint8_t *relevant;        /* [start[user_count]] */
   uint32_t *relevant_count; /* [user_count] all relevant items, kept or not */
+  float *room;              /* [start[user_count]] for a search, one at a time; NULL: it takes longer */
   const uint32_t *chosen;   /* [chosen_count] users that count, borrowed; NULL: all */
   size_t chosen_count;
   const uint8_t *among; /* [items] borrowed: only rows of items with among_value are ranked; NULL: all */

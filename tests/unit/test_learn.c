@@ -125,6 +125,11 @@ static void test_search_against_all_weights(void **state) {
     for (int c = 0; c < 3; c++) assert_true(found[c] >= 0);
     assert_near(weights_search(&p, again), reached, 0);
     assert_memory_equal(found, again, sizeof found);
+    /* With sums kept in between: the same but for the order of additions. */
+    p.room = calloc(p.start[p.user_count], sizeof *p.room);
+    assert_near(weights_search(&p, again), reached, 2e-3);
+    assert_near(weights_objective(&p, again, NULL, NULL), reached, 2e-3);
+    free(p.room);
     problem_free(&p);
   }
 }
