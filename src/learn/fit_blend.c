@@ -334,7 +334,8 @@ static void standards_find(const blend_tuning *t, place *l) {
   l->least[BLEND_WARM] = weights_objective(&l->side[BLEND_WARM], weight, NULL, NULL);
 }
 
-/* Draws of the users, with replacement, in which b is better than a; of SURE_DRAWS (Efron 1979). */
+/* Of SURE_DRAWS draws of the users, with replacement (Efron 1979), those in which weight[1] is better than weight[0].
+ */
 static medley_status place_wins(const place *l, const float *const weight[2], uint64_t seed, int *out,
                                 medley_error *err) {
   medley_status status = MEDLEY_OK;
