@@ -63,25 +63,16 @@ done:
   return status;
 }
 
-static void trial_compare(ensemble_trial *t, const double *values, const double *first, size_t users) {
-  double sum = 0, more = 0, square = 0;
-  for (size_t u = 0; u < users; u++) {
-    double difference = values[u] - first[u];
-    sum += values[u];
-    more += difference;
-    square += difference * difference;
-  }
-  double n = users > 0 ? (double)users : 1;
-  t->reached = sum / n;
-  t->better = more / n;
-  t->spread = sqrt(fmax(0, square / n - t->better * t->better) / n);
-}
-
 size_t ensemble_choose(ensemble_trial *trials, size_t count, double *const *values, size_t users) {
   size_t best = 0;
   for (size_t t = 0; t < count; t++) {
-    trial_compare(&trials[t], values[t], values[0], users);
-    if (trials[t].better > SURELY * trials[t].spread && trials[t].reached > trials[best].reached) best = t;
+    double sum = 0;
+    for (size_t u = 0; u < users; u++) sum += values[t][u];
+    weights_gap gap = weights_compare(values[0], values[t], NULL, users);
+    trials[t].reached = sum / (users > 0 ? (double)users : 1);
+    trials[t].better = gap.mean;
+    trials[t].spread = sqrt(gap.error_square);
+    if (gap.mean > SURELY * trials[t].spread && trials[t].reached > trials[best].reached) best = t;
   }
   return best;
 }

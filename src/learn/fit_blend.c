@@ -341,14 +341,11 @@ static medley_status place_wins(const place *l, const float *const weight[2], ui
   medley_status status = MEDLEY_OK;
   const weights_problem *problem[] = {&l->all, &l->side[0], &l->side[1]};
   size_t count = l->all.user_count;
-  uint32_t *users = NULL;
   double *value = NULL; /* [2][3][users] */
   rng r;
   rng_seed(&r, seed ^ SURE_SEED);
-  TRY_NEW(users, count, "tuning users");
   TRY_NEW(value, 6 * count, "tuning users");
-  for (uint32_t u = 0; u < count; u++) users[u] = u;
-  for (size_t k = 0; k < 6; k++) weights_users(problem[k % 3], weight[k / 3], users, count, value + k * count);
+  for (size_t k = 0; k < 6; k++) weights_users(problem[k % 3], weight[k / 3], NULL, count, value + k * count);
   *out = 0;
   for (int d = 0; d < SURE_DRAWS; d++) {
     double sum[6] = {0};
@@ -359,7 +356,6 @@ static medley_status place_wins(const place *l, const float *const weight[2], ui
     *out += quality_of(l, sum[3], sum + 4) > quality_of(l, sum[0], sum + 1);
   }
 done:
-  mem_free(users);
   mem_free(value);
   return status;
 }

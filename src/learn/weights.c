@@ -334,10 +334,21 @@ void weights_users(const weights_problem *p, const float *weight, const uint32_t
   gains g = gains_make();
 #pragma omp parallel for schedule(static)
   for (size_t k = 0; k < count; k++) {
+    size_t user = users != NULL ? users[k] : k;
     double recall, ndcg;
-    user_reached(p, &g, users[k], &(tried){.weight = weight}, &recall, &ndcg);
-    value[users[k]] = (recall + ndcg) / 2;
+    user_reached(p, &g, user, &(tried){.weight = weight}, &recall, &ndcg);
+    value[user] = (recall + ndcg) / 2;
   }
+}
+
+weights_gap weights_compare(const double *a, const double *b, const uint32_t *users, size_t count) {
+  double sum = 0, square = 0, n = count > 0 ? (double)count : 1;
+  for (size_t k = 0; k < count; k++) {
+    size_t user = users != NULL ? users[k] : k;
+    sum += b[user] - a[user];
+    square += (b[user] - a[user]) * (b[user] - a[user]);
+  }
+  return (weights_gap){sum / n, fmax(0, square / n - sum / n * (sum / n)) / n};
 }
 
 /* ---- searching ---- */
@@ -462,40 +473,28 @@ static bool are_few(const weights_problem *p) {
   return chosen_count(p) < FEW_USERS || events < FEW_EVENTS;
 }
 
-static void differences_add(const double *together, const double *single, const weights_problem *p, weights_votes *v) {
-  double sum = 0, square = 0, n = (double)chosen_count(p);
-  for (size_t k = 0; k < chosen_count(p); k++) {
-    double difference = single[chosen_user(p, k)] - together[chosen_user(p, k)];
-    sum += difference;
-    square += difference * difference;
-  }
-  if (n < 2) return;
-  v->single_better += sum / n;
-  v->error_square += fmax(0, square / n - sum / n * sum / n) / n;
-}
-
 medley_status weights_vote(const weights_problem *mine, const weights_problem *other, weights_votes *v,
                            medley_error *err) {
   medley_status status = MEDLEY_OK;
   float searched[WEIGHTS_MAX], alone[WEIGHTS_MAX];
   double reached, *together = NULL, *single = NULL;
-  uint32_t *users = NULL;
   size_t count = chosen_count(other);
   TRY_NEW(together, other->user_count, "tuning users");
   TRY_NEW(single, other->user_count, "tuning users");
-  TRY_NEW(users, count, "tuning users");
-  for (size_t k = 0; k < count; k++) users[k] = (uint32_t)chosen_user(other, k);
   weights_search(mine, searched);
   best_column(mine, alone, &reached);
-  weights_users(other, searched, users, count, together);
-  weights_users(other, alone, users, count, single);
-  differences_add(together, single, other, v);
+  weights_users(other, searched, other->chosen, count, together);
+  weights_users(other, alone, other->chosen, count, single);
+  if (count > 1) {
+    weights_gap gap = weights_compare(together, single, other->chosen, count);
+    v->single_better += gap.mean;
+    v->error_square += gap.error_square;
+  }
   v->count++;
   for (size_t c = 0; c < mine->column_count; c++) v->sum[c] += searched[c];
 done:
   mem_free(together);
   mem_free(single);
-  mem_free(users);
   return status;
 }
 

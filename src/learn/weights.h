@@ -44,8 +44,14 @@ void weights_view_deinit(weights_problem *view);
 /* (Recall@20 + NDCG@20) / 2, mean over users; also both alone when the pointers are not NULL. */
 double weights_objective(const weights_problem *p, const float *weight, double *recall, double *ndcg);
 
-/* The mean of both for each of users [count], into value [p->user_count] at their own place. */
+/* The mean of both for each of users [count], into value [p->user_count] at their own place. users NULL: the first. */
 void weights_users(const weights_problem *p, const float *weight, const uint32_t *users, size_t count, double *value);
+
+/* How much more b is than a, place by place of users [count] (NULL: the first). */
+typedef struct weights_gap {
+  double mean, error_square; /* its standard error, squared */
+} weights_gap;
+weights_gap weights_compare(const double *a, const double *b, const uint32_t *users, size_t count);
 
 /* The weight 1 for the column that is best by itself, on the chosen users; none when no column helps. */
 void weights_single(const weights_problem *p, float *weight);

@@ -57,13 +57,8 @@ static inline float real_power_of_two(int32_t exponent) {
   return real_from_bits((int32_t)((uint32_t)(exponent + 127) << 23));
 }
 
-/* e^x = 2^n e^r with |r| <= ln 2 / 2. Adding and taking away 1.5 * 2^23 rounds
- * to the nearest whole number without the instruction that the baseline lacks.
- * 2^n in two halves reaches the subnormal and the last octave. */
-static inline float real_exp(float x) {
-  x = x > 89.0f ? 89.0f : x;
-  x = x < -104.0f ? -104.0f : x;
-  float shifted = x * 1.44269504f + 12582912.0f, n = shifted - 12582912.0f;
+/* e^r of what is left of x without n ln 2. */
+static inline float real_exp_rest(float x, float n) {
   float r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
   float p = 1.9875691500e-4f;
   p = p * r + 1.3981999507e-3f;
@@ -71,7 +66,16 @@ static inline float real_exp(float x) {
   p = p * r + 4.1665795894e-2f;
   p = p * r + 1.6666665459e-1f;
   p = p * r + 5.0000001201e-1f;
-  p = p * r * r + r + 1;
+  return p * r * r + r + 1;
+}
+
+/* e^x = 2^n e^r with |r| <= ln 2 / 2. Adding and taking away 1.5 * 2^23 rounds
+ * to the nearest whole number without the instruction that the baseline lacks.
+ * 2^n in two halves reaches the subnormal and the last octave. */
+static inline float real_exp(float x) {
+  x = x > 89.0f ? 89.0f : x;
+  x = x < -104.0f ? -104.0f : x;
+  float shifted = x * 1.44269504f + 12582912.0f, p = real_exp_rest(x, shifted - 12582912.0f);
   int32_t whole = real_to_bits(shifted) - real_to_bits(12582912.0f), half = whole >> 1; /* n; of NaN any number */
   return p * real_power_of_two(half) * real_power_of_two(whole - half);
 }
@@ -79,15 +83,7 @@ static inline float real_exp(float x) {
 /* The same of numbers that a shift has brought to 88 at most, as the scores of a softmax are; 0 below -87, where
  * nothing is left to count. In half the time: held at both ends, gcc 12 makes three results of which it takes one. */
 static inline float real_exp_shifted(float x) {
-  float shifted = x * 1.44269504f + 12582912.0f, n = shifted - 12582912.0f;
-  float r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
-  float p = 1.9875691500e-4f;
-  p = p * r + 1.3981999507e-3f;
-  p = p * r + 8.3334519073e-3f;
-  p = p * r + 4.1665795894e-2f;
-  p = p * r + 1.6666665459e-1f;
-  p = p * r + 5.0000001201e-1f;
-  p = p * r * r + r + 1;
+  float shifted = x * 1.44269504f + 12582912.0f, p = real_exp_rest(x, shifted - 12582912.0f);
   uint32_t exponent = (uint32_t)real_to_bits(shifted) - (uint32_t)real_to_bits(12582912.0f); /* far below: any number */
   float value = p * real_from_bits((int32_t)((exponent + 127) << 23));
   return x < -87.0f ? 0.0f : value;

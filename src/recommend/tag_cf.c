@@ -60,14 +60,15 @@ static void tag_cf_free(recommender *r) {
 
 /* ---- training ---- */
 
-/* The base's defaults, except for what is set here by the same name, and for one set of factors. */
+/* The base's defaults, except for what is set here by the same name; of what costs much the cheap value, so one set of
+ * factors. */
 static void base_settings(const recommender_kind *kind, const double *values, double *its) {
   size_t count = recommender_defaults(kind, its);
-  for (size_t s = 0; s < count; s++)
+  for (size_t s = 0; s < count; s++) {
+    if (kind->settings[s].meanwhile != 0) its[s] = kind->settings[s].meanwhile;
     for (size_t own = DIM; own < SETTINGS; own++)
       if (strcmp(kind->settings[s].name, tag_cf_settings[own].name) == 0) its[s] = values[own];
-  for (size_t s = 0; s < count; s++)
-    if (strcmp(kind->settings[s].name, "restarts") == 0) its[s] = 1;
+  }
 }
 
 static medley_status factors_train(tag_cf *m, const recommender_data *data, const double *values,
