@@ -82,7 +82,7 @@ typedef struct medley_evaluate_options { /* zero-initialise */
 /* Fits on the training part only, tunes on a part of it, reports on the test part, ranking all items. *json:
  * {"split":…,"models":[{"split":…,"model":…,"users":…,"metrics":{"recall@20":{"mean":…,"lo":…,"hi":…},…},
  * "roc":{"area":…,"false_positive_rate":[…],"true_positive_rate":[…]} (where test events are likes and dislikes),
- * "slices":{"warm":{…},"cold":{…}},"seconds":{"fit":…,"score":…},"peak_memory_bytes":…,"p_value":{…}},…],"fit":{…},"importance":[{"without":"image","kind":"modality",
+ * "slices":{"warm":{…},"cold":{…},"stranger":{…}},"seconds":{"fit":…,"score":…},"peak_memory_bytes":…,"p_value":{…}},…],"fit":{…},"importance":[{"without":"image","kind":"modality",
  * "metrics":{"recall@20":{"difference":…,"lo":…,"hi":…}}},…],…} */
 MEDLEY_API medley_status medley_evaluate(medley_workspace *workspace, const medley_evaluate_options *options,
                                          const medley_progress *progress, char **json, medley_error *err) MEDLEY_CHECK;

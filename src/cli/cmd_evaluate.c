@@ -53,8 +53,8 @@ const command cmd_evaluate = {
         "Every figure has a 95 % bootstrap interval (±), and every model is tested against the baseline, user by user: "
         "* p < .05, "
         "** p < .01, *** p < .001. What each metric means stands in docs/metrics.md. Seconds, peak memory, and the "
-        "slices of warm and "
-        "cold items stand beside it; --json has everything.",
+        "slices of warm and cold items, and of strangers, who are asked for without their history, stand beside it; "
+        "--json has everything.",
     .arguments = (const argument_spec[]){{"workspace", VALUE_FOLDER, "the workspace"}, {0}},
     .options =
         (const option_spec[]){

@@ -102,6 +102,11 @@ const command cmd_import = {
         "A "
         "weight below 0, or a type that says block, mute, ignore or distrust, takes a link out of that. A user who is "
         "forgotten leaves no link behind.\n\n"
+        "Columns of users that are no field (age group, country, plan …) are kept as attributes: what many people "
+        "share "
+        "of them is read by the recommender demographic and, where they are named, deepfm and its kin, who answer by "
+        "it "
+        "people who have chosen nothing yet. --map skip=COLUMN leaves one out.\n\n"
         "A file or folder in which there are no rows is an error with status 1, so that a script notices that nothing "
         "came.",
     .arguments = (const argument_spec[]){{"workspace", VALUE_FOLDER, "the workspace"},

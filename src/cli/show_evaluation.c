@@ -114,8 +114,9 @@ static size_t slice_users(const evaluation_view *v, const char *slice) {
 }
 
 static void cost_show(const evaluation_view *v) {
-  static const char *const slices[] = {"warm", "cold"};
-  char headings[2][2][48];
+  static const char *const slices[] = {"warm", "cold", "stranger"};
+  enum { SLICES = sizeof slices / sizeof *slices };
+  char headings[SLICES][2][48];
   size_t i, count = v->metric_count < 2 ? v->metric_count : 2;
   json_t *model;
   table t = {0};
@@ -124,7 +125,7 @@ static void cost_show(const evaluation_view *v) {
   table_add_column(&t, "score s", true, false);
   table_add_column(&t, "ms/user", true, false);
   table_add_column(&t, "peak memory", true, false);
-  for (size_t s = 0; s < 2; s++) {
+  for (size_t s = 0; s < SLICES; s++) {
     for (size_t m = 0; slice_users(v, slices[s]) > 0 && m < count; m++) {
       snprintf(headings[s][m], sizeof headings[s][m], "%s %s", slices[s], v->metrics[m]);
       table_add_column(&t, headings[s][m], true, false);
@@ -139,16 +140,17 @@ static void cost_show(const evaluation_view *v) {
     table_add_printf(&t, STYLE_PLAIN, "%.2f", json_member_number(seconds, "score", 0));
     table_add_printf(&t, STYLE_PLAIN, "%.3f", 1000 * json_member_number(seconds, "per_user", 0));
     table_add(&t, memory.text, STYLE_PLAIN);
-    for (size_t s = 0; s < 2; s++)
+    for (size_t s = 0; s < SLICES; s++)
       if (slice_users(v, slices[s]) > 0) slice_cells(&t, model, slices[s], v->metrics, count);
     strbuf_deinit(&memory);
   }
   console_table(v->c, &t, 0);
   table_deinit(&t);
-  for (size_t s = 0; s < 2; s++)
+  static const char *const meaning[] = {"test items that training has seen", "test items that training has not seen",
+                                        "all test items, asked for without the history"};
+  for (size_t s = 0; s < SLICES; s++)
     if (slice_users(v, slices[s]) > 0)
-      console_line(v->c, STYLE_DIM, "%s: test items that training has%s seen, over %zu users", slices[s],
-                   s == 0 ? "" : " not", slice_users(v, slices[s]));
+      console_line(v->c, STYLE_DIM, "%s: %s, over %zu users", slices[s], meaning[s], slice_users(v, slices[s]));
 }
 
 /* The blend's weights, so that it is clear what the first row is made of. */

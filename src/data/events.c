@@ -207,6 +207,7 @@ medley_status event_log_load(const store_kind *kind, store *s, const medley_prog
   progress_end(&r.progress, r.count);
   reader_finish(&r, out);
   status = social_load(kind, s, out, err);
+  if (status == MEDLEY_OK) status = traits_load(kind, s, &out->user_index, out->user_count, &out->traits, err);
   if (status != MEDLEY_OK) event_log_deinit(out);
   return status;
 done:
@@ -224,5 +225,6 @@ void event_log_deinit(event_log *log) {
   for (int32_t i = 0; i < log->type_count; i++) mem_free(log->type_names[i]);
   mem_free(log->type_names);
   sparse_deinit(&log->social);
+  traits_deinit(&log->traits);
   *log = (event_log){0};
 }

@@ -63,7 +63,9 @@ medley_status interactions_build(const event_log *log, const event_weights *weig
   medley_status status = MEDLEY_OK;
   sparse_entry *entries = NULL;
   size_t count = 0;
-  *out = (interactions){.newest_s = STORE_TIME_UNKNOWN, .social = log->social.rows > 0 ? &log->social : NULL};
+  *out = (interactions){.newest_s = STORE_TIME_UNKNOWN,
+                        .social = log->social.rows > 0 ? &log->social : NULL,
+                        .traits = log->traits.count > 0 ? &log->traits : NULL};
   TRY_NEW(entries, log->event_count, "interactions");
   for (size_t i = 0; i < log->event_count; i++) {
     const event *e = &log->events[i];
@@ -84,7 +86,7 @@ medley_status interactions_of_users(const interactions *x, const uint8_t *keep, 
   medley_status status = MEDLEY_OK;
   const sparse *all = &x->by_user;
   uint64_t count = 0;
-  *out = (interactions){.newest_s = x->newest_s, .social = x->social};
+  *out = (interactions){.newest_s = x->newest_s, .social = x->social, .traits = x->traits};
   for (uint32_t u = 0; u < all->rows; u++) count += keep[u] ? all->start[u + 1] - all->start[u] : 0;
   TRY(sparse_create(all->rows, all->columns, count, &out->by_user, err));
   if (x->time_s != NULL) TRY_NEW(out->time_s, count + 1, "times");

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/map.h"
 #include "base/progress.h"
+#include "data/traits.h"
 #include "math/sparse.h"
 #include "store/store.h"
 
@@ -34,6 +35,7 @@ typedef struct event_log {
   bool has_time;      /* at least nine of ten events have a time */
   bool has_split;     /* some event came with a split */
   sparse social; /* [user_count, user_count] row u: whom u trusts, and how much (link_trust); no rows: nobody does */
+  traits traits; /* what is known of users besides; its rows are users */
 } event_log;
 
 medley_status event_log_load(const store_kind *kind, store *s, const medley_progress *progress, event_log *out,
@@ -118,6 +120,7 @@ typedef struct interactions {
   float *popularity;    /* [items] number of users */
   int64_t newest_s;     /* the newest event, or STORE_TIME_UNKNOWN */
   const sparse *social; /* [users, users] the log's, borrowed; NULL when nobody follows anybody */
+  const traits *traits; /* the log's, borrowed, rows [users]; NULL when nothing is known of anybody */
 } interactions;
 
 /* label NULL: all events; otherwise those with label[i] == want. */

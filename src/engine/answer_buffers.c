@@ -61,7 +61,7 @@ typedef struct history_reader {
   const generation *g;
   answer_buffers *b;
   uint64_t limit, taken, untrained;
-  size_t count, friend_count;
+  size_t count, friend_count, trait_count;
 } history_reader;
 
 /* The weight of a stored event type, looked up by name once per handle and generation. */
@@ -178,6 +178,11 @@ done:
   return status;
 }
 
+static medley_status person_take(void *context, const store_user *user, medley_error *err) {
+  history_reader *r = context;
+  return traits_of(&r->g->traits, user->attributes, r->b->trait, &r->trait_count, err);
+}
+
 static history history_finish(const history_reader *r) {
   const history_buffer *h = &r->b->history;
   bool timed = r->count > 0;
@@ -189,7 +194,9 @@ static history history_finish(const history_reader *r) {
                    .now_s = STORE_TIME_UNKNOWN,
                    .friends = r->b->friends,
                    .trust = r->b->trust,
-                   .friend_count = r->friend_count};
+                   .friend_count = r->friend_count,
+                   .trait = r->b->trait,
+                   .trait_count = r->trait_count};
 }
 
 medley_status history_of_user(medley_workspace *w, const generation *g, const char *user, uint64_t limit_events,
@@ -205,6 +212,7 @@ medley_status history_of_user(medley_workspace *w, const generation *g, const ch
     if (*known) {
       TRY(w->kind->user_events(w->store, id, 0, history_take, &r, err));
       if (g->user_row.count > 0) TRY(w->kind->user_links(w->store, id, friend_take, &r, err));
+      if (g->traits.count > 0) TRY(w->kind->each_user(w->store, id - 1, 1, person_take, &r, err));
     } else if (status == MEDLEY_ERR_NOT_FOUND) {
       status = MEDLEY_OK;
     }

@@ -22,8 +22,9 @@ typedef struct answer_buffers {
   scored *ranked; /* [items] */
   /* the history */
   history_buffer history;
-  uint32_t *friends; /* [friend_capacity] whom the user follows, and … */
-  float *trust;      /* … how much */
+  uint32_t trait[TRAITS_PERSON_MAX]; /* what else is known of the user */
+  uint32_t *friends;                 /* [friend_capacity] whom the user follows, and … */
+  float *trust;                      /* … how much */
   size_t friend_capacity, trust_capacity;
   uint8_t *seen; /* [items] anything the user met, also what they disliked */
   intmap

@@ -20,6 +20,10 @@
 #define BOOTSTRAP_ROUNDS 1000
 #define TEST_ROUNDS 2000
 #define CONFIDENCE 0.95
+/* The last: all test items, asked for without the history. */
+enum { SLICE_WARM, SLICE_COLD, SLICE_STRANGER, SLICE_COUNT };
+static const char *const slice_names[] = {"warm", "cold", "stranger"};
+
 #define CONTENT_FOR_DIVERSITY 0 /* the first part of the representation measures how unlike the items of a list are */
 
 static const char *const usual_metrics[] = {"recall@10", "recall@20",  "ndcg@10",      "ndcg@20",        "precision@20",
@@ -45,8 +49,8 @@ typedef struct evaluation {
   fit_result fit;
   measure_metric metrics[MEASURE_METRICS_MAX];
   size_t metric_count;
-  measure_task task, slice[2];
-  uint32_t *users, *slice_users[2];
+  measure_task task, slice[SLICE_COUNT];
+  uint32_t *users, *slice_users[SLICE_STRANGER];
   measurement measured[BLEND_PARTS_MAX + 1]; /* [0] the blend, [1 + i] fit.models[i] */
 } evaluation;
 
@@ -216,6 +220,8 @@ static medley_status tasks_make(evaluation *e, medley_error *err) {
     TRY(measure_users(&e->slice[s], 0, e->seed, &e->slice_users[s], &e->slice[s].user_count, err));
     e->slice[s].users = e->slice_users[s];
   }
+  e->slice[SLICE_STRANGER] = e->task;
+  e->slice[SLICE_STRANGER].forget = true;
 done:
   return status;
 }
@@ -330,18 +336,20 @@ done:
   return status;
 }
 
-static medley_status slices_to_json(evaluation *e, const scorer *what, json_t **out, medley_error *err) {
+/* What has no answer for strangers is not asked for one. */
+static medley_status slices_to_json(evaluation *e, const scorer *what, bool strangers, json_t **out,
+                                    medley_error *err) {
   medley_status status = MEDLEY_OK;
-  static const char *const names[] = {"warm", "cold"};
   measurement m = {0};
   *out = json_object();
-  for (int s = 0; s < 2; s++) {
+  for (int s = 0; s < (strangers ? SLICE_COUNT : SLICE_STRANGER); s++) {
     if (e->slice[s].user_count == 0) continue;
     json_t *metrics = NULL;
     measure_options options = measure_options_of(e, false);
     TRY(measure_scorer(&e->slice[s], what, &options, NULL, &m, err));
     TRY(metrics_to_json(e, &m, &metrics, err));
-    json_object_set_new(*out, names[s], json_pack("{s:I, s:o}", "users", (json_int_t)m.user_count, "metrics", metrics));
+    json_object_set_new(*out, slice_names[s],
+                        json_pack("{s:I, s:o}", "users", (json_int_t)m.user_count, "metrics", metrics));
     measurement_deinit(&m);
   }
 done:
@@ -366,7 +374,8 @@ static medley_status model_measure(evaluation *e, size_t slot, const scorer *wha
   progress_end(&stage, e->task.user_count);
   TRY(metrics_to_json(e, m, &metrics, err));
   TRY(pairs_to_json(e, what, metrics, &roc, err));
-  TRY(slices_to_json(e, what, &slices, err));
+  bool strangers = slot == 0 || recommender_answers_strangers(e->fit.models[slot - 1].kind);
+  TRY(slices_to_json(e, what, strangers, &slices, err));
   *out =
       json_pack("{s:s, s:s, s:I, s:O, s:O, s:{s:f, s:f, s:f}, s:I}", "split", split_kind_name(e->split), "model",
                 what->name, "users", (json_int_t)m->user_count, "metrics", metrics, "slices", slices, "seconds", "fit",

@@ -44,6 +44,12 @@ static bool blend_reads_friends(const blend *b) {
   return any;
 }
 
+static bool blend_reads_traits(const blend *b) {
+  bool any = false;
+  for (size_t p = 0; p < b->count; p++) any |= b->parts[p].model->kind->reads_traits;
+  return any;
+}
+
 static medley_status models_write(const char *folder, const generation_parts *parts, json_t *manifest,
                                   medley_error *err) {
   medley_status status = MEDLEY_OK;
@@ -57,6 +63,9 @@ static medley_status models_write(const char *folder, const generation_parts *pa
     TRY(safetensors_add(&w, "user_id", DTYPE_I64, 1, (const uint64_t[]){parts->log->user_count}, parts->log->user_id,
                         err));
   TRY(blend_save(parts->fit->blend, &w, manifest, err));
+  if (blend_reads_traits(parts->fit->blend) &&
+      json_object_set_new(manifest, "people", traits_to_json(&parts->log->traits)) != 0)
+    FAIL(err, MEDLEY_ERR_MEMORY, "out of memory for a manifest");
   TRY(safetensors_save(&w, path, err));
 done:
   safetensors_writer_deinit(&w);
@@ -326,6 +335,7 @@ static medley_status generation_read(generation *g, const char *workspace, const
   data.feature_count = representation_features(g->content, list);
   TRY(blend_load(&g->models_file, g->manifest, &data, &g->blend, err));
   TRY(users_join(g, err));
+  TRY(traits_from_json(json_object_get(g->manifest, "people"), folder, &g->traits, err));
   TRY(parts_fit_together(g, err));
 done:
   return status;
@@ -359,6 +369,7 @@ void generation_free(generation *g) {
   catalogue_deinit(&g->items);
   intmap_deinit(&g->item_index);
   intmap_deinit(&g->user_row);
+  traits_deinit(&g->traits);
   strmap_deinit(&g->type_names);
   mem_free(g->type_weight);
   mem_free(g->item_id);

@@ -37,6 +37,7 @@ typedef struct generation {
   uint8_t *blocked;       /* [item_count] 1: deleted or hidden: never answered */
   float *popularity;      /* [item_count] users in training */
   intmap user_row;        /* store id → row in training; empty when no model of the blend reads friends */
+  traits traits;          /* how people are told apart; no fields when no model of the blend reads traits */
   strmap type_names;      /* event type → index into type_weight */
   event_type_weight *type_weight;
   float rating_threshold;

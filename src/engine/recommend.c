@@ -291,20 +291,25 @@ static medley_status place_fill(request *r, answer_builder *out, size_t place, m
   return r->w->kind->get_item(r->w->store, pin->id, untrained_take, &(untrained_result){r, out}, err);
 }
 
-/* Whether what those chose whom the user follows counts where there is no history. */
-static bool friends_answer(const request *r) {
+/* What counts where there is no history: what those chose whom the user follows, or people alike. */
+static const char *stranger_standing(const request *r) {
   const blend *b = r->g->blend;
-  bool counts = false;
-  for (size_t p = 0; p < b->count; p++)
-    counts |= b->parts[p].model->kind->reads_friends && b->parts[p].weight[BLEND_STRANGER] > 0;
-  return counts && r->h.friend_count > 0;
+  bool friends = false, traits = false;
+  for (size_t p = 0; p < b->count; p++) {
+    if (!(b->parts[p].weight[BLEND_STRANGER] > 0)) continue;
+    friends |= b->parts[p].model->kind->reads_friends;
+    traits |= b->parts[p].model->kind->reads_traits;
+  }
+  friends = friends && r->h.friend_count > 0;
+  traits = traits && r->h.trait_count > 0;
+  if (friends && traits) return "no history yet: an answer by those whom this user follows and by people alike";
+  if (friends) return "no history yet: an answer by those whom this user follows";
+  return traits ? "no history yet: an answer by people alike" : "no history yet: a stranger's answer";
 }
 
 static const char *request_standing(const request *r) {
   if (r->query->user != NULL && !r->known) return "this user is not known yet: a stranger's answer";
-  if (r->h.count == 0)
-    return friends_answer(r) ? "no history yet: an answer by those whom this user follows"
-                             : "no history yet: a stranger's answer";
+  if (r->h.count == 0) return stranger_standing(r);
   if (r->page.generation != 0 && r->page.generation != r->g->number) return "the models changed since the page before";
   return NULL;
 }

@@ -441,7 +441,10 @@ static void roc_write(const page *p) {
   strbuf_append(p->out, "</figure></section>\n");
 }
 
-/* ---- warm and cold items ---- */
+/* ---- warm and cold items, strangers ---- */
+
+static const char *const slices[] = {"warm", "cold", "stranger"};
+#define SLICES (sizeof slices / sizeof *slices)
 
 static const json_t *slice_of(const json_t *model, const char *slice) {
   return json_object_get(json_object_get(model, "slices"), slice);
@@ -456,12 +459,12 @@ static void slice_cell(const page *p, const json_t *slice, const char *metric) {
 }
 
 static void slices_table(const page *p, const char *const *metrics, size_t metric_count) {
-  static const char *const slices[] = {"warm", "cold"};
   strbuf *out = p->out;
   strbuf_append(out,
                 "<div class=\"scroll\" tabindex=\"0\"><table><caption>Warm: test items with events in training. "
-                "Cold: items nobody had met then.</caption><thead><tr><th scope=\"col\">Model</th>");
-  for (size_t s = 0; s < 2; s++)
+                "Cold: items nobody had met then. Stranger: all test items, asked for without the "
+                "history.</caption><thead><tr><th scope=\"col\">Model</th>");
+  for (size_t s = 0; s < SLICES; s++)
     for (size_t i = 0; i < metric_count; i++) {
       strbuf_printf(out, "<th scope=\"col\">%s ", slices[s]);
       strbuf_append_escaped(out, metrics[i]);
@@ -473,7 +476,7 @@ static void slices_table(const page *p, const char *const *metrics, size_t metri
                                                                           : "<tr><th scope=\"row\">");
     strbuf_append_escaped(out, model_name(p->models[m]));
     strbuf_append(out, "</th>");
-    for (size_t s = 0; s < 2; s++)
+    for (size_t s = 0; s < SLICES; s++)
       for (size_t i = 0; i < metric_count; i++) slice_cell(p, slice_of(p->models[m], slices[s]), metrics[i]);
     strbuf_append(out, "</tr>\n");
   }
@@ -484,18 +487,22 @@ static void slices_write(const page *p) {
   static const char *const wanted[] = {"recall@10", "recall@20", "ndcg@10", "ndcg@20"};
   const char *metrics[4];
   size_t count = 0;
-  long long users[2] = {0, 0};
-  for (size_t m = 0; m < p->model_count; m++) {
-    users[0] |= json_member_integer(slice_of(p->models[m], "warm"), "users", 0);
-    users[1] |= json_member_integer(slice_of(p->models[m], "cold"), "users", 0);
+  size_t there = 0;
+  for (size_t s = 0; s < SLICES; s++) {
+    long long users = 0;
+    for (size_t m = 0; m < p->model_count; m++)
+      users |= json_member_integer(slice_of(p->models[m], slices[s]), "users", 0);
+    there += users > 0;
   }
-  if (users[0] == 0 || users[1] == 0) return; /* one slice alone is the whole, which was told above */
+  if (there < 2) return; /* one slice alone is the whole, which was told above */
   for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++)
     if (find_metric(p, wanted[i]) != NULL) metrics[count++] = wanted[i];
   if (count == 0) metrics[count++] = p->main_metric;
-  section(p->out, "slices", "New items");
-  strbuf_append(p->out,
-                "<p>What a model is worth for items that people know, and for items that nobody has met yet.</p>\n");
+  section(p->out, "slices", "New items and new people");
+  strbuf_append(
+      p->out,
+      "<p>What a model is worth for items that people know, for items that nobody has met yet, and for people "
+      "who have not done anything yet.</p>\n");
   slices_table(p, metrics, count);
   strbuf_append(p->out, "</section>\n");
 }

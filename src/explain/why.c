@@ -19,6 +19,7 @@ static const phrase history_phrases[] = {
     {"goals", "people who look at, like and buy what you do take it",
      "people who look at, like and buy what you do rarely take it"},
     {"trust", "people near those you follow chose it", "those you follow rarely choose it"},
+    {"people", "people like you choose it", "people like you rarely choose it"},
     {"community", "it is chosen in your circles more than elsewhere", "your circles choose it less than others do"},
     {"text", "its words are close to what you chose", "its words are unlike what you chose"},
     {"image", "it looks like what you chose", "it looks unlike what you chose"},

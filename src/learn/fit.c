@@ -181,16 +181,20 @@ done:
   return status;
 }
 
+/* Three places. */
+static void sparse_hash(const sparse *a, unsigned char *out) {
+  hash_buffer(a->start, ((size_t)a->rows + 1) * sizeof *a->start, out);
+  hash_buffer(a->column, sparse_count(a) * sizeof *a->column, out + HASH_BYTES);
+  hash_buffer(a->value, sparse_count(a) * sizeof *a->value, out + 2 * HASH_BYTES);
+}
+
 /* What the trials are about: everything that the objective of a model depends on but its settings. */
 static void problem_hash(fitter *f) {
   const fit_validation *v = &f->validation;
   const sparse *rows[] = {&v->train.by_user, &v->known.by_user, &v->warm_test.by_user, &v->cold_test.by_user};
-  unsigned char all[(3 * (sizeof rows / sizeof *rows) + 2 + 2 * FEATURES_MAX + 1 + 3) * HASH_BYTES] = {0}, *at = all;
-  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++, at += 3 * HASH_BYTES) {
-    hash_buffer(rows[i]->start, ((size_t)rows[i]->rows + 1) * sizeof *rows[i]->start, at);
-    hash_buffer(rows[i]->column, sparse_count(rows[i]) * sizeof *rows[i]->column, at + HASH_BYTES);
-    hash_buffer(rows[i]->value, sparse_count(rows[i]) * sizeof *rows[i]->value, at + 2 * HASH_BYTES);
-  }
+  unsigned char all[(3 * (sizeof rows / sizeof *rows) + 2 + 2 * FEATURES_MAX + 1 + 3 + 3) * HASH_BYTES] = {0},
+                                                                                            *at = all;
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++, at += 3 * HASH_BYTES) sparse_hash(rows[i], at);
   hash_buffer(v->warm_users, v->warm.user_count * sizeof *v->warm_users, at);
   hash_buffer(v->cold_users, v->cold.user_count * sizeof *v->cold_users, at + HASH_BYTES);
   at += 2 * HASH_BYTES;
@@ -200,12 +204,8 @@ static void problem_hash(fitter *f) {
     hash_buffer(part->present, part->count, at + HASH_BYTES);
   }
   hash_buffer(&f->options->seed, sizeof f->options->seed, at);
-  const sparse *social = v->train.social;
-  if (social != NULL) {
-    hash_buffer(social->start, ((size_t)social->rows + 1) * sizeof *social->start, at + HASH_BYTES);
-    hash_buffer(social->column, sparse_count(social) * sizeof *social->column, at + 2 * HASH_BYTES);
-    hash_buffer(social->value, sparse_count(social) * sizeof *social->value, at + 3 * HASH_BYTES);
-  }
+  if (v->train.social != NULL) sparse_hash(v->train.social, at + HASH_BYTES);
+  if (v->train.traits != NULL) sparse_hash(&v->train.traits->rows, at + 4 * HASH_BYTES);
   unsigned char whole[HASH_BYTES];
   hash_buffer(all, sizeof all, whole);
   hash_to_hex(whole, f->problem);
@@ -364,12 +364,13 @@ static void weights_for_cold(fit_result *r) {
 }
 
 /* Without anything that is surely worth something to strangers, the first model that needs no history answers them,
- * or else the first that reads friends: every other one is silent. */
+ * or else the first that reads friends or traits: every other one is silent. */
 static void weights_for_strangers(fit_result *r) {
   for (size_t p = 0; p < r->model_count && !fit_any_weight(r, BLEND_STRANGER); p++)
     if (r->models[p].skipped[0] == '\0' && !r->models[p].kind->needs_history) r->models[p].weight[BLEND_STRANGER] = 1;
   for (size_t p = 0; p < r->model_count && !fit_any_weight(r, BLEND_STRANGER); p++)
-    if (r->models[p].skipped[0] == '\0' && r->models[p].kind->reads_friends) r->models[p].weight[BLEND_STRANGER] = 1;
+    if (r->models[p].skipped[0] == '\0' && recommender_answers_strangers(r->models[p].kind))
+      r->models[p].weight[BLEND_STRANGER] = 1;
 }
 
 /* A catalogue whose people keep choosing what is new pays more for finding it. */

@@ -39,7 +39,6 @@ typedef struct columns_context {
 static bool part_always(const recommender_kind *kind) { return (void)kind, true; }
 /* That something is new says nothing of one new item beside another. */
 static bool part_cold(const recommender_kind *kind) { return kind->scores_cold_items && kind->needs_features; }
-static bool part_stranger(const recommender_kind *kind) { return !kind->needs_history || kind->reads_friends; }
 
 static medley_status columns_fill(const void *context, const history *h, recommender_scratch *scratch, float *columns,
                                   medley_error *err) {
@@ -74,8 +73,9 @@ done:
 static const struct weights_row {
   bool (*takes_part)(const recommender_kind *kind);
   bool whole;
-} rows[BLEND_WEIGHTS] = {
-    [BLEND_WARM] = {part_always, false}, [BLEND_COLD] = {part_cold, false}, [BLEND_STRANGER] = {part_stranger, true}};
+} rows[BLEND_WEIGHTS] = {[BLEND_WARM] = {part_always, false},
+                         [BLEND_COLD] = {part_cold, false},
+                         [BLEND_STRANGER] = {recommender_answers_strangers, true}};
 
 /* Weights of cold items vote by halves of the items, not of the users: there are few of them, all users are asked about
  * the same ones, and what one draw of them likes another may not. */

@@ -89,6 +89,11 @@ medley_status history_of_row(const interactions *x, uint32_t user, const uint8_t
     out->trust = x->social->value + first;
     out->friend_count = (size_t)(x->social->start[user + 1] - first);
   }
+  if (x->traits != NULL) {
+    const sparse *rows = &x->traits->rows;
+    out->trait = rows->column + rows->start[user];
+    out->trait_count = (size_t)(rows->start[user + 1] - rows->start[user]);
+  }
 done:
   return status;
 }
@@ -191,7 +196,9 @@ static medley_status worker_measure(measure_worker *w, const measure_task *task,
   history h;
   size_t item_count = task->test->by_user.columns;
   TRY(history_of_row(task->history, user, task->hidden_item, &w->buffer, &h, err));
-  TRY(what->score(what->context, &h, &w->scratch, w->scores, err));
+  history told = h;
+  if (task->forget) told.count = 0;
+  TRY(what->score(what->context, &told, &w->scratch, w->scores, err));
   for (size_t i = 0; i < item_count; i++)
     if (!isfinite(w->scores[i]))
       FAIL(err, MEDLEY_ERR_INTERNAL, "%s gives item %zu a score that is no number", what->name, i);

@@ -23,6 +23,7 @@ typedef struct measure_task {
   const interactions *test;    /* what it must find */
   const uint8_t *candidate;    /* [items] nonzero: is ranked; NULL: all */
   const uint8_t *hidden_item;  /* [items] nonzero: never a history item; NULL */
+  bool forget;                 /* the scorer is told nothing of the history, which is not ranked all the same */
   const uint32_t *users;       /* [user_count] to ask; from measure_users */
   size_t user_count;
 } measure_task;
@@ -66,7 +67,7 @@ void measurement_deinit(measurement *m);
 double measurement_mean(const measurement *m, size_t metric);
 
 /* A user's history out of a matrix row, without hidden items; points into arrays of at least the row's size that the
- * caller gives, and into x->social for whom the user follows. */
+ * caller gives, and into x->social and x->traits for whom the user follows and what else is known. */
 typedef struct history_buffer {
   uint32_t *item;
   float *weight;

@@ -64,6 +64,7 @@ const recommender_kind recommender_deepfm = {
     .settings = deepfm_settings,
     .scores_cold_items = true,
     .needs_history = true,
+    .reads_traits = true,
     .may_read_features = true,
     .by_itself = recommender_only_named,
     .fit = deepfm_fit,

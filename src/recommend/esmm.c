@@ -60,6 +60,7 @@ const recommender_kind recommender_esmm = {
     .settings = esmm_settings,
     .scores_cold_items = true,
     .needs_history = true,
+    .reads_traits = true,
     .may_read_features = true,
     .by_itself = recommender_only_named,
     .fit = esmm_fit,

@@ -21,6 +21,7 @@
 #define SCORE_ROWS 1024 /* items at once in an answer */
 #define DRAWS_MAX 8     /* tries for an item that the person has not chosen */
 #define DEVIATION 0.1   /* of the first vectors */
+#define STRANGERS 0.1   /* share of people whose whole history is left out in training, where they have traits */
 
 struct feature_model {
   recommender base;
@@ -28,13 +29,17 @@ struct feature_model {
   double values[FEATURE_SETTINGS];
   uint32_t goal[GOAL_COUNT]; /* [layers.goals] which they are, ascending */
   feature_layers layers;
-  layer_embedding sizes; /* [SIZES, dim] */
+  layer_embedding sizes;       /* [SIZES, dim] */
+  layer_embedding known_of;    /* [traits, dim] */
+  const uint32_t *trait_field; /* [traits] ascending */
+  uint32_t traits;
   parameters *weights;
   const float *vectors; /* [items, item_fields · dim] */
   const float *heard;   /* [items, dim] what an item says of a person who has it in the history */
   const float *prior;   /* [items] log q n */
   uint8_t *known;       /* [items] whose vectors are not zero */
   float *owned, *owned_heard, *owned_prior;
+  uint32_t *owned_field;
 };
 
 static size_t settings_count(const recommender_kind *kind) {
@@ -50,105 +55,33 @@ void feature_free(recommender *r) {
   mem_free(m->owned);
   mem_free(m->owned_heard);
   mem_free(m->owned_prior);
+  mem_free(m->owned_field);
   mem_free(m->known);
   mem_free(m);
 }
 
-/* ---- layers ---- */
+/* ---- parameters ---- */
 
-tensor *feature_spread(tape *t, const feature_rows *x, tensor *y) {
-  return x->of != NULL ? op_embedding(t, y, x->of) : y;
-}
-
-/* Both sides' share of a sum, [rows, out]. */
-static tensor *sides_forward(tape *t, const layer_linear *person, const layer_linear *item, const feature_rows *x) {
-  return op_add(t, layer_linear_forward(t, item, x->item),
-                feature_spread(t, x, layer_linear_forward(t, person, x->person)));
-}
-
-void feature_tower_init(const feature_layers *l, feature_tower *tower, parameters *p, const char *prefix) {
-  char name[SAFETENSORS_NAME_MAX];
-  layer_linear_init(&tower->person, p, layer_name(name, prefix, "person"), l->person_fields * l->dim, l->hidden, false);
-  layer_linear_init(&tower->item, p, layer_name(name, prefix, "item"), l->item_fields * l->dim, l->hidden, true);
-  layer_linear_init(&tower->product, p, layer_name(name, prefix, "product"), l->dim, l->hidden, false);
-  layer_linear_init(&tower->next, p, layer_name(name, prefix, "next"), l->hidden, l->hidden / 2, true);
-}
-
-tensor *feature_tower_forward(tape *t, const feature_layers *l, const feature_tower *tower, const feature_rows *x) {
-  tensor *y = op_add(t, sides_forward(t, &tower->person, &tower->item, x),
-                     layer_linear_forward(t, &tower->product, x->product));
-  y = op_dropout(t, op_relu(t, y), l->dropout);
-  return op_relu(t, layer_linear_forward(t, &tower->next, y));
-}
-
-void feature_gate_init(const feature_layers *l, feature_gate *gate, parameters *p, const char *prefix, size_t experts) {
-  char name[SAFETENSORS_NAME_MAX];
-  layer_linear_init(&gate->person, p, layer_name(name, prefix, "person"), l->person_fields * l->dim, experts, false);
-  layer_linear_init(&gate->item, p, layer_name(name, prefix, "item"), l->item_fields * l->dim, experts, true);
-}
-
-tensor *feature_gate_forward(tape *t, const feature_gate *gate, const feature_rows *x) {
-  return op_softmax(t, sides_forward(t, &gate->person, &gate->item, x));
-}
-
-tensor *feature_mix(tape *t, tensor *gate, tensor *const *expert, size_t count) {
-  tensor *sum = NULL;
-  if (gate == NULL) return NULL;
-  for (size_t k = 0; k < count; k++) {
-    tensor *part = op_mul(t, expert[k], op_slice(t, gate, 1, k, 1));
-    sum = k == 0 ? part : op_add(t, sum, part);
-  }
-  return sum;
-}
-
-void feature_head_init(feature_layers *l, parameters *p, size_t goal) {
-  char name[SAFETENSORS_NAME_MAX];
-  size_t width = l->hidden / 2;
-  layer_linear_init(&l->head[goal], p, layer_name(name, NULL, "heads.%zu", goal), width, width, true);
-  layer_linear_init(&l->out[goal], p, layer_name(name, NULL, "outs.%zu", goal), width, 1, true);
-}
-
-tensor *feature_head_forward(tape *t, const feature_layers *l, size_t goal, tensor *x) {
-  return layer_linear_forward(t, &l->out[goal], op_relu(t, layer_linear_forward(t, &l->head[goal], x)));
-}
-
-tensor *feature_side_by_side(tape *t, tensor *const *x, size_t count) {
-  enum { AT_ONCE = 8 }; /* of what concat takes */
-  tensor *all = x[0];
-  for (size_t next = 1; next < count;) {
-    tensor *some[AT_ONCE] = {all};
-    int taken = 1;
-    while (taken < AT_ONCE && next < count) some[taken++] = x[next++];
-    all = op_concat(t, some, taken, 1);
-  }
-  return all;
-}
-
-/* Σ of the fields [rows, fields · dim] → [rows, dim]. */
-static tensor *fields_sum(tape *t, tensor *x, size_t fields, size_t dim) {
-  if (x == NULL || fields == 1) return x;
-  return op_sum(t, op_reshape(t, x, 3, (size_t[]){x->shape[0], fields, dim}), 1);
-}
-
-/* What follows from person, item and of. */
-static void rows_prepare(tape *t, const feature_layers *l, feature_rows *x) {
-  x->person_sum = fields_sum(t, x->person, l->person_fields, l->dim);
-  x->item_sum = fields_sum(t, x->item, l->item_fields, l->dim);
-  x->product = op_mul(t, x->item_sum, feature_spread(t, x, x->person_sum));
-}
+/* Of a network, beside its settings. */
+typedef struct feature_sizes {
+  size_t goals, item_fields, trait_fields;
+  uint32_t traits;
+} feature_sizes;
 
 /* The parameters that a model keeps; those of a fitting come behind. */
-static void layers_init(feature_layers *l, layer_embedding *sizes, const feature_network *network, const double *values,
-                        size_t goals, size_t item_fields, parameters *p) {
+static void layers_init(feature_layers *l, layer_embedding *sizes, layer_embedding *known_of,
+                        const feature_network *network, const double *values, const feature_sizes *n, parameters *p) {
   *l = (feature_layers){.dim = (size_t)values[FEATURE_DIM],
                         .hidden = (size_t)values[FEATURE_HIDDEN],
-                        .goals = goals,
+                        .goals = n->goals,
                         .experts = 1,
-                        .person_fields = (network->one_goal ? 1 : goals) + 1,
-                        .item_fields = item_fields,
+                        .bags = network->one_goal ? 1 : n->goals,
+                        .item_fields = n->item_fields,
                         .dropout = values[FEATURE_DROPOUT]};
+  l->person_fields = l->bags + 1 + n->trait_fields;
   if (settings_count(network->kind) > FEATURE_EXPERTS) l->experts = (size_t)values[FEATURE_EXPERTS];
   layer_embedding_init(sizes, p, "sizes", SIZES, l->dim, DEVIATION, false);
+  if (n->traits > 0) layer_embedding_init(known_of, p, "traits", n->traits, l->dim, DEVIATION, false);
   network->init(l, p);
 }
 
@@ -206,7 +139,7 @@ typedef struct fitting {
   smote alike[GOAL_COUNT]; /* items with such an event, of goals that more are made up for */
   parameters *weights;
   feature_layers layers;
-  layer_embedding sizes, own, heard;
+  layer_embedding sizes, known_of, own, heard;
   layer_linear shown[FEATURES_MAX], told[FEATURES_MAX]; /* W_m, A_m */
 } fitting;
 
@@ -244,6 +177,11 @@ typedef struct asked_pair {
   float towards; /* 0: the item itself */
 } asked_pair;
 
+/* One field of what is known of people, a bag each. */
+typedef struct batch_traits {
+  tensor *start, *trait, *share; /* [people + 1], [entries], [entries] */
+} batch_traits;
+
 /* One step's people as bags of what is left in their histories, and the pairs that are asked for. */
 typedef struct batch {
   size_t people, rows, negatives;
@@ -254,6 +192,7 @@ typedef struct batch {
   tensor *start[GOAL_COUNT], *bag[GOAL_COUNT];   /* [people + 1], [entries] */
   tensor *shown[GOAL_COUNT], *share[GOAL_COUNT]; /* [entries]: the bag with some left out; what each counts */
   tensor *size;                                  /* [people] */
+  batch_traits traits[TRAIT_FIELDS_MAX];
 } batch;
 
 /* The goals of an interaction, as bits. */
@@ -288,7 +227,7 @@ static bool pairs_room(tape *t, batch *b, size_t room) {
 }
 
 static bool batch_room(tape *t, const fitting *f, const uint32_t *which, size_t count, batch *b) {
-  size_t rows = 0, entries = 0, bags = f->layers.person_fields - 1;
+  size_t rows = 0, entries = 0, bags = f->layers.bags;
   *b = (batch){.people = count, .negatives = (size_t)f->values[FEATURE_NEGATIVES]};
   for (size_t i = 0; i < count; i++) {
     uint32_t user = f->user[which[i]];
@@ -310,7 +249,7 @@ static bool batch_room(tape *t, const fitting *f, const uint32_t *which, size_t 
 /* What is left of one person's history into the bags of its goals: weights that sum to one in each. */
 static void bags_fill(const fitting *f, rng *draw, batch *b, size_t person, uint32_t user, const uint8_t *asked) {
   uint64_t from = f->train->by_user.start[user], end = f->train->by_user.start[user + 1];
-  size_t bags = f->layers.person_fields - 1, left = 0;
+  size_t bags = f->layers.bags, left = 0;
   bool content = f->parts > 0;
   for (size_t g = 0; g < bags; g++) {
     int32_t *start = b->start[g]->data, at = start[person];
@@ -376,6 +315,7 @@ static bool person_fill(tape *t, const fitting *f, rng *draw, batch *b, size_t p
     bool wanted = b->rows == 0 && person + 1 == b->people && k + 1 == targets;
     if (!target_ask(t, f, draw, b, user, &pair, wanted)) return false;
   }
+  if (f->train->traits != NULL && rng_uniform(draw) < STRANGERS) memset(asked, 1, count);
   bags_fill(f, draw, b, person, user, asked);
   return true;
 }
@@ -410,13 +350,48 @@ static bool rows_make(tape *t, const fitting *f, batch *b) {
   return true;
 }
 
+/* What is known of the people of a step: one field's bags, and what each trait counts. As in batch_draw, the last bag
+ * ends in a number that is no row. */
+static bool field_fill(tape *t, const fitting *f, const uint32_t *which, size_t count, const trait_field *field,
+                       batch_traits *out) {
+  const sparse *rows = &f->train->traits->rows;
+  size_t entries = 1, at = 0;
+  for (size_t i = 0; i < count; i++)
+    entries += (size_t)(sparse_find(rows, f->user[which[i]], field->first + field->count) -
+                        sparse_find(rows, f->user[which[i]], field->first));
+  *out = (batch_traits){tape_indices_new(t, count + 1), tape_indices_new(t, entries),
+                        tape_keep(tape_empty(t, 1, &entries))};
+  if (out->start == NULL || out->trait == NULL || out->share == NULL) return false;
+  int32_t *start = out->start->data, *trait = out->trait->data;
+  for (size_t i = 0; i < count; i++) {
+    uint64_t from = sparse_find(rows, f->user[which[i]], field->first);
+    uint64_t end = sparse_find(rows, f->user[which[i]], field->first + field->count);
+    start[i] = (int32_t)at;
+    for (uint64_t e = from; e < end; e++) {
+      trait[at] = (int32_t)rows->column[e];
+      real_data(out->share)[at++] = (real)1 / (real)(end - from);
+    }
+  }
+  trait[at] = -1;
+  real_data(out->share)[at++] = 0;
+  start[count] = (int32_t)at;
+  return true;
+}
+
+static bool traits_fill(tape *t, const fitting *f, const uint32_t *which, size_t count, batch *b) {
+  const traits *known = f->train->traits;
+  for (uint32_t k = 0; known != NULL && k < known->field_count; k++)
+    if (!field_fill(t, f, which, count, &known->field[k], &b->traits[k])) return false;
+  return true;
+}
+
 static bool batch_draw(tape *t, const fitting *f, rng *draw, const uint32_t *which, size_t count, batch *b) {
   tensor *asked = tape_indices_new(t, f->targets_most / sizeof(int32_t) + 1);
   if (asked == NULL || !batch_room(t, f, which, count, b)) return false;
   for (size_t i = 0; i < count; i++)
     if (!person_fill(t, f, draw, b, i, f->user[which[i]], asked->data)) return false;
   /* There was room for all entries in each of the bags: what is left is nothing, in the last one. */
-  for (size_t g = 0; g + 1 < f->layers.person_fields; g++) {
+  for (size_t g = 0; g < f->layers.bags; g++) {
     int32_t *start = b->start[g]->data;
     for (size_t k = (size_t)start[count]; k < b->bag[g]->count; k++) {
       ((int32_t *)b->bag[g]->data)[k] = ((int32_t *)b->shown[g]->data)[k] = -1;
@@ -424,7 +399,7 @@ static bool batch_draw(tape *t, const fitting *f, rng *draw, const uint32_t *whi
     }
     start[count] = (int32_t)b->bag[g]->count;
   }
-  return rows_make(t, f, b);
+  return rows_make(t, f, b) && traits_fill(t, f, which, count, b);
 }
 
 /* ---- fields ---- */
@@ -434,8 +409,8 @@ static tensor *content_input(tape *t, const fitting *f, size_t part) {
 }
 
 static tensor *person_fields(tape *t, fitting *f, const batch *b) {
-  tensor *field[GOAL_COUNT + 1];
-  size_t bags = f->layers.person_fields - 1;
+  tensor *field[GOAL_COUNT + 1 + TRAIT_FIELDS_MAX];
+  size_t bags = f->layers.bags, count = 0;
   for (size_t g = 0; g < bags; g++) {
     field[g] = op_embedding_bag(t, f->heard.weight, b->shown[g], b->start[g], b->share[g], false);
     for (size_t m = 0; m < f->parts; m++)
@@ -444,8 +419,11 @@ static tensor *person_fields(tape *t, fitting *f, const batch *b) {
           layer_linear_forward(
               t, &f->told[m], op_embedding_bag(t, content_input(t, f, m), b->bag[g], b->start[g], b->share[g], false)));
   }
-  field[bags] = layer_embedding_forward(t, &f->sizes, b->size);
-  return feature_side_by_side(t, field, bags + 1);
+  field[bags + count++] = layer_embedding_forward(t, &f->sizes, b->size);
+  for (size_t k = 0; bags + count < f->layers.person_fields; k++)
+    field[bags + count++] =
+        op_embedding_bag(t, f->known_of.weight, b->traits[k].trait, b->traits[k].start, b->traits[k].share, false);
+  return feature_side_by_side(t, field, bags + count);
 }
 
 /* Rows of a table by number, or what lies between two of them; index as b->item. */
@@ -489,7 +467,7 @@ static tensor *batch_loss(tape *t, void *context, const uint32_t *which, size_t 
   feature_rows x = {.people = b.people, .rows = b.rows, .of = b.of};
   x.person = person_fields(t, f, &b);
   x.item = item_fields(t, f, &draw, &b);
-  rows_prepare(t, &f->layers, &x);
+  feature_rows_prepare(t, &f->layers, &x);
   tensor *logits = f->network->forward(t, &f->layers, &x);
   return b.weight != NULL ? weighted_bce(t, logits, &b) : op_bce(t, logits, b.label);
 }
@@ -558,7 +536,8 @@ done:
   return status;
 }
 
-static medley_status fitting_prepare(fitting *f, const recommender_data *data, size_t goals, medley_error *err) {
+static medley_status fitting_prepare(fitting *f, const recommender_data *data, const feature_sizes *n,
+                                     medley_error *err) {
   medley_status status = MEDLEY_OK;
   char name[SAFETENSORS_NAME_MAX];
   size_t dim = (size_t)f->values[FEATURE_DIM];
@@ -566,7 +545,7 @@ static medley_status fitting_prepare(fitting *f, const recommender_data *data, s
   TRY(balance_prepare(f, data, err));
   f->weights = parameters_create();
   if (f->weights == NULL) FAIL(err, MEDLEY_ERR_MEMORY, "out of memory for a training");
-  layers_init(&f->layers, &f->sizes, f->network, f->values, goals, f->parts + 1, f->weights);
+  layers_init(&f->layers, &f->sizes, &f->known_of, f->network, f->values, n, f->weights);
   layer_embedding_init(&f->own, f->weights, "own", f->items, dim, DEVIATION, true);
   layer_embedding_init(&f->heard, f->weights, "heard", f->items, dim, DEVIATION, true);
   for (size_t m = 0; m < f->parts; m++) {
@@ -594,7 +573,7 @@ static medley_status train(fitting *f, progress_stage *progress, medley_error *e
 
 /* The network alone, ready to be filled. */
 static medley_status model_create(const feature_network *network, const double *values, uint32_t items,
-                                  const uint32_t *goal, size_t goals, size_t item_fields, feature_model **out,
+                                  const uint32_t *goal, const feature_sizes *n, feature_model **out,
                                   medley_error *err) {
   medley_status status = MEDLEY_OK;
   feature_model *m = NULL;
@@ -602,10 +581,11 @@ static medley_status model_create(const feature_network *network, const double *
   m->base = (recommender){network->kind, items};
   m->network = network;
   memcpy(m->values, values, settings_count(network->kind) * sizeof *values);
-  memcpy(m->goal, goal, goals * sizeof *goal);
+  memcpy(m->goal, goal, n->goals * sizeof *goal);
+  m->traits = n->traits;
   m->weights = parameters_create();
   if (m->weights == NULL) FAIL(err, MEDLEY_ERR_MEMORY, "out of memory for a model");
-  layers_init(&m->layers, &m->sizes, network, m->values, goals, item_fields, m->weights);
+  layers_init(&m->layers, &m->sizes, &m->known_of, network, m->values, n, m->weights);
   TRY(parameters_seal(m->weights, 0, err));
   TRY_NEW(m->known, (size_t)items + 1, "a model");
   *out = m;
@@ -632,7 +612,9 @@ static medley_status model_take(feature_model *m, const fitting *f, medley_error
   TRY_NEW(m->owned, f->items * width + 1, "item vectors");
   TRY_NEW(m->owned_heard, f->items * dim + 1, "item vectors");
   TRY_NEW(m->owned_prior, (size_t)f->items + 1, "item vectors");
-  m->vectors = m->owned, m->heard = m->owned_heard, m->prior = m->owned_prior;
+  TRY_NEW(m->owned_field, (size_t)m->traits + 1, "traits");
+  for (uint32_t k = 0; k < m->traits; k++) m->owned_field[k] = traits_field(f->train->traits, k);
+  m->vectors = m->owned, m->heard = m->owned_heard, m->prior = m->owned_prior, m->trait_field = m->owned_field;
   for (size_t p = 0; p < f->parts; p++) {
     matrix_multiply_strided(false, true, f->items, dim, f->width[p], 1, f->content[p], f->width[p],
                             real_data(f->shown[p].weight), f->width[p], 0, m->owned + (p + 1) * dim, width);
@@ -660,14 +642,16 @@ medley_status feature_fit(const feature_network *network, const recommender_data
                .items = data->train->by_user.columns};
   feature_model *m = NULL;
   progress_stage stage = progress != NULL ? *progress : (progress_stage){0};
-  size_t goals = goals_find(f.train, f.goal);
+  feature_sizes n = {.goals = goals_find(f.train, f.goal)};
   if (network->one_goal) {
-    f.goal[0] = goal_wanted(values, f.goal, goals);
-    goals = 1;
+    f.goal[0] = goal_wanted(values, f.goal, n.goals);
+    n.goals = 1;
   }
+  if (f.train->traits != NULL) n.trait_fields = f.train->traits->field_count, n.traits = f.train->traits->count;
   TRY(content_prepare(&f, data, err));
-  TRY(model_create(network, values, f.items, f.goal, goals, f.parts + 1, &m, err));
-  TRY(fitting_prepare(&f, data, goals, err));
+  n.item_fields = f.parts + 1;
+  TRY(model_create(network, values, f.items, f.goal, &n, &m, err));
+  TRY(fitting_prepare(&f, data, &n, err));
   TRY(train(&f, progress != NULL ? &stage : NULL, err));
   TRY(model_take(m, &f, err));
   *out = &m->base;
@@ -680,10 +664,24 @@ done:
 
 /* ---- answers ---- */
 
-/* The fields of a person [person_fields · dim]; false when nothing is known of the history. */
+/* Adds fields of means of traits; whether there is any. */
+static bool person_traits(const feature_model *m, const history *h, float *fields) {
+  size_t dim = m->layers.dim;
+  bool any = false;
+  for (size_t k = 0, end; k < h->trait_count && h->trait[k] < m->traits; k = end, any = true) {
+    uint32_t field = m->trait_field[h->trait[k]];
+    for (end = k; end < h->trait_count && h->trait[end] < m->traits && m->trait_field[h->trait[end]] == field;) end++;
+    for (size_t j = k; j < end; j++)
+      vector_add_scaled(fields + field * dim, 1 / (float)(end - k), real_data(m->known_of.weight) + h->trait[j] * dim,
+                        dim);
+  }
+  return any;
+}
+
+/* The fields of a person [person_fields · dim]; false when nothing is known of the person. */
 static bool person_make(const feature_model *m, const history *h, float *out) {
   const feature_layers *l = &m->layers;
-  size_t bags = l->person_fields - 1, count = 0;
+  size_t bags = l->bags, count = 0;
   double sum[GOAL_COUNT] = {0};
   memset(out, 0, l->person_fields * l->dim * sizeof *out);
   for (size_t j = 0; j < h->count; j++) {
@@ -696,7 +694,7 @@ static bool person_make(const feature_model *m, const history *h, float *out) {
   for (size_t g = 0; g < bags; g++)
     for (size_t d = 0; d < l->dim && sum[g] > 0; d++) out[g * l->dim + d] /= (float)sum[g];
   memcpy(out + bags * l->dim, real_data(m->sizes.weight) + size_class(count) * l->dim, l->dim * sizeof *out);
-  return count > 0;
+  return person_traits(m, h, out + (bags + 1) * l->dim) || count > 0;
 }
 
 static double goal_weight(const feature_model *m, size_t goal) {
@@ -712,7 +710,7 @@ static medley_status score_rows(const feature_model *m, tape *t, const float *pe
   feature_rows x = {.people = 1, .rows = count};
   x.person = tape_input(t, 2, (size_t[]){1, l->person_fields * l->dim}, person);
   x.item = tape_input(t, 2, (size_t[]){count, width}, m->vectors + from * width);
-  rows_prepare(t, l, &x);
+  feature_rows_prepare(t, l, &x);
   tensor *logits = op_contiguous(t, m->network->forward(t, l, &x));
   TRY(tape_status(t, err));
   for (size_t i = 0; i < count; i++) {
@@ -774,6 +772,7 @@ medley_status feature_save(const recommender *r, safetensors_writer *w, const ch
   size_t width = m->layers.item_fields * m->layers.dim;
   TRY(model_add_f64(w, prefix, "settings", settings_count(r->kind), m->values, err));
   TRY(model_add_u32(w, prefix, "goals", m->layers.goals, m->goal, err));
+  if (m->traits > 0) TRY(model_add_u32(w, prefix, "trait_field", m->traits, m->trait_field, err));
   TRY(model_add_f32(w, prefix, "vectors", r->item_count, width, m->vectors, err));
   TRY(model_add_f32(w, prefix, "heard", r->item_count, m->layers.dim, m->heard, err));
   TRY(model_add_f32(w, prefix, "prior", 1, r->item_count, m->prior, err));
@@ -795,13 +794,29 @@ done:
   return status;
 }
 
+/* Ascending, so that a person's traits come field by field; none where none were known. */
+static medley_status trait_fields_load(const safetensors *s, const char *prefix, const uint32_t **field,
+                                       uint64_t *traits, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  char name[SAFETENSORS_NAME_MAX];
+  *traits = 0;
+  if (safetensors_get(s, layer_name(name, prefix, "trait_field")) == NULL) return MEDLEY_OK;
+  TRY(model_get_u32(s, prefix, "trait_field", 0, TRAIT_FIELDS_MAX, field, traits, err));
+  bool good = *traits <= TRAIT_FIELDS_MAX * TRAIT_VALUES_MAX;
+  for (uint64_t k = 1; good && k < *traits; k++) good = (*field)[k - 1] <= (*field)[k];
+  if (!good) FAIL(err, MEDLEY_ERR_CORRUPT, "%s: the fields of '%s.trait_field' do not ascend", s->path, prefix);
+done:
+  return status;
+}
+
 medley_status feature_load(const feature_network *network, const safetensors *s, const char *prefix,
                            const recommender_data *data, recommender **out, medley_error *err) {
   medley_status status = MEDLEY_OK;
   double values[FEATURE_SETTINGS];
   const float *vectors, *heard, *prior;
   const uint32_t *goal;
-  uint64_t items, width, goals;
+  uint64_t items, width, goals, traits;
+  const uint32_t *trait_field = NULL;
   feature_model *m = NULL;
   TRY(model_get_settings(s, prefix, network->kind->settings, values, err));
   TRY(goals_load(network, s, prefix, &goal, &goals, err));
@@ -813,8 +828,11 @@ medley_status feature_load(const feature_network *network, const safetensors *s,
          prefix, width, FEATURES_MAX + 1, dim);
   TRY(model_get_f32(s, prefix, "heard", items, dim, &heard, NULL, NULL, err));
   TRY(model_get_f32(s, prefix, "prior", 1, items, &prior, NULL, NULL, err));
-  TRY(model_create(network, values, (uint32_t)items, goal, (size_t)goals, (size_t)(width / dim), &m, err));
-  m->vectors = vectors, m->heard = heard, m->prior = prior;
+  TRY(trait_fields_load(s, prefix, &trait_field, &traits, err));
+  feature_sizes n = {.goals = (size_t)goals, .item_fields = (size_t)(width / dim), .traits = (uint32_t)traits};
+  if (traits > 0) n.trait_fields = trait_field[traits - 1] + 1;
+  TRY(model_create(network, values, (uint32_t)items, goal, &n, &m, err));
+  m->vectors = vectors, m->heard = heard, m->prior = prior, m->trait_field = trait_field;
   TRY(trained_load(m->weights, s, prefix, err));
   model_finish(m);
   *out = &m->base;

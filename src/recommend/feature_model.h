@@ -4,9 +4,11 @@
  *
  * Nobody has a vector of their own, so a person's fields come from the history: for each goal the weighted mean of the
  * vectors of what was done for it (h_j + Σ_m A_m c_jm, with h_j trained for the item and c_jm its content by modality
- * m, tags and category among them), and one for how much there is in the history. An item's fields are a trained e_i
+ * m, tags and category among them), one for how much there is in the history, and one for each field of what else is
+ * known of people (data/traits.h), the mean of the vectors of their traits. An item's fields are a trained e_i
  * and W_m c_im of each modality; one that is missing is a field of zeros. In training e_i and h_j are left out now and
- * then, so that content alone comes to stand for items that nobody has chosen yet.
+ * then, so that content alone comes to stand for items that nobody has chosen yet; where traits are known, so are whole
+ * histories, so that traits alone come to stand for people who have done nothing yet.
  *
  * A person's chosen items are asked for out of a history without them, each beside items drawn by chances q. What a
  * network learns then is how much likelier than q an item is (Gutmann & Hyvärinen 2010), and log q n goes to the score,
@@ -91,6 +93,7 @@ typedef struct feature_gate {
 /* What a network is made of; each kind uses some. */
 typedef struct feature_layers {
   size_t dim, hidden, goals, experts; /* hidden: of the first layer */
+  size_t bags;                        /* person fields: of the history, then its size, then traits */
   size_t person_fields, item_fields;
   double dropout;
   feature_tower tower[FEATURE_TOWERS_MAX];
@@ -118,6 +121,8 @@ typedef struct feature_network {
   tensor *(*forward)(tape *t, const feature_layers *l, const feature_rows *x);
 } feature_network;
 
+/* What follows from person, item and of: the sums and their product. */
+void feature_rows_prepare(tape *t, const feature_layers *l, feature_rows *x);
 /* y [people, ...] for each row; broadcasting does it where there is one person. */
 tensor *feature_spread(tape *t, const feature_rows *x, tensor *y);
 void feature_tower_init(const feature_layers *l, feature_tower *tower, parameters *p, const char *prefix);

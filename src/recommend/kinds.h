@@ -5,6 +5,7 @@
 #include "recommend/recommender.h"
 
 extern const recommender_kind recommender_popular;
+extern const recommender_kind recommender_demographic;
 extern const recommender_kind recommender_trending;
 extern const recommender_kind recommender_latest;
 extern const recommender_kind recommender_itemknn;

@@ -57,6 +57,7 @@ const recommender_kind recommender_mmoe = {
     .settings = mmoe_settings,
     .scores_cold_items = true,
     .needs_history = true,
+    .reads_traits = true,
     .may_read_features = true,
     .by_itself = recommender_only_named,
     .fit = mmoe_fit,

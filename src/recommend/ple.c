@@ -83,6 +83,7 @@ const recommender_kind recommender_ple = {
     .settings = ple_settings,
     .scores_cold_items = true,
     .needs_history = true,
+    .reads_traits = true,
     .may_read_features = true,
     .by_itself = recommender_only_named,
     .fit = ple_fit,

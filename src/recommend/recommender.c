@@ -9,6 +9,7 @@
 const recommender_kind *const recommender_kinds[] = {
     /* clang-format off */
     &recommender_popular,
+    &recommender_demographic,
     &recommender_trending,
     &recommender_latest,
     &recommender_itemknn,
@@ -48,6 +49,10 @@ const recommender_kind *recommender_kind_find(const char *name) {
   for (const recommender_kind *const *k = recommender_kinds; *k != NULL; k++)
     if (strcmp((*k)->name, name) == 0) return *k;
   return NULL;
+}
+
+bool recommender_answers_strangers(const recommender_kind *kind) {
+  return !kind->needs_history || kind->reads_friends || kind->reads_traits;
 }
 
 bool recommender_only_named(const recommender_data *data) {

@@ -35,6 +35,8 @@ typedef struct history {
   const uint32_t *friends; /* [friend_count] rows of train.by_user, no repeats */
   const float *trust;      /* [friend_count] > 0 */
   size_t friend_count;
+  const uint32_t *trait; /* [trait_count] what is known of the person besides (data/traits.h), ascending, no repeats */
+  size_t trait_count;
 } history;
 
 /* Named settings. Every kind lists its own, with the few values worth trying on validation. */
@@ -75,7 +77,8 @@ typedef struct recommender_kind {
   const recommender_setting *settings; /* ended by name NULL */
   bool scores_cold_items;              /* gives items without events a place */
   bool needs_history;                  /* an empty history gives zeros, but for … */
-  bool reads_friends;                  /* … one with friends, where it reads them */
+  bool reads_friends;                  /* … one with friends, where it reads them, and … */
+  bool reads_traits;                   /* … one of whom something else is known, where it reads that */
   bool needs_features;
   bool may_read_features; /* reads them where there are some */
   bool needs_time;
@@ -119,6 +122,8 @@ struct recommender {
 
 extern const recommender_kind *const recommender_kinds[]; /* ended by NULL */
 const recommender_kind *recommender_kind_find(const char *name);
+/* Whether the kind may have an answer of its own for somebody without a history. */
+bool recommender_answers_strangers(const recommender_kind *kind);
 /* For by_itself: never; a kind that takes part only where it is named. */
 bool recommender_only_named(const recommender_data *data);
 /* The defaults of a kind into values; returns how many. */

@@ -46,6 +46,7 @@ const recommender_kind recommender_shared_bottom = {
     .settings = shared_bottom_settings,
     .scores_cold_items = true,
     .needs_history = true,
+    .reads_traits = true,
     .may_read_features = true,
     .by_itself = recommender_only_named,
     .fit = shared_bottom_fit,

@@ -185,6 +185,26 @@ def friends_answer_a_stranger():
     check('a stranger' in medley('recommend', shop, '--user', 'newcomer').err, 'still follows')
 
 
+def people_alike_answer_a_stranger():
+    """What is known of somebody counts before their first click, and no longer when it is another thing."""
+    shop = own_shop()
+    medley('train', shop, '--models', 'popular,demographic')
+    header, *rows = (CATALOGUE / 'users.csv').read_text().splitlines()
+    groups = sorted({row.split(',')[1] for row in rows})
+    answers = set()
+    for group in groups:
+        pathlib.Path('new.csv').write_text(f'{header}\nnewcomer,{group},en\n')
+        medley('import', shop, 'users', 'new.csv', says='0 rejected')
+        answer = medley('recommend', shop, '--user', 'newcomer', '--count', 20, '--why', '--json').json()
+        check('people alike' in answer['note'], str(answer['note']))
+        check(any('people' in str(r['parts']) for r in answer['results']), str(answer['results'][0]))
+        answers.add(str([r['score'] for r in answer['results']]))
+    check(len(answers) == len(groups) > 1, f'{len(answers)} answers for {groups}')
+    pathlib.Path('new.csv').write_text(f'{header}\nnewcomer,never,heard\n')
+    medley('import', shop, 'users', 'new.csv')
+    check("a stranger's answer" in medley('recommend', shop, '--user', 'newcomer').err, 'still like somebody')
+
+
 def pages_are_stable():
     whole = items_of(medley('recommend', SHOP, '--user', USER, '--count', 12, '--json').json())
     pages, after = [], []
@@ -359,5 +379,5 @@ def doctor():
 
 if __name__ == '__main__':
     sys.exit(run_tests([the_same_seed_gives_the_same_sample, sample_and_import, evaluate_before_training, evaluate_cold_items, train, train_for_people, tune, bench_models, the_same_seed_gives_the_same_table, recommend,
-                        friends_answer_a_stranger, pages_are_stable, rules, an_event_counts_at_once, an_item_that_came_after_the_training, search, similar_profile_explain, card, one_item, export_and_restore,
+                        friends_answer_a_stranger, people_alike_answer_a_stranger, pages_are_stable, rules, an_event_counts_at_once, an_item_that_came_after_the_training, search, similar_profile_explain, card, one_item, export_and_restore,
                         ctrl_c_ends_cleanly, a_bar_on_a_terminal, doctor]))

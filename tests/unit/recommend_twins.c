@@ -38,6 +38,24 @@ static void follows_draw(world *w, rng *r) {
   w->train.social = &w->social;
 }
 
+static void traits_give(world *w) {
+  medley_error error;
+  sparse_entry entries[3 * USERS];
+  size_t count = 0;
+  for (uint32_t u = 0; u < w->users && w->users > 2; u++) {
+    entries[count++] = (sparse_entry){u, u % 2, 1};
+    if (u % 7 == 0) continue;
+    entries[count++] = (sparse_entry){u, 2 + u % 3, 1};
+    if (u % 5 == 0) entries[count++] = (sparse_entry){u, 2 + (u + 1) % 3, 1};
+  }
+  if (count == 0) return;
+  w->fields[0] = (trait_field){.name = (char *)"half", .first = 0, .count = 2};
+  w->fields[1] = (trait_field){.name = (char *)"third", .first = 2, .count = 3};
+  w->traits = (traits){.field = w->fields, .field_count = 2, .count = TRAITS};
+  assert_ok(sparse_from_entries(w->users, TRAITS, entries, count, SPARSE_MAX, &w->traits.rows, &error));
+  w->train.traits = &w->traits;
+}
+
 world *world_create(uint32_t users, uint32_t items, uint32_t warm) {
   medley_error error;
   world *w = calloc(1, sizeof *w);
@@ -67,6 +85,7 @@ world *world_create(uint32_t users, uint32_t items, uint32_t warm) {
   rng follows;
   rng_seed(&follows, 8);
   follows_draw(w, &follows);
+  traits_give(w);
   for (uint32_t i = 0; i < items; i++) {
     w->has_text[i] = i % 7 != 3;
     w->has_tags[i] = i % 5 != 1;
@@ -86,6 +105,7 @@ world *world_create(uint32_t users, uint32_t items, uint32_t warm) {
 void world_free(world *w) {
   interactions_deinit(&w->train);
   sparse_deinit(&w->social);
+  sparse_deinit(&w->traits.rows);
   free(w);
 }
 
@@ -105,6 +125,7 @@ static const int64_t history_times[] = {NEWEST - 9 * DAY, NEWEST - 5 * DAY, NEWE
 
 static const uint32_t friend_rows[] = {3, 11, 24};
 static const float friend_trust[] = {1, 2, 0.5f};
+static const uint32_t history_traits[] = {1, 2, 4};
 
 history history_of(size_t count) {
   return (history){.item = history_items,
@@ -114,7 +135,9 @@ history history_of(size_t count) {
                    .now_s = STORE_TIME_UNKNOWN,
                    .friends = friend_rows,
                    .trust = friend_trust,
-                   .friend_count = 3};
+                   .friend_count = 3,
+                   .trait = history_traits,
+                   .trait_count = 3};
 }
 
 /* ---- slow twins: scores [items] by the definition, in double ---- */
@@ -124,6 +147,25 @@ void twin_popular(const world *w, const double *values, const recommender *r, co
   for (uint32_t i = 0; i < w->items; i++) {
     scores[i] = 0;
     for (uint32_t u = 0; u < w->users; u++) scores[i] += x_of(w, u, i) > 0;
+  }
+}
+
+void twin_demographic(const world *w, const double *values, const recommender *r, const history *h, double *scores) {
+  (void)r;
+  for (uint32_t i = 0; i < w->items; i++) {
+    double all = 0, people = 0;
+    for (uint32_t u = 0; u < w->users; u++) {
+      all += x_of(w, u, i) > 0;
+      people += count_of(w, u) > 0;
+    }
+    scores[i] = values[2] * log(fmax(all, 0.5) / 0.5);
+    for (size_t k = 0; k < h->trait_count && all > 0; k++) {
+      double mine = 0, same = 0;
+      for (uint32_t u = 0; u < w->users; u++)
+        if (sparse_has(&w->traits.rows, u, h->trait[k])) mine += x_of(w, u, i) > 0;
+      for (size_t j = 0; j < h->trait_count; j++) same += (h->trait[j] < 2) == (h->trait[k] < 2);
+      scores[i] += values[1] / same * log(1 + mine / (values[0] * all / people));
+    }
   }
 }
 

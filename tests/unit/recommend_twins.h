@@ -10,6 +10,7 @@
 #define WARM 26 /* the items from here on have no event */
 #define TEXT_DIM 6
 #define TAGS_DIM 4
+#define TRAITS 5
 #define DAY 86400
 #define NEWEST 1700000000
 
@@ -18,6 +19,8 @@ typedef struct world {
   event event[USERS * ITEMS];
   size_t event_count;
   interactions train;
+  traits traits; /* everybody has one of two, and one or two of three others but for a few */
+  trait_field fields[2];
   sparse social; /* everybody follows the next one, and some others of the same half */
   float text[ITEMS * TEXT_DIM], tags[ITEMS * TAGS_DIM];
   uint8_t has_text[ITEMS], has_tags[ITEMS];
@@ -29,7 +32,7 @@ typedef struct world {
 /* Users like items of their own half; some events are worth more than others. Items from `warm` on have no event. */
 world *world_create(uint32_t users, uint32_t items, uint32_t warm);
 void world_free(world *w);
-/* The first `count` of five entries, the last an item nobody has chosen yet; with three friends. */
+/* The first `count` of five entries, the last an item nobody has chosen yet; with three friends and three traits. */
 history history_of(size_t count);
 void score_of(const recommender *model, const history *h, float *scores);
 
@@ -37,6 +40,7 @@ void score_of(const recommender *model, const history *h, float *scores);
 typedef void (*twin)(const world *w, const double *values, const recommender *r, const history *h, double *scores);
 
 void twin_popular(const world *w, const double *values, const recommender *r, const history *h, double *scores);
+void twin_demographic(const world *w, const double *values, const recommender *r, const history *h, double *scores);
 void twin_trending(const world *w, const double *values, const recommender *r, const history *h, double *scores);
 void twin_latest(const world *w, const double *values, const recommender *r, const history *h, double *scores);
 void twin_itemknn(const world *w, const double *values, const recommender *r, const history *h, double *scores);

@@ -307,7 +307,14 @@ static void person_of(pair *x, const history *h, size_t bags) {
     for (size_t g = 0; g < bags; g++) x->person[g * x->dim + d] /= sum[g] > 0 ? sum[g] : 1;
     x->person[bags * x->dim + d] = (double)kept_get(x->k, "sizes.weight")[class * x->dim + d];
   }
-  x->person_width = (bags + 1) * x->dim;
+  x->person_width = (bags + 3) * x->dim;
+  for (size_t k = 0; k < h->trait_count; k++) {
+    size_t field = h->trait[k] >= 2, same = 0;
+    for (size_t j = 0; j < h->trait_count; j++) same += (h->trait[j] >= 2) == field;
+    for (size_t d = 0; d < x->dim; d++)
+      x->person[(bags + 1 + field) * x->dim + d] +=
+          (double)kept_get(x->k, "traits.weight")[h->trait[k] * x->dim + d] / (double)same;
+  }
 }
 
 static void item_of(pair *x, uint32_t item) {

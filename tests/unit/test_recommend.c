@@ -8,107 +8,15 @@
 #include "recommend/blend.h"
 #include "recommend/bpr_sgd.h"
 #include "recommend/content_map.h"
-#include "recommend_twins.h"
+#include "recommend_rows.h"
 #include "test.h"
-
-/* ---- one row per kind ---- */
-
-static const struct row {
-  const char *name;
-  twin by_definition;
-  double values[RECOMMENDER_SETTINGS_MAX]; /* all zero: the defaults */
-  double tolerance;                        /* of the largest score: float32 sums; content_map also cuts its rank */
-} rows[] = {
-    {"popular", twin_popular, {0}, 1e-6},
-    {"trending", twin_trending, {0}, 1e-5},
-    {"trending", twin_trending, {3}, 1e-5},
-    {"latest", twin_latest, {0}, 1e-5},
-    {"itemknn", twin_itemknn, {0}, 1e-5},
-    {"itemknn", twin_itemknn, {0.5, 0.7, 200}, 1e-5},
-    {"userknn", twin_userknn, {0}, 1e-5},
-    {"userknn", twin_userknn, {7, 0.5, 1}, 1e-5},
-    {"trust", twin_trust, {0}, 1e-5},
-    {"trust", twin_trust, {3, 0.8, 1, 0.5}, 1e-5},
-    {"trust", twin_trust, {1, 0.5, 0, 0}, 1e-5},
-    {"community", twin_community, {0}, 1e-5},
-    {"community", twin_community, {0.5, 5, 0, 0.3, 20}, 1e-5},
-    {"ease", twin_ease, {0}, 1e-4},
-    {"ease", twin_ease, {0.5, 0.5, -0.2, 0, 0.01}, 1e-4},
-    {"ease", twin_ease, {0.5, 0.5, -0.2, 0.7, 0.01}, 1e-4},
-    {"ials", twin_ials, {0.01, 0.1, 8, 3}, 2e-3},
-    {"ials", twin_ials, {0.03, 0.3, 16, 5}, 2e-3},
-    {"ials", twin_ials, {0.2, 0, 8, 3, 2, 3}, 2e-3},
-    {"graph_filter", twin_graph_filter, {0}, 1e-5},
-    {"graph_filter", twin_graph_filter, {1, 0.7, 0.3, 0, 2, 0, 0.2, 10, -0.2}, 1e-5},
-    {"graph_filter", twin_graph_filter, {1.3, 0.3, 0.6, 2, 0.5, 3, 1, 4, 0.2}, 1e-5},
-    {"graph_filter", twin_graph_filter, {1.2, 0.2, 0.5, 0, 0, 0, 0.5, 3, 0}, 1e-5},
-    {"slim", twin_slim, {0}, 1e-3},
-    {"slim", twin_slim, {0.5, 0.3, 0.02, -0.2, 500, 0.1}, 1e-3},
-    {"gfcf", twin_gfcf, {0.5, 0.5, 0.3, 5}, 1e-4},
-    {"gfcf", twin_gfcf, {0.3, 0.7, 0, 5}, 1e-4},
-    {"bpr",
-     twin_fold_in,
-     {0.01, 4, 0.5, 0.1, 8, 5, 0.7},
-     2e-3}, /* few epochs: the first row is fitted a hundred times */
-    {"bpr", twin_fold_in, {0}, 2e-3},
-    {"vbpr", twin_fold_in, {0.01, 0.1, 2, 0.5, 0.1, 8, 8, 5}, 2e-3},
-    {"vbpr", twin_fold_in, {0}, 2e-3},
-    {"tag_cf", twin_tag_cf, {1, -0.5, -0.5, 1, 8, 0.01, 0.1}, 2e-3},
-    {"tag_cf", twin_tag_cf, {0.3, -1, 0, 0, 8, 0.01, 0.1}, 2e-3},
-    {"lightgcn", twin_graph_model, {2, 2, 1e-3, 0.01, 8, 64, 3, 0.5, 0.5, 0.5}, 1e-5},
-    {"freedom", twin_graph_model, {2, 2, 1e-3, 0.01, 8, 64, 1, 0, 0, 1, 0.5, 0.1, 5}, 1e-5},
-    {"bm3", twin_graph_model, {2, 2, 1e-3, 0.01, 8, 64, 0.3, 2}, 1e-5},
-    {"mgcn", twin_graph_model, {2, 2, 1e-3, 0.01, 8, 64, 2, 0, 0, 1, 0.01, 0.2, 5}, 1e-5},
-    {"mentor", twin_graph_model, {2, 2, 1e-3, 0.01, 8, 64, 1, 0.2, 1, 0.5, 0.1, 0.1, 0.5, 0.01, 0.2, 0.1, 5}, 1e-5},
-    {"sasrec", twin_sasrec, {0.1, 2, 2, 1, 16, 0.01, 8, 4, 16, 0.2, 0, 2}, 1e-4},
-    {"sasrec", twin_sasrec, {0.1, 2, 1, 0, 16, 0.01, 8, 50, 16, 0.2, 1, 4}, 1e-4},
-    {"gru4rec", twin_gru4rec, {0.1, 2, 1, 1, 16, 0.01, 8, 3, 16, 0.2, 1}, 1e-4},
-    {"gru4rec", twin_gru4rec, {0.1, 2, 2, 0, 16, 0.01, 8, 50, 16, 0.2, 0}, 1e-4},
-    {"multvae", twin_multvae, {2, 0.5, 16, 8, 0.01, 16, 0.3}, 1e-4},
-    {"autoencoder", twin_multvae, {2, 0.5, 16, 8, 0.01, 16}, 1e-4},
-    {"deepfm", twin_deepfm, {2, 0.01, 6, 4, 0.2, 2, 0.2, 16, 0.5, 0.3, 0.9, 0.7, 1, 0}, 1e-4},
-    {"deepfm", twin_deepfm, {2, 0.01, 6, 4, 0.2, 2, 0.2, 16, 0, 0, 0, 0, 0, 2}, 1e-4},
-    {"shared_bottom", twin_shared_bottom, {2, 0.01, 4, 8, 0, 3, 0, 64, 0, 0, 0, 0, 0, 1, 0.5, 2}, 1e-4},
-    {"shared_bottom", twin_shared_bottom, {2, 0.01, 4, 8, 0, 3, 0, 64, 1, 1, 1, 1, 1, 1, 0.5, 2}, 1e-4},
-    {"mmoe", twin_mmoe, {2, 0.01, 4, 8, 0.2, 3, 0.2, 16, 0, 0, 0, 0, 0, 1, 0.5, 2, 3}, 1e-4},
-    {"ple", twin_ple, {2, 0.01, 4, 8, 0.2, 3, 0.2, 16, 0, 0, 0, 0, 0, 1, 0.5, 2, 2}, 1e-4},
-    {"esmm", twin_esmm, {2, 0.01, 4, 8, 0.2, 3, 0.2, 1, 0, 1, 1, 1, 1, 1, 0.5, 2}, 1e-4},
-    {"content", twin_content, {0}, 1e-5},
-    {"content", twin_content_fused, {1}, 1e-5}, /* fuse.weighted */
-    {"content", twin_content_fused, {3}, 1e-5}, /* fuse.map */
-    {"content_map", twin_content_map, {0}, 0.05},
-    {"content_map", twin_content_map, {10, -0.2}, 0.05},
-    {"content_popular", twin_content_popular, {0}, 1e-4},
-};
-#define ROWS (sizeof rows / sizeof *rows)
-
-static const recommender_kind *row_values(const struct row *row, double values[RECOMMENDER_SETTINGS_MAX]) {
-  const recommender_kind *kind = recommender_kind_find(row->name);
-  bool own = false;
-  assert_non_null(kind);
-  for (size_t s = 0; s < RECOMMENDER_SETTINGS_MAX; s++) own |= row->values[s] != 0;
-  recommender_defaults(kind, values);
-  if (own) memcpy(values, row->values, sizeof row->values);
-  return kind;
-}
-
-static recommender *row_fit(const struct row *row, const world *w) {
-  medley_error error;
-  double values[RECOMMENDER_SETTINGS_MAX] = {0};
-  recommender *model = NULL;
-  const recommender_kind *kind = row_values(row, values);
-  assert_ok(kind->fit(&w->data, values, NULL, &model, &error));
-  assert_ptr_equal(model->kind, kind);
-  assert_int_equal(model->item_count, w->items);
-  return model;
-}
 
 static void test_every_kind_has_a_row(void **state) {
   (void)state;
   size_t kinds = 0;
   for (const recommender_kind *const *kind = recommender_kinds; *kind != NULL; kind++, kinds++) {
     size_t found = 0;
-    for (size_t i = 0; i < ROWS; i++) found += strcmp(rows[i].name, (*kind)->name) == 0;
+    for (size_t i = 0; i < recommend_row_count; i++) found += strcmp(recommend_rows[i].name, (*kind)->name) == 0;
     if (found == 0) fail_msg("recommender '%s' has no row in this test", (*kind)->name);
     assert_ptr_equal(recommender_kind_find((*kind)->name), *kind);
     assert_true((*kind)->summary[0] && (*kind)->source[0] && (*kind)->part[0]);
@@ -129,21 +37,21 @@ static void test_every_kind_has_a_row(void **state) {
 static void test_slow_twins(void **state) {
   (void)state;
   world *w = world_create(USERS, ITEMS, WARM);
-  for (size_t i = 0; i < ROWS; i++) {
+  for (size_t i = 0; i < recommend_row_count; i++) {
     double values[RECOMMENDER_SETTINGS_MAX] = {0}, expected[ITEMS], largest = 0;
     float scores[ITEMS];
-    row_values(&rows[i], values);
-    recommender *model = row_fit(&rows[i], w);
+    row_values(&recommend_rows[i], values);
+    recommender *model = row_fit(&recommend_rows[i], w);
     for (size_t count = 1; count <= 5; count += 2) {
       history h = history_of(count);
       score_of(model, &h, scores);
-      rows[i].by_definition(w, values, model, &h, expected);
+      recommend_rows[i].by_definition(w, values, model, &h, expected);
       for (uint32_t k = 0; k < ITEMS; k++)
         if (fabs(expected[k]) > largest) largest = fabs(expected[k]);
       for (uint32_t k = 0; k < ITEMS; k++)
-        if (!(fabs((double)scores[k] - expected[k]) <= rows[i].tolerance * largest))
-          fail_msg("%s (row %zu), %zu in the history: item %u has %g, by definition %g", rows[i].name, i, count, k,
-                   (double)scores[k], expected[k]);
+        if (!(fabs((double)scores[k] - expected[k]) <= recommend_rows[i].tolerance * largest))
+          fail_msg("%s (row %zu), %zu in the history: item %u has %g, by definition %g", recommend_rows[i].name, i,
+                   count, k, (double)scores[k], expected[k]);
     }
     model->kind->free(model);
   }
@@ -197,7 +105,7 @@ static void test_modalities_never_lower_the_fit(void **state) {
 static void test_pairs_are_found(void **state) {
   (void)state;
   world *w = world_create(USERS, ITEMS, WARM);
-  recommender *model = row_fit(&(struct row){"content_map", NULL, {0}, 0}, w);
+  recommender *model = row_fit(&(struct recommend_row){"content_map", NULL, {0}, 0}, w);
   json_t *told = model->kind->describe(model);
   assert_true(json_real_value(json_object_get(told, "pairs")) > 0);
   json_decref(told);
@@ -215,11 +123,11 @@ static void test_traces_sum_to_the_score(void **state) {
   (void)state;
   medley_error error;
   world *w = world_create(USERS, ITEMS, WARM);
-  for (size_t i = 0; i < ROWS; i++) {
-    recommender *model = row_fit(&rows[i], w);
+  for (size_t i = 0; i < recommend_row_count; i++) {
+    recommender *model = row_fit(&recommend_rows[i], w);
     recommender_scratch scratch = {0};
     double constant[ITEMS] = {0};
-    if (model->kind->trace == NULL) assert_false(model->kind->needs_history && !is_undivided(rows[i].name));
+    if (model->kind->trace == NULL) assert_false(model->kind->needs_history && !is_undivided(recommend_rows[i].name));
     for (size_t count = 1; model->kind->trace != NULL && count <= 5; count++) {
       history h = history_of(count);
       float scores[ITEMS], traced[5];
@@ -230,8 +138,8 @@ static void test_traces_sum_to_the_score(void **state) {
         for (size_t j = 0; j < count; j++) sum += (double)traced[j];
         if (count == 1) constant[k] = (double)scores[k] - sum;
         if (!(fabs((double)scores[k] - sum - constant[k]) <= 1e-5 * (1 + fabs((double)scores[k]))))
-          fail_msg("%s: item %u scores %g, its trace sums to %g + %g", rows[i].name, k, (double)scores[k], sum,
-                   constant[k]);
+          fail_msg("%s: item %u scores %g, its trace sums to %g + %g", recommend_rows[i].name, k, (double)scores[k],
+                   sum, constant[k]);
       }
     }
     recommender_scratch_deinit(&scratch);
@@ -244,10 +152,10 @@ static void test_traces_sum_to_the_score(void **state) {
 static void test_splits_sum_to_the_score(void **state) {
   (void)state;
   world *w = world_create(USERS, ITEMS, WARM);
-  for (size_t i = 0; i < ROWS; i++) {
+  for (size_t i = 0; i < recommend_row_count; i++) {
     /* A sum compares a part of one item with another part of another, so that it has one voice. */
-    if (rows[i].by_definition == twin_content_fused && rows[i].values[0] < 2) continue;
-    recommender *model = row_fit(&rows[i], w);
+    if (recommend_rows[i].by_definition == twin_content_fused && recommend_rows[i].values[0] < 2) continue;
+    recommender *model = row_fit(&recommend_rows[i], w);
     recommender_scratch scratch = {0};
     history h = history_of(4);
     float scores[ITEMS], values[FEATURES_MAX];
@@ -261,7 +169,7 @@ static void test_splits_sum_to_the_score(void **state) {
       assert_int_equal(model->kind->split(model, &h, k, &scratch, names, values, 1), count < 1 ? count : 1);
       count = model->kind->split(model, &h, k, &scratch, names, values, FEATURES_MAX);
       for (size_t s = 0; s < count; s++) {
-        assert_true(strcmp(names[s], "text") == 0 || strcmp(names[s], "tags") == 0 || strcmp(names[s], "pairs") == 0);
+        assert_non_null(strstr("text tags pairs popularity people", names[s]));
         sum += (double)values[s];
       }
       if (k == 0) constant = (double)scores[0] - sum;
@@ -300,8 +208,8 @@ static void test_saved_and_loaded(void **state) {
   char folder[256], path[512];
   test_folder(folder);
   snprintf(path, sizeof path, "%s/model.safetensors", folder);
-  for (size_t i = 0; i < ROWS; i++) {
-    recommender *model = row_fit(&rows[i], w), *again = row_fit(&rows[i], w), *loaded = NULL;
+  for (size_t i = 0; i < recommend_row_count; i++) {
+    recommender *model = row_fit(&recommend_rows[i], w), *again = row_fit(&recommend_rows[i], w), *loaded = NULL;
     safetensors file = {0};
     history h = history_of(5);
     float before[ITEMS], after[ITEMS], repeated[ITEMS];
@@ -312,8 +220,9 @@ static void test_saved_and_loaded(void **state) {
     score_of(model, &h, before);
     score_of(loaded, &h, after);
     score_of(again, &h, repeated);
-    if (memcmp(before, after, sizeof before) != 0) fail_msg("%s scores otherwise once loaded", rows[i].name);
-    if (memcmp(before, repeated, sizeof before) != 0) fail_msg("%s is another one for the same seed", rows[i].name);
+    if (memcmp(before, after, sizeof before) != 0) fail_msg("%s scores otherwise once loaded", recommend_rows[i].name);
+    if (memcmp(before, repeated, sizeof before) != 0)
+      fail_msg("%s is another one for the same seed", recommend_rows[i].name);
     model->kind->free(model);
     again->kind->free(again);
     loaded->kind->free(loaded);
@@ -383,8 +292,8 @@ static void test_tampered_files(void **state) {
   test_folder(folder);
   snprintf(path, sizeof path, "%s/model.safetensors", folder);
   snprintf(broken, sizeof broken, "%s/broken.safetensors", folder);
-  for (size_t i = 0; i < ROWS; i++) {
-    recommender *model = row_fit(&rows[i], w);
+  for (size_t i = 0; i < recommend_row_count; i++) {
+    recommender *model = row_fit(&recommend_rows[i], w);
     safetensors file = {0};
     model_save(model, path);
     assert_ok(safetensors_open(&file, path, &error));
@@ -398,12 +307,12 @@ static void test_tampered_files(void **state) {
         medley_status status = model->kind->load(&tampered, "model.0", &data, &loaded, &error);
         bool must_refuse = how <= TAMPER_DTYPE && file.tensors[t].count > 0;
         if (status == MEDLEY_OK && must_refuse)
-          fail_msg("%s takes '%s' tampered with (%d)", rows[i].name, file.tensors[t].name, how);
+          fail_msg("%s takes '%s' tampered with (%d)", recommend_rows[i].name, file.tensors[t].name, how);
         if (status != MEDLEY_OK) {
           assert_null(loaded);
           if (status != MEDLEY_ERR_CORRUPT || strstr(error.text, "model") == NULL)
-            fail_msg("%s, '%s' tampered with (%d): %s (%s)", rows[i].name, file.tensors[t].name, how, error.text,
-                     medley_status_name(status));
+            fail_msg("%s, '%s' tampered with (%d): %s (%s)", recommend_rows[i].name, file.tensors[t].name, how,
+                     error.text, medley_status_name(status));
           refused++;
         } else {
           /* Other numbers of the right shape make another model, but none that reads or writes where it must not. */
@@ -431,8 +340,8 @@ static void test_tampered_files(void **state) {
 static void test_cold_items_and_strangers(void **state) {
   (void)state;
   world *w = world_create(USERS, ITEMS, WARM);
-  for (size_t i = 0; i < ROWS; i++) {
-    recommender *model = row_fit(&rows[i], w);
+  for (size_t i = 0; i < recommend_row_count; i++) {
+    recommender *model = row_fit(&recommend_rows[i], w);
     history nobody = {.now_s = STORE_TIME_UNKNOWN}, somebody = history_of(4);
     float scores[ITEMS], largest = 0, cold = 0;
     score_of(model, &nobody, scores);
@@ -444,29 +353,44 @@ static void test_cold_items_and_strangers(void **state) {
     score_of(model, &somebody, scores);
     for (uint32_t k = WARM; k < ITEMS; k++) cold = fmaxf(cold, fabsf(scores[k]));
     if (model->kind->scores_cold_items != (cold > 0))
-      fail_msg("%s: the table says scores_cold_items = %d, a cold item has %g", rows[i].name,
+      fail_msg("%s: the table says scores_cold_items = %d, a cold item has %g", recommend_rows[i].name,
                model->kind->scores_cold_items, (double)cold);
     model->kind->free(model);
   }
   world_free(w);
 }
 
-/* Somebody who follows others and has chosen nothing is answered by the kinds that read friends, and by those alone. */
-static void test_strangers_with_friends(void **state) {
+static float largest_of(const float *scores) {
+  float largest = 0;
+  for (uint32_t k = 0; k < ITEMS; k++) largest = fmaxf(largest, fabsf(scores[k]));
+  return largest;
+}
+
+/* What is known of somebody who has chosen nothing is read by the kinds that say so, and by those alone. */
+static void stranger_ask(const recommender *model, const history *h, bool reads, const char *what,
+                         const float *nobody) {
+  float scores[ITEMS];
+  score_of(model, h, scores);
+  if (reads) assert_true(largest_of(scores) > 0);
+  if (reads != (memcmp(scores, nobody, sizeof scores) != 0))
+    fail_msg("%s %s %s", model->kind->name, reads ? "does not read" : "reads", what);
+}
+
+static void test_strangers_with_friends_and_traits(void **state) {
   (void)state;
   world *w = world_create(USERS, ITEMS, WARM);
-  for (size_t i = 0; i < ROWS; i++) {
-    recommender *model = row_fit(&rows[i], w);
+  for (size_t i = 0; i < recommend_row_count; i++) {
+    recommender *model = row_fit(&recommend_rows[i], w);
     const recommender_kind *kind = model->kind;
-    history nobody = {.now_s = STORE_TIME_UNKNOWN}, h = history_of(0);
-    float scores[ITEMS], before[ITEMS], after[ITEMS], largest = 0;
-    score_of(model, &h, scores);
-    for (uint32_t k = 0; k < ITEMS; k++) largest = fmaxf(largest, fabsf(scores[k]));
-    if (kind->reads_friends) assert_true(largest > 0);
+    history nobody = {.now_s = STORE_TIME_UNKNOWN}, h = history_of(0), friends = h, known = h;
+    float before[ITEMS], after[ITEMS];
     score_of(model, &nobody, before);
-    if (!kind->reads_friends && memcmp(scores, before, sizeof scores) != 0) fail_msg("%s reads friends", kind->name);
-    /* Who came after the training has no row. */
+    friends.trait_count = 0, known.friend_count = 0;
+    stranger_ask(model, &friends, kind->reads_friends, "friends", before);
+    stranger_ask(model, &known, kind->reads_traits, "traits", before);
+    /* Who came after the training has no row, and what no file knows of is nothing. */
     history late = {.friends = &(uint32_t){USERS}, .trust = &(float){1}, .friend_count = 1};
+    late.trait = &(uint32_t){TRAITS}, late.trait_count = 1;
     score_of(model, &late, after);
     if (memcmp(before, after, sizeof before) != 0) fail_msg("%s knows somebody it has never seen", kind->name);
     for (uint32_t k = 0; kind->count_friends != NULL && k < ITEMS; k++) {
@@ -492,14 +416,14 @@ static void test_tiny_worlds(void **state) {
   snprintf(path, sizeof path, "%s/model.safetensors", folder);
   for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
     world *w = world_create(sizes[s].users, sizes[s].items, sizes[s].warm);
-    for (size_t i = 0; i < ROWS; i++) {
+    for (size_t i = 0; i < recommend_row_count; i++) {
       double values[RECOMMENDER_SETTINGS_MAX] = {0};
-      const recommender_kind *kind = row_values(&rows[i], values);
+      const recommender_kind *kind = row_values(&recommend_rows[i], values);
       uint32_t item = 0;
       float weight = 1, scores[ITEMS];
       history h = {.item = &item, .weight = &weight, .count = 1, .now_s = STORE_TIME_UNKNOWN};
       if (kind->accepts != NULL && kind->accepts(&w->data, &error) != MEDLEY_OK) continue;
-      recommender *model = row_fit(&rows[i], w), *loaded = NULL;
+      recommender *model = row_fit(&recommend_rows[i], w), *loaded = NULL;
       recommender_data data = loading_data(w);
       safetensors file = {0};
       score_of(model, &h, scores);
@@ -522,9 +446,9 @@ static void test_tiny_worlds(void **state) {
  * ones too where their content tells the half. */
 static void test_pairs_are_put_in_order(void **state) {
   (void)state;
-  static const struct row wanted[] = {{"bpr", NULL, {0.01, 1, 0, 0.1, 8, 200}, 0},
-                                      {"bpr", NULL, {0.01, 4, 0.5, 0.1, 8, 200}, 0},
-                                      {"vbpr", NULL, {0.01, 0.05, 1, 0, 0.1, 8, 8, 200}, 0}};
+  static const struct recommend_row wanted[] = {{"bpr", NULL, {0.01, 1, 0, 0.1, 8, 200}, 0},
+                                                {"bpr", NULL, {0.01, 4, 0.5, 0.1, 8, 200}, 0},
+                                                {"vbpr", NULL, {0.01, 0.05, 1, 0, 0.1, 8, 8, 200}, 0}};
   world *w = world_create(USERS, ITEMS, WARM);
   for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) {
     recommender *model = row_fit(&wanted[i], w);
@@ -577,7 +501,7 @@ static void test_slim_of_a_large_catalogue(void **state) {
   interactions large = w->train;
   uint32_t items = 9000;
   history h = history_of(5);
-  recommender *small = row_fit(&(struct row){"slim", NULL, {0}, 0}, w), *model = NULL;
+  recommender *small = row_fit(&(struct recommend_row){"slim", NULL, {0}, 0}, w), *model = NULL;
   recommender_data data = {.train = &large, .seed = 5};
   double values[RECOMMENDER_SETTINGS_MAX];
   float *scores = malloc(items * sizeof *scores), expected[ITEMS];
@@ -634,7 +558,7 @@ static void with_faults(const char *what, medley_status (*step)(void *context, m
 }
 
 typedef struct fault_case {
-  const struct row *row;
+  const struct recommend_row *row;
   world *w;
   recommender *model;
   const char *path;
@@ -699,18 +623,18 @@ static void test_memory_runs_out(void **state) {
   char folder[256], path[512];
   test_folder(folder);
   snprintf(path, sizeof path, "%s/model.safetensors", folder);
-  for (size_t i = 0; i < ROWS; i++) {
-    if (i > 0 && strcmp(rows[i].name, rows[i - 1].name) == 0) continue;
-    fault_case c = {.row = &rows[i], .w = w, .path = path};
+  for (size_t i = 0; i < recommend_row_count; i++) {
+    if (i > 0 && strcmp(recommend_rows[i].name, recommend_rows[i - 1].name) == 0) continue;
+    fault_case c = {.row = &recommend_rows[i], .w = w, .path = path};
     history h = history_of(5);
-    c.model = row_fit(&rows[i], w);
+    c.model = row_fit(&recommend_rows[i], w);
     score_of(c.model, &h, c.expected);
-    with_faults(rows[i].name, fault_fit, &c);
-    with_faults(rows[i].name, fault_score, &c);
-    with_faults(rows[i].name, fault_save, &c);
+    with_faults(recommend_rows[i].name, fault_fit, &c);
+    with_faults(recommend_rows[i].name, fault_score, &c);
+    with_faults(recommend_rows[i].name, fault_save, &c);
     model_save(c.model, path);
     assert_ok(safetensors_open(&c.file, path, &error));
-    with_faults(rows[i].name, fault_load, &c);
+    with_faults(recommend_rows[i].name, fault_load, &c);
     safetensors_close(&c.file);
     c.model->kind->free(c.model);
   }
@@ -883,7 +807,7 @@ int main(void) {
       cmocka_unit_test(test_saved_and_loaded),
       cmocka_unit_test(test_tampered_files),
       cmocka_unit_test(test_cold_items_and_strangers),
-      cmocka_unit_test(test_strangers_with_friends),
+      cmocka_unit_test(test_strangers_with_friends_and_traits),
       cmocka_unit_test(test_tiny_worlds),
       cmocka_unit_test(test_pairs_are_put_in_order),
       cmocka_unit_test(test_events_are_balanced),
