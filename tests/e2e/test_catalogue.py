@@ -190,7 +190,8 @@ def people_alike_answer_a_stranger():
     shop = own_shop()
     medley('train', shop, '--models', 'popular,demographic')
     header, *rows = (CATALOGUE / 'users.csv').read_text().splitlines()
-    groups = sorted({row.split(',')[1] for row in rows})
+    held = [row.split(',')[1] for row in rows]
+    groups = sorted(group for group in set(held) if held.count(group) >= 10)
     answers = set()
     for group in groups:
         pathlib.Path('new.csv').write_text(f'{header}\nnewcomer,{group},en\n')
