@@ -136,7 +136,7 @@ medley_status fit_blend_items(const catalogue *items, const interactions *train,
   uint32_t n = train->by_user.columns;
   TRY_NEW(category, n, "categories");
   for (uint32_t i = 0; i < n; i++) category[i] = items->items[i].category;
-  TRY(rerank_create(train->popularity, time_s, category, n, out, err));
+  TRY(rerank_create(train->popularity, time_s, category, n, train->traits, out, err));
 done:
   mem_free(category);
   return status;

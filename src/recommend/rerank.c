@@ -69,8 +69,24 @@ static medley_status categories_find(const char *const *category, uint32_t count
   return status;
 }
 
+/* The first few fields. */
+static medley_status fields_find(const traits *traits, rerank *out, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  uint32_t *field = NULL;
+  if (traits == NULL) return MEDLEY_OK;
+  TRY_NEW(field, (size_t)traits->count + 1, "a ranker");
+  out->trait_field = out->owned[3] = field;
+  for (; out->trait_count < traits->count; out->trait_count++) {
+    field[out->trait_count] = traits_field(traits, out->trait_count);
+    if (field[out->trait_count] >= RERANK_FIELDS_MAX) break;
+    out->field_count = field[out->trait_count] + 1;
+  }
+done:
+  return status;
+}
+
 medley_status rerank_create(const float *users, const int64_t *time_s, const char *const *category, uint32_t item_count,
-                            rerank **out, medley_error *err) {
+                            const traits *traits, rerank **out, medley_error *err) {
   medley_status status = MEDLEY_OK;
   rerank *r = NULL;
   float *popularity = NULL, *age = NULL, *few = NULL;
@@ -88,6 +104,7 @@ medley_status rerank_create(const float *users, const int64_t *time_s, const cha
   TRY(shares_of(few, NULL, item_count, popularity, err));
   TRY(ages_find(time_s, item_count, age, err));
   TRY(categories_find(category, item_count, categories, err));
+  TRY(fields_find(traits, r, err));
   *out = r;
   r = NULL;
 done:
@@ -100,6 +117,15 @@ done:
 
 rerank_reader rerank_reader_make(const rerank *r, const history *h) {
   rerank_reader reader = {.h = h, .length = log1pf((float)h->count)};
+  uint32_t first = 0;
+  for (uint32_t f = 0; f < r->field_count; f++) {
+    uint32_t end = first;
+    while (end < r->trait_count && r->trait_field[end] == f) end++;
+    reader.field[f] = -1;
+    for (size_t k = h->trait_count; k-- > 0;)
+      if (h->trait[k] >= first && h->trait[k] < end) reader.field[f] = (float)(h->trait[k] - first);
+    first = end;
+  }
   for (size_t j = 0; j < h->count; j++) reader.popularity += r->popularity[h->item[j]] / (float)h->count;
   return reader;
 }
@@ -123,6 +149,7 @@ void rerank_row(const rerank *r, const rerank_reader *reader, uint32_t item, con
   context[CATEGORY] = category_share(r, reader->h, item);
   context[LENGTH] = reader->length;
   context[TASTE] = reader->popularity;
+  memcpy(context + RERANK_CONTEXT, reader->field, r->field_count * sizeof *context);
 }
 
 /* ---- correcting ---- */
@@ -185,6 +212,7 @@ medley_status rerank_save(const rerank *r, safetensors_writer *w, const char *pr
   TRY(model_add_f32(w, prefix, "popularity", 1, r->item_count, r->popularity, err));
   TRY(model_add_f32(w, prefix, "age", 1, r->item_count, r->age, err));
   TRY(model_add_u32(w, prefix, "category", r->item_count, r->category, err));
+  if (r->trait_count > 0) TRY(model_add_u32(w, prefix, "trait_field", r->trait_count, r->trait_field, err));
   TRY(trees_save(&r->trees, w, prefix, err));
 done:
   return status;
@@ -195,6 +223,22 @@ static medley_status finite_check(const safetensors *s, const float *values, uin
     if (!isfinite(values[i]))
       return error_set(err, MEDLEY_ERR_CORRUPT, "%s: item %u of the ranker is no number", s->path, i);
   return MEDLEY_OK;
+}
+
+static medley_status fields_load(const safetensors *s, const char *prefix, rerank *r, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  char name[SAFETENSORS_NAME_MAX];
+  uint64_t count;
+  snprintf(name, sizeof name, "%s.trait_field", prefix);
+  if (safetensors_get(s, name) == NULL) return MEDLEY_OK;
+  TRY(model_get_u32(s, prefix, "trait_field", 0, RERANK_FIELDS_MAX, &r->trait_field, &count, err));
+  bool good = count > 0 && count <= TRAIT_FIELDS_MAX * TRAIT_VALUES_MAX;
+  for (uint64_t k = 1; good && k < count; k++) good = r->trait_field[k - 1] <= r->trait_field[k];
+  if (!good) FAIL(err, MEDLEY_ERR_CORRUPT, "%s: the fields of '%s' do not ascend", s->path, name);
+  r->trait_count = (uint32_t)count;
+  r->field_count = r->trait_field[count - 1] + 1;
+done:
+  return status;
 }
 
 medley_status rerank_load(const safetensors *s, const char *prefix, uint32_t item_count, uint32_t part_count,
@@ -210,7 +254,7 @@ medley_status rerank_load(const safetensors *s, const char *prefix, uint32_t ite
   TRY_NEW(r, 1, "a ranker");
   r->item_count = item_count;
   TRY(model_get_u32(s, prefix, "part", 0, part_count, &part, &parts, err));
-  if (parts > RERANK_PARTS_MAX || 2 * parts + RERANK_CONTEXT > TREES_FEATURES_MAX)
+  if (parts > RERANK_PARTS_MAX || 2 * parts + RERANK_CONTEXT + RERANK_FIELDS_MAX > TREES_FEATURES_MAX)
     FAIL(err, MEDLEY_ERR_CORRUPT, "%s: a ranker of %zu parts", s->path, (size_t)parts);
   r->part_count = (uint32_t)parts;
   memcpy(r->part, part, parts * sizeof *part);
@@ -219,6 +263,7 @@ medley_status rerank_load(const safetensors *s, const char *prefix, uint32_t ite
   TRY(finite_check(s, r->popularity, item_count, err));
   TRY(finite_check(s, r->age, item_count, err));
   TRY(model_get_u32(s, prefix, "category", item_count, UINT32_MAX, &r->category, NULL, err));
+  TRY(fields_load(s, prefix, r, err));
   TRY(trees_load(s, prefix, rerank_features(r), &r->trees, err));
   *out = r;
   r = NULL;

@@ -3,8 +3,9 @@
  * The sum is the start that the trees were boosted from, so what they say is added to it: score(i) = Σ_p w_p z_p(i) +
  * f(x(i)) − E f. A row x tells of the user and the item: each part's standardised score and its place among all items,
  * how popular and how old the item is, how much of the history is of its category, how long the history is and how
- * popular what it holds. Shapley values of f share the correction out among these; those of a part's score and place go
- * to the part, the others to the part "context". So parts still add up.
+ * popular what it holds, and what else is known of the person, a field each (data/traits.h). Shapley values of f share
+ * the correction out among these; those of a part's score and place go to the part, the others to the part "context".
+ * So parts still add up.
  *
  * Only the first RERANK_DEPTH warm items are corrected, since the trees have learned from such; strangers' lists are
  * left as they are.
@@ -18,32 +19,37 @@
 #define RERANK_DEPTH 100
 #define RERANK_PARTS_MAX 24
 #define RERANK_CONTEXT 5 /* features beside two a part */
-#define RERANK_STEPS 20  /* that popularity and age are told in */
+#define RERANK_FIELDS_MAX 8
+#define RERANK_STEPS 20 /* that popularity and age are told in */
 
 typedef struct rerank {
-  trees trees; /* features: score and place of part 0, of part 1, …, then the context */
+  trees trees; /* features: score and place of part 0, of part 1, …, then the context, then fields of traits */
   uint32_t part_count;
   uint32_t part[RERANK_PARTS_MAX]; /* [part_count] which row of the blend */
   uint32_t item_count;
   const float *popularity;  /* [items] share of items that fewer people chose, in steps */
   const float *age;         /* [items] share of items that came later, in steps; -1: not known */
   const uint32_t *category; /* [items] 0: not known */
-  void *owned[3];
+  uint32_t trait_count, field_count;
+  const uint32_t *trait_field; /* [trait_count] ascending, below field_count */
+  void *owned[4];
 } rerank;
 
-static inline uint32_t rerank_features(const rerank *r) { return 2 * r->part_count + RERANK_CONTEXT; }
+static inline uint32_t rerank_features(const rerank *r) { return 2 * r->part_count + RERANK_CONTEXT + r->field_count; }
 
 void rerank_free(rerank *r);
 
 /* What is known of items, from the number of users each has [items], when it appeared (STORE_TIME_UNKNOWN or NULL: not
- * known), and its category by name (NULL array or "": not known). Trees and parts are the caller's to add. */
+ * known), its category by name (NULL array or "": not known), and how people are told apart (NULL: they are not). Trees
+ * and parts are the caller's to add. */
 medley_status rerank_create(const float *users, const int64_t *time_s, const char *const *category, uint32_t item_count,
-                            rerank **out, medley_error *err) MEDLEY_CHECK;
+                            const traits *traits, rerank **out, medley_error *err) MEDLEY_CHECK;
 
 /* What a row says of the user. */
 typedef struct rerank_reader {
   const history *h;
   float length, popularity;
+  float field[RERANK_FIELDS_MAX]; /* which of the field's traits, the first of several; -1: none */
 } rerank_reader;
 rerank_reader rerank_reader_make(const rerank *r, const history *h);
 

@@ -399,7 +399,7 @@ static void test_trees_find_what_no_sum_can(void **state) {
   if (!boost_is_there()) skip();
   rng_seed(&r, 8);
   for (uint32_t i = 0; i < N; i++) users[i] = (float)i;
-  assert_ok(rerank_create(users, NULL, NULL, N, &ranker, &error));
+  assert_ok(rerank_create(users, NULL, NULL, N, NULL, &ranker, &error));
   for (uint32_t u = 0; u < PEOPLE; u++) {
     people[u] = u;
     start[u + 1] = start[u] + N;

@@ -13,7 +13,7 @@
 #include "store/store.h"
 #include "test.h"
 
-#define FEATURES 5
+#define FEATURES 7
 #define NODES_MAX 4096
 
 /* Trees made up, in arrays that the tests may spoil. */
@@ -70,7 +70,7 @@ static double told_by_all(const trees *t, const float *row, unsigned known) {
 
 /* Σ over sets without f of |S|! (n - |S| - 1)! / n! · (with f - without). */
 static double shapley(const trees *t, const float *row, unsigned f) {
-  static const double factorial[] = {1, 1, 2, 6, 24, 120};
+  static const double factorial[] = {1, 1, 2, 6, 24, 120, 720, 5040};
   double sum = 0;
   for (unsigned set = 0; set < 1u << FEATURES; set++) {
     if (set >> f & 1) continue;
@@ -165,8 +165,10 @@ static rerank *ranker_make(wood *w) {
     time_s[i] = i % 3 == 0 ? STORE_TIME_UNKNOWN : 1600000000 + (int64_t)i * 86400;
     category[i] = i % 5 == 0 ? "" : i % 2 ? "odd" : "even";
   }
-  assert_ok(rerank_create(users, time_s, category, ITEMS, &r, &error));
-  r->part_count = 0; /* five features: the context alone */
+  trait_field fields[] = {{.first = 0, .count = 3}, {.first = 3, .count = 2}};
+  traits known = {.field = fields, .field_count = 2, .count = 5};
+  assert_ok(rerank_create(users, time_s, category, ITEMS, &known, &r, &error));
+  r->part_count = 0; /* seven features: the context and two fields alone */
   assert_ok(trees_check(&w->t, "wood", &error));
   r->trees = w->t;
   return r;
@@ -179,9 +181,10 @@ static void test_what_is_known_of_items(void **state) {
   const uint32_t items[] = {1, 2, 7};
   const float weights[] = {1, 1, 1};
   history h = {.item = items, .weight = weights, .count = 3, .now_s = STORE_TIME_UNKNOWN};
+  h.trait = (const uint32_t[]){1, 2, 9}, h.trait_count = 3; /* two of the first field, and one that nobody knows */
   rerank_reader reader = rerank_reader_make(r, &h);
   for (uint32_t i = 0; i < ITEMS; i++) {
-    float row[RERANK_CONTEXT];
+    float row[RERANK_CONTEXT + 2];
     double fewer = 0, equal = 0, later = 0;
     for (uint32_t j = 0; j < ITEMS; j++) {
       fewer += j % 7 < i % 7;
@@ -194,6 +197,7 @@ static void test_what_is_known_of_items(void **state) {
     assert_near((double)row[2], i % 5 == 0 ? -1 : i % 2 ? 2. / 3 : 1. / 3, 1e-6);
     assert_near((double)row[3], log(4), 1e-6);
     assert_near((double)row[4], (double)(r->popularity[1] + r->popularity[2] + r->popularity[7]) / 3, 1e-6);
+    assert_true(row[5] == 1 && row[6] == -1);
   }
   r->trees = (trees){0};
   rerank_free(r);
@@ -208,12 +212,15 @@ static void test_saved_loaded_and_spoiled(void **state) {
   char folder[256], path[512];
   test_folder(folder);
   snprintf(path, sizeof path, "%s/models.safetensors", folder);
-  for (int spoiled = -1; spoiled < 5; spoiled++) {
+  for (int spoiled = -1; spoiled < 7; spoiled++) {
     safetensors_writer out = {0};
     safetensors file = {0};
     uint32_t kept_left = w->left[0], kept_feature = w->feature[0];
     float kept_value = w->value[0], popularity[ITEMS];
     memcpy(popularity, r->popularity, sizeof popularity);
+    uint32_t field[] = {0, 0, 0, 1, 1};
+    const uint32_t *kept_field = r->trait_field;
+    r->trait_field = field;
     const float *kept = r->popularity;
     r->popularity = popularity;
     if (spoiled == 0) w->left[0] = 0;
@@ -221,6 +228,8 @@ static void test_saved_loaded_and_spoiled(void **state) {
     if (spoiled == 2) w->value[0] = INFINITY;
     if (spoiled == 3) popularity[3] = NAN;
     if (spoiled == 4) r->part_count = 1, r->part[0] = 6; /* of a blend of two */
+    if (spoiled == 5) field[1] = 1;
+    if (spoiled == 6) field[4] = RERANK_FIELDS_MAX;
     assert_ok(rerank_save(r, &out, "rerank", &error));
     assert_ok(safetensors_save(&out, path, &error));
     safetensors_writer_deinit(&out);
@@ -230,7 +239,8 @@ static void test_saved_loaded_and_spoiled(void **state) {
       assert_int_equal(status, MEDLEY_OK);
       assert_near(loaded->trees.expected, r->trees.expected, 1e-12);
       assert_memory_equal(loaded->category, r->category, ITEMS * sizeof *r->category);
-      float row[FEATURES] = {0.3f, -1, 0.5f, 2, 0.1f};
+      assert_true(loaded->trait_count == 5 && loaded->field_count == 2);
+      float row[FEATURES] = {0.3f, -1, 0.5f, 2, 0.1f, 1, -1};
       assert_near(trees_predict(&loaded->trees, 0, 3, row), trees_predict(&r->trees, 0, 3, row), 0);
       rerank_free(loaded);
       assert_refused(rerank_load(&file, "rerank", ITEMS + 1, 2, &loaded, &error), MEDLEY_ERR_CORRUPT, "rerank");
@@ -245,6 +255,7 @@ static void test_saved_loaded_and_spoiled(void **state) {
     w->feature[0] = kept_feature;
     w->value[0] = kept_value;
     r->popularity = kept;
+    r->trait_field = kept_field;
     r->part_count = 0;
   }
   r->trees = (trees){0};
