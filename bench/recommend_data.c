@@ -210,6 +210,29 @@ done:
   return status;
 }
 
+static medley_status traits_draw(rng *r, data_set *d, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  static const uint32_t counts[] = {2, 7, 21};
+  traits *t = &d->traits;
+  uint32_t users = d->train.by_user.rows;
+  t->field = d->fields;
+  for (; t->field_count < 3; t->field_count++) {
+    d->fields[t->field_count] = (trait_field){.first = t->count, .count = counts[t->field_count]};
+    t->count += counts[t->field_count];
+  }
+  TRY(sparse_create(users, t->count, 3 * (uint64_t)users, &t->rows, err));
+  for (uint32_t u = 0; u < users; u++) {
+    for (uint32_t f = 0; f < 3; f++) {
+      t->rows.column[3 * (uint64_t)u + f] = d->fields[f].first + (uint32_t)rng_below(r, counts[f]);
+      t->rows.value[3 * (uint64_t)u + f] = 1;
+    }
+    t->rows.start[u + 1] = 3 * ((uint64_t)u + 1);
+  }
+  d->train.traits = t;
+done:
+  return status;
+}
+
 medley_status data_set_generate(data_set *out, uint32_t items, uint64_t events, medley_error *err) {
   medley_status status = MEDLEY_OK;
   interactions *train = &out->train;
@@ -224,6 +247,7 @@ medley_status data_set_generate(data_set *out, uint32_t items, uint64_t events, 
   train->newest_s = 100000000;
   TRY(sparse_transpose(&train->by_user, &train->by_item, err));
   TRY(vectors_draw(&r, out, err));
+  TRY(traits_draw(&r, out, err));
 done:
   if (status != MEDLEY_OK) data_set_close(out);
   return status;
@@ -235,5 +259,6 @@ void data_set_close(data_set *d) {
   interactions_deinit(&d->asked);
   for (size_t f = 0; f < d->feature_count; f++) features_deinit(&d->features[f]);
   mem_free(d->candidate);
+  sparse_deinit(&d->traits.rows);
   *d = (data_set){0};
 }

@@ -10,7 +10,9 @@ typedef struct data_set {
   bool has_time;
   features features[FEATURES_MAX];
   size_t feature_count;
-  uint8_t *candidate; /* [items] or NULL: all */
+  uint8_t *candidate;    /* [items] or NULL: all */
+  trait_field fields[3]; /* of generated people */
+  traits traits;
 } data_set;
 
 enum { LABEL_ASK_VALID = 1, LABEL_ASK_TEST = 2 };
@@ -27,7 +29,8 @@ medley_status data_set_ask_cold(data_set *d, medley_error *err) MEDLEY_CHECK;
 const interactions *data_set_history(const data_set *d, const recommender_kind *kind);
 
 /* `events` chosen things at random times (a pair that is drawn twice counts once), fifty a person, most on few of the
- * `items`, and one modality of vectors. Only train and features are filled. */
+ * `items`, one modality of vectors, and three traits a person, of 2, 7 and 21 at random. Only train and features are
+ * filled. */
 medley_status data_set_generate(data_set *out, uint32_t items, uint64_t events, medley_error *err) MEDLEY_CHECK;
 void data_set_close(data_set *d);
 
