@@ -102,6 +102,11 @@ static void test_find(void **state) {
       assert_int_equal(k->find(x, at + 1, 200, 1.5f), 200);
       assert_int_equal(k->find(x, 0, at, 1.5f), at);
       assert_int_equal(k->find(x, 0, 200, 3), 200);
+      uint32_t all[200], expected = 0;
+      size_t found = k->find_all(x, at + 1, 1, all);
+      for (uint32_t i = 0; i <= at; i++)
+        if (x[i] >= 1) assert_true(expected < found && all[expected++] == i);
+      assert_int_equal(found, expected);
     }
   assert_int_equal(vector_find(x, 0, 0, 0), 0);
   assert_int_equal(vector_find(x, 0, 200, -INFINITY), 1);
