@@ -7,7 +7,6 @@
 
 #include "base/memory.h"
 #include "base/rng.h"
-#include "math/clones.h"
 #include "math/vector.h"
 
 #define LIST 20 /* the list the weights are tuned for */
@@ -294,28 +293,19 @@ static float bar_find(const uint16_t *near, const float *scores, size_t count) {
   return count > LIST ? bar : -INFINITY;
 }
 
-/* How many of scores stand ahead of the k-th: greater ones, and equal ones before it. `count` is a multiple of 16. */
-static inline VECTOR_INLINE uint32_t ahead_of_body(const float *scores, size_t count, size_t k) {
-  uint32_t ahead = 0;
-  float mine = scores[k];
-  _Pragma("omp simd reduction(+:ahead)") for (uint32_t i = 0; i < (uint32_t)count; i++) ahead +=
-      (scores[i] > mine) | ((scores[i] == mine) & (i < (uint32_t)k));
-  return ahead;
-}
-VECTOR_CLONES(static, uint32_t, ahead_of, (const float *scores, size_t count, size_t k), (scores, count, k))
-
 /* Bit r: what stands at place r of the user's list by these scores is relevant. The first of equal scores is ahead. */
 static uint32_t list_hits(const weights_problem *p, size_t user, const float *scores, size_t count) {
   uint16_t *near = p->near != NULL ? p->near + user * LIST : NULL;
   const uint8_t *relevant = p->relevant + p->start[user];
   uint32_t row[WEIGHTS_ROWS_MAX], hits = 0;
   float above[WEIGHTS_ROWS_MAX];
-  size_t found = vector_find_all(scores, count, bar_find(near, scores, count), row), full = (found + 15) / 16 * 16;
-  bool renew = found > FAR && near != NULL;
-  for (size_t k = 0; k < full; k++) above[k] = k < found ? scores[row[k]] : -INFINITY;
+  float bar = bar_find(near, scores, count);
+  size_t found = vector_find_all(scores, count, bar, row);
+  bool renew = found > FAR && near != NULL && bar > -INFINITY;
+  for (size_t k = 0; k < found; k++) above[k] = scores[row[k]];
   for (size_t k = 0; k < found; k++) {
     if (!renew && !relevant[row[k]]) continue;
-    uint32_t place = ahead_of(above, full, k);
+    uint32_t place = top_place(above, found, k);
     if (place >= LIST) continue;
     if (renew) near[place] = (uint16_t)row[k];
     hits |= (uint32_t)(relevant[row[k]] != 0) << place;

@@ -227,6 +227,9 @@ static void test_top_k(void **state) {
     size_t got = top_k(scores, count, trial % 4 ? skip : NULL, k, out);
     assert_int_equal(got, k < all ? k : all);
     for (size_t i = 0; i < got; i++) assert_true(out[i].index == twin[i].index && out[i].score == twin[i].score);
+    for (size_t i = 0; i < all && trial % 4 == 0; i++) assert_int_equal(top_place(scores, count, twin[i].index), i);
+    for (size_t i = 0; i < count; i++)
+      if (!(scores[i] > -INFINITY)) assert_int_equal(top_place(scores, count, i), count);
   }
   assert_int_equal(top_k(scores, 10, NULL, 0, NULL), 0);
 }
