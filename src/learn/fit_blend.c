@@ -28,10 +28,16 @@ bool fit_any_weight(const fit_result *r, int temperature) {
 
 /* ---- columns ---- */
 
+/* The models that have something to say, each of which is a column. */
+typedef struct members {
+  uint32_t model[BLEND_PARTS_MAX];
+  size_t count;
+} members;
+
 typedef struct columns_context {
   const blend_tuning *t;
-  bool (*takes_part)(const recommender_kind *kind); /* the others' columns are zero */
-  bool whole;                                       /* all items in one: cold ones are not set apart */
+  const members *members;
+  bool whole; /* all items in one: cold ones are not set apart */
   const vote_kind *votes;
   bool wide; /* places and a column of zeros follow */
 } columns_context;
@@ -40,24 +46,26 @@ static bool part_always(const recommender_kind *kind) { return (void)kind, true;
 /* That something is new says nothing of one new item beside another. */
 static bool part_cold(const recommender_kind *kind) { return kind->scores_cold_items && kind->needs_features; }
 
+static members members_find(const blend_tuning *t, bool (*takes_part)(const recommender_kind *kind)) {
+  members out = {.count = 0};
+  for (uint32_t p = 0; p < t->out->model_count; p++)
+    if (t->tuned[p] != NULL && takes_part(t->tuned[p]->kind)) out.model[out.count++] = p;
+  return out;
+}
+
 static medley_status columns_fill(const void *context, const history *h, recommender_scratch *scratch, float *columns,
                                   medley_error *err) {
   medley_status status = MEDLEY_OK;
   const columns_context *c = context;
   const fit_validation *v = c->t->validation;
-  size_t n = c->t->out->train.by_user.columns;
-  for (size_t p = 0; p < c->t->out->model_count; p++) {
-    const recommender *model = c->t->tuned[p];
+  size_t n = c->t->out->train.by_user.columns, count = c->members->count;
+  for (size_t p = 0; p < count; p++) {
+    const recommender *model = c->t->tuned[c->members->model[p]];
     float *row = columns + p * n;
-    if (model == NULL || !c->takes_part(model->kind)) {
-      memset(row, 0, n * sizeof *row);
-      continue;
-    }
     TRY(model->kind->score(model, h, scratch, row, err));
     TRY(blend_prepare(c->votes, v->cold_items, v->cold_count, n, c->whole || model->kind->scores_cold_items, scratch,
                       row, NULL, err));
   }
-  size_t count = c->t->out->model_count;
   for (size_t p = 0; c->wide && p < count; p++) {
     float *places = columns + (count + p) * n;
     TRY(votes_places(columns + p * n, NULL, n, scratch, places, err));
@@ -91,13 +99,13 @@ static medley_status items_vote(const blend_tuning *t, const weights_problem *pr
   for (size_t d = 0; d < ITEM_DRAWS; d++) {
     for (size_t i = 0; i < n; i++) drawn[i] = rng_uniform(&r) < 0.5;
     for (uint8_t h = 0; h < 2; h++) {
-      weights_view_deinit(&half[h]);
-      TRY(weights_view_make(problem, task, drawn, h, true, &half[h], err));
+      weights_problem_deinit(&half[h]);
+      TRY(weights_part_make(problem, task, drawn, h, &half[h], err));
     }
     for (int h = 0; h < 2; h++) TRY(weights_vote(&half[h], &half[!h], votes, err));
   }
 done:
-  for (int h = 0; h < 2; h++) weights_view_deinit(&half[h]);
+  for (int h = 0; h < 2; h++) weights_problem_deinit(&half[h]);
   mem_free(drawn);
   return status;
 }
@@ -105,6 +113,7 @@ done:
 typedef struct asked { /* weights_problem and what it borrows */
   measure_task task;
   uint32_t *users;
+  members members;
   weights_problem problem;
 } asked;
 
@@ -117,11 +126,11 @@ static void asked_deinit(asked *a) {
 static medley_status asked_make(const blend_tuning *t, int temperature, const measure_task *task,
                                 const vote_kind *votes, bool wide, asked *out, medley_error *err) {
   medley_status status = MEDLEY_OK;
-  columns_context context = {t, rows[temperature].takes_part, rows[temperature].whole, votes, wide};
-  size_t columns = wide ? 2 * t->out->model_count + 1 : t->out->model_count;
+  columns_context context = {t, &out->members, rows[temperature].whole, votes, wide};
   size_t limit = temperature == BLEND_STRANGER ? STRANGER_USERS : WEIGHT_USERS;
   size_t keep = temperature == BLEND_COLD ? 2 * WEIGHT_KEEP : WEIGHT_KEEP; /* a half of the items has half of them */
-  *out = (asked){.task = *task};
+  *out = (asked){.task = *task, .members = members_find(t, rows[temperature].takes_part)};
+  size_t columns = wide ? 2 * out->members.count + 1 : out->members.count;
   TRY(measure_users(&out->task, limit, t->seed, &out->users, &out->task.user_count, err));
   out->task.users = out->users;
   TRY(weights_problem_build(&out->task, columns_fill, &context, columns, keep, &out->problem, err));
@@ -142,7 +151,7 @@ done:
   return status;
 }
 
-/* held_out (may be NULL) and weight (may be NULL, then only that is found): see ensemble_kind. */
+/* held_out (may be NULL) and weight [members] (may be NULL, then only that is found): see ensemble_kind. */
 static medley_status rerank_tune(blend_tuning *t, const ensemble_kind *kind, const asked *narrow, const float *weight,
                                  double *held_out, medley_error *err) {
   medley_status status = MEDLEY_OK;
@@ -152,9 +161,11 @@ static medley_status rerank_tune(blend_tuning *t, const ensemble_kind *kind, con
   const fit_validation *v = t->validation;
   TRY(asked_make(t, BLEND_WARM, &v->warm, NULL, true, &wide, err));
   TRY(fit_blend_items(t->items, &v->train, t->out->item_time_s, &found, err));
-  for (size_t p = 0; p < t->out->model_count; p++) personal[p] = t->out->models[p].kind->needs_history;
-  ensemble_rows given = {&wide.task, &narrow->problem, &wide.problem, t->out->model_count, personal, t->seed};
+  const members *m = &wide.members;
+  for (size_t p = 0; p < m->count; p++) personal[p] = t->out->models[m->model[p]].kind->needs_history;
+  ensemble_rows given = {&wide.task, &narrow->problem, &wide.problem, m->count, personal, t->seed};
   TRY(kind->rerank(&given, weight, found, held_out, err));
+  for (uint32_t p = 0; p < found->part_count; p++) found->part[p] = m->model[found->part[p]];
   if (weight != NULL && found->trees.count > 0) {
     t->rerank = found;
     found = NULL;
@@ -181,7 +192,7 @@ static medley_status weights_tune(blend_tuning *t, int temperature, const measur
   }
   weights_objective(&a.problem, weight, recall, ndcg);
   if (temperature == BLEND_WARM && kind->rerank != NULL) TRY(rerank_tune(t, kind, &a, weight, NULL, err));
-  for (size_t p = 0; p < t->out->model_count; p++) t->out->models[p].weight[temperature] = weight[p];
+  for (size_t p = 0; p < a.members.count; p++) t->out->models[a.members.model[p]].weight[temperature] = weight[p];
 done:
   asked_deinit(&a);
   return status;
@@ -229,13 +240,15 @@ static medley_status place_fill(const void *context, const history *h, recommend
   const columns_context *c = context;
   const fit_result *out = c->t->out;
   const uint8_t *cold = c->t->validation->cold_items;
-  size_t n = out->train.by_user.columns, count = out->model_count;
+  size_t n = out->train.by_user.columns, count = c->members->count;
   TRY(columns_fill(c, h, scratch, columns, err));
   memset(columns + count * n, 0, 3 * n * sizeof *columns);
-  for (size_t p = 0; p < count; p++)
+  for (size_t p = 0; p < count; p++) {
+    const float *weight = out->models[c->members->model[p]].weight;
     for (size_t i = 0; i < n; i++)
       columns[(cold[i] ? COLD_COLUMN(count) : WARM_COLUMN(count)) * n + i] +=
-          out->models[p].weight[cold[i] ? BLEND_COLD : BLEND_WARM] * columns[p * n + i];
+          weight[cold[i] ? BLEND_COLD : BLEND_WARM] * columns[p * n + i];
+  }
   for (size_t i = 0; i < n; i++) columns[FLAG_COLUMN(count) * n + i] = cold[i];
 done:
   return status;
@@ -243,7 +256,7 @@ done:
 
 typedef struct place {
   weights_problem all, side[2]; /* the same rows; relevant is everything, or what is warm, or cold */
-  size_t members;
+  members members;
   double least[2];           /* what should be reached on warm and on cold items; 0: nothing is asked of them */
   double cost;               /* what of the demand as a whole finding cold items may cost */
   double floor;              /* what must be reached on all */
@@ -267,9 +280,9 @@ static double place_quality(const place *l, const float *weight) {
 
 static void place_weights(const place *l, float scale, float shift, float *weight) {
   memset(weight, 0, WEIGHTS_MAX * sizeof *weight);
-  weight[WARM_COLUMN(l->members)] = 1;
-  weight[COLD_COLUMN(l->members)] = scale;
-  weight[FLAG_COLUMN(l->members)] = shift;
+  weight[WARM_COLUMN(l->members.count)] = 1;
+  weight[COLD_COLUMN(l->members.count)] = scale;
+  weight[FLAG_COLUMN(l->members.count)] = shift;
 }
 
 /* A visit of every factor and constant that are tried. */
@@ -322,8 +335,8 @@ static void alone(size_t member, float *weight) {
 static void standards_find(const blend_tuning *t, place *l) {
   float weight[WEIGHTS_MAX];
   double best = 0;
-  for (size_t p = 0; p < l->members; p++) {
-    if (t->tuned[p] == NULL || !t->tuned[p]->kind->scores_cold_items) continue;
+  for (size_t p = 0; p < l->members.count; p++) {
+    if (!t->tuned[l->members.model[p]]->kind->scores_cold_items) continue;
     alone(p, weight);
     double all = weights_objective(&l->all, weight, NULL, NULL);
     if (all <= best) continue;
@@ -365,12 +378,12 @@ done:
 static medley_status place_settle(blend_tuning *t, const place *l, medley_error *err) {
   medley_status status = MEDLEY_OK;
   float weight[WEIGHTS_MAX], blend[WEIGHTS_MAX], scale = l->scale;
-  size_t chosen = l->members;
+  size_t none = l->members.count, chosen = none;
   double best = (double)l->found;
   int wins = 0;
   place_weights(l, l->scale, l->shift, blend);
-  for (size_t p = 0; p < l->members; p++) {
-    if (t->tuned[p] == NULL || !t->tuned[p]->kind->scores_cold_items) continue;
+  for (size_t p = 0; p < l->members.count; p++) {
+    if (!t->tuned[l->members.model[p]]->kind->scores_cold_items) continue;
     alone(p, weight);
     double reached = place_quality(l, weight);
     if (reached <= best) continue;
@@ -379,17 +392,17 @@ static medley_status place_settle(blend_tuning *t, const place *l, medley_error 
     best = reached;
     chosen = p;
   }
-  t->cold_shift = chosen < l->members ? 0 : l->shift;
-  if (chosen < l->members) { /* its order is not the one that was corrected */
+  t->cold_shift = chosen < none ? 0 : l->shift;
+  if (chosen < none) { /* its order is not the one that was corrected */
     rerank_free(t->rerank);
     t->rerank = NULL;
   }
-  if (chosen < l->members) alone(chosen, weight);
-  t->out->demand = weights_objective(&l->all, chosen < l->members ? weight : blend, NULL, NULL);
+  if (chosen < none) alone(chosen, weight);
+  t->out->demand = weights_objective(&l->all, chosen < none ? weight : blend, NULL, NULL);
   t->out->demand_best = l->floor / (1 - l->cost);
-  for (size_t p = 0; p < l->members; p++) {
-    float *mine = t->out->models[p].weight;
-    if (chosen < l->members)
+  for (size_t p = 0; p < l->members.count; p++) {
+    float *mine = t->out->models[l->members.model[p]].weight;
+    if (chosen < none)
       mine[BLEND_WARM] = mine[BLEND_COLD] = p == chosen;
     else
       mine[BLEND_COLD] *= scale;
@@ -400,16 +413,14 @@ done:
 
 static medley_status place_tune(blend_tuning *t, medley_error *err) {
   medley_status status = MEDLEY_OK;
-  size_t members = t->out->model_count;
-  place l = {.members = members, .cost = t->new_items};
-  columns_context context = {t, part_always, false, t->out->ensemble->votes, false};
+  place l = {.members = members_find(t, part_always), .cost = t->new_items};
+  columns_context context = {t, &l.members, false, t->out->ensemble->votes, false};
   measure_task task = t->validation->demand;
   uint32_t *users = NULL;
   TRY(measure_users(&task, PLACE_USERS, t->seed, &users, &task.user_count, err));
   task.users = users;
-  TRY(weights_problem_build(&task, place_fill, &context, members + 3, PLACE_KEEP, &l.all, err));
-  for (uint8_t s = 0; s < 2; s++)
-    TRY(weights_view_make(&l.all, &task, t->validation->cold_items, s, false, &l.side[s], err));
+  TRY(weights_problem_build(&task, place_fill, &context, l.members.count + 3, PLACE_KEEP, &l.all, err));
+  for (uint8_t s = 0; s < 2; s++) TRY(weights_view_make(&l.all, &task, t->validation->cold_items, s, &l.side[s], err));
   standards_find(t, &l);
   place_search(&l);
   TRY(place_settle(t, &l, err));

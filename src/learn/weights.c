@@ -1,8 +1,8 @@
 /* learn/weights.c: see learn/weights.h. */
 #include "learn/weights.h"
 
+#include <assert.h>
 #include <math.h>
-#include <omp.h>
 #include <string.h>
 
 #include "base/memory.h"
@@ -63,19 +63,24 @@ static void builder_worker_deinit(builder_worker *w) {
   mem_free(w->list);
 }
 
-/* The items that stay: the best of each column. */
+static void builder_take(builder_worker *w, uint32_t item, uint32_t *count) {
+  if (w->chosen[item] || *count == WEIGHTS_ROWS_MAX) return;
+  w->chosen[item] = 1;
+  w->list[(*count)++] = item;
+}
+
+/* The items that stay: a list of the first there are, which is what no score at all says, and the best of each column.
+ */
 static uint32_t builder_choose(const builder *b, builder_worker *w, const history *h) {
   uint32_t count = 0;
   for (size_t i = 0; i < b->item_count; i++) w->skip[i] = b->task->candidate != NULL && !b->task->candidate[i];
   for (size_t j = 0; j < h->count; j++) w->skip[h->item[j]] = 1;
   memset(w->chosen, 0, b->item_count);
+  for (uint32_t i = 0; i < b->item_count && count < LIST; i++)
+    if (!w->skip[i]) builder_take(w, i, &count);
   for (size_t c = 0; c < b->column_count; c++) {
     size_t found = top_k(w->columns + c * b->item_count, b->item_count, w->skip, b->keep, w->best);
-    for (size_t k = 0; k < found; k++) {
-      if (w->chosen[w->best[k].index]) continue;
-      w->chosen[w->best[k].index] = 1;
-      w->list[count++] = w->best[k].index;
-    }
+    for (size_t k = 0; k < found; k++) builder_take(w, w->best[k].index, &count);
   }
   return count;
 }
@@ -125,6 +130,15 @@ static medley_status builder_run(const builder *b, medley_error *err) {
   return status;
 }
 
+/* The first rows, to begin with. */
+static medley_status near_make(weights_problem *p, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  TRY_NEW(p->near, p->user_count * LIST, "tuning rows");
+  for (size_t k = 0; k < p->user_count * LIST; k++) p->near[k] = k % LIST;
+done:
+  return status;
+}
+
 static medley_status builder_join(const builder *b, weights_problem *out, medley_error *err) {
   medley_status status = MEDLEY_OK;
   size_t total = 0;
@@ -134,8 +148,8 @@ static medley_status builder_join(const builder *b, weights_problem *out, medley
   TRY_NEW(out->columns, total * b->column_count, "tuning rows");
   TRY_NEW(out->item, total, "tuning rows");
   TRY_NEW(out->relevant, total, "tuning rows");
-  TRY_NEW(out->room, total, "tuning rows");
   TRY_NEW(out->relevant_count, out->user_count, "tuning rows");
+  TRY(near_make(out, err));
   for (size_t u = 0; u < out->user_count; u++) {
     const user_rows *from = &b->users[u];
     size_t at = out->start[u];
@@ -181,25 +195,18 @@ void weights_problem_deinit(weights_problem *p) {
   mem_free(p->item);
   mem_free(p->relevant);
   mem_free(p->relevant_count);
-  mem_free(p->room);
+  mem_free(p->near);
   *p = (weights_problem){0};
 }
 
 /* ---- some items of it ---- */
 
-medley_status weights_view_make(const weights_problem *of, const measure_task *task, const uint8_t *in, uint8_t value,
-                                bool ranked, weights_problem *out, medley_error *err) {
+/* What users are asked about among the items with `value`, whether it is kept or not. */
+static medley_status relevant_count_some(const weights_problem *of, const measure_task *task, const uint8_t *in,
+                                         uint8_t value, weights_problem *out, medley_error *err) {
   medley_status status = MEDLEY_OK;
   const sparse *test = &task->test->by_user, *known = &task->history->by_user;
-  size_t count = of->start[of->user_count];
-  *out = *of;
-  out->among = ranked ? in : NULL;
-  out->among_value = value;
-  out->relevant = NULL;
-  out->relevant_count = NULL;
-  TRY_NEW(out->relevant, count, "tuning rows");
   TRY_NEW(out->relevant_count, of->user_count, "tuning rows");
-  for (size_t r = 0; r < count; r++) out->relevant[r] = of->relevant[r] && in[of->item[r]] == value;
   for (size_t u = 0; u < of->user_count; u++) {
     uint32_t user = task->users[u];
     for (uint64_t e = test->start[user]; e < test->start[user + 1]; e++) {
@@ -211,65 +218,100 @@ done:
   return status;
 }
 
+medley_status weights_view_make(const weights_problem *of, const measure_task *task, const uint8_t *in, uint8_t value,
+                                weights_problem *out, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  size_t count = of->start[of->user_count];
+  *out = *of;
+  out->relevant = NULL;
+  out->relevant_count = NULL;
+  TRY_NEW(out->relevant, count, "tuning rows");
+  for (size_t r = 0; r < count; r++) out->relevant[r] = of->relevant[r] && in[of->item[r]] == value;
+  TRY(relevant_count_some(of, task, in, value, out, err));
+done:
+  return status;
+}
+
 void weights_view_deinit(weights_problem *view) {
   mem_free(view->relevant);
   mem_free(view->relevant_count);
   *view = (weights_problem){0};
 }
 
+/* The rows of one user that stay, into their place in `out`. */
+static void part_copy(const weights_problem *of, size_t user, const uint8_t *in, uint8_t value, weights_problem *out) {
+  size_t first = of->start[user], count = of->start[user + 1] - first;
+  size_t to = out->start[user], kept = out->start[user + 1] - to;
+  const float *from = of->columns + first * of->column_count;
+  float *columns = out->columns + to * of->column_count;
+  for (size_t r = 0, k = 0; r < count; r++) {
+    if (in[of->item[first + r]] != value) continue;
+    for (size_t c = 0; c < of->column_count; c++) columns[c * kept + k] = from[c * count + r];
+    out->item[to + k] = of->item[first + r];
+    out->relevant[to + k++] = of->relevant[first + r];
+  }
+}
+
+medley_status weights_part_make(const weights_problem *of, const measure_task *task, const uint8_t *in, uint8_t value,
+                                weights_problem *out, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  *out = (weights_problem){.column_count = of->column_count, .user_count = of->user_count};
+  TRY_NEW(out->start, of->user_count + 1, "tuning rows");
+  for (size_t u = 0; u < of->user_count; u++) {
+    out->start[u + 1] = out->start[u];
+    for (size_t r = of->start[u]; r < of->start[u + 1]; r++) out->start[u + 1] += in[of->item[r]] == value;
+  }
+  size_t total = out->start[of->user_count];
+  TRY_NEW(out->columns, total * of->column_count, "tuning rows");
+  TRY_NEW(out->item, total, "tuning rows");
+  TRY_NEW(out->relevant, total, "tuning rows");
+  TRY(near_make(out, err));
+  for (size_t u = 0; u < of->user_count; u++) part_copy(of, u, in, value, out);
+  TRY(relevant_count_some(of, task, in, value, out, err));
+done:
+  if (status != MEDLEY_OK) weights_problem_deinit(out);
+  return status;
+}
+
 /* ---- trying weights ---- */
 
-typedef struct listed {
-  float score;
-  uint8_t relevant;
-} listed;
+/* A list is never sorted. The rows of the list that was made before for this user are LIST different ones, whatever the
+ * weights are now: the least of their scores is a bar that the whole new list reaches, and hardly anything else does.
+ * Of the few rows that reach it only the relevant ones' places are counted. The list is the same whatever bar there
+ * was, so results do not depend on what was tried before. */
 
-#define AT_ONCE 512 /* rows */
+#define FAR (2 * LIST) /* rows above the bar from which on a new one is made */
 
-/* What is tried: the weight of one column beside what the others have summed up to, or all weights. */
-typedef struct tried {
-  const float *weight, *others; /* [column_count]; [start[user_count]] or NULL */
-  size_t column;
-} tried;
-
-/* scores [count] of a user's rows from … from + count; columns without weight are passed over. */
-static void rows_score(const weights_problem *p, size_t user, size_t from, size_t count, const tried *t,
-                       float *scores) {
-  size_t first = p->start[user], all = p->start[user + 1] - first;
-  const float *column = p->columns + first * p->column_count + from;
-  if (t->others != NULL) {
-    memcpy(scores, t->others + first + from, count * sizeof *scores);
-    vector_add_scaled(scores, t->weight[t->column], column + t->column * all, count);
-    return;
+/* Enough for any list to reach; -INFINITY where that is not known. */
+static float bar_find(const uint16_t *near, const float *scores, size_t count) {
+  float bar = INFINITY;
+  for (size_t k = 0; k < LIST && count > LIST; k++) {
+    float score = scores[near != NULL ? near[k] : k];
+    if (isnan(score)) return -INFINITY;
+    if (score < bar) bar = score;
   }
-  memset(scores, 0, count * sizeof *scores);
-  for (size_t c = 0; c < p->column_count; c++, column += all)
-    if (t->weight[c] != 0) vector_add_scaled(scores, t->weight[c], column, count);
+  return count > LIST ? bar : -INFINITY;
 }
 
-/* The LIST best rows, best first, by insertion into a short sorted list; the first of equal scores stays ahead. */
-static size_t user_list(const weights_problem *p, size_t user, const tried *t, listed *list) {
-  size_t count = 0, end = p->start[user + 1], block;
-  float scores[AT_ONCE];
-  for (size_t first = p->start[user]; first < end; first += block) {
-    block = end - first < AT_ONCE ? end - first : AT_ONCE;
-    rows_score(p, user, first - p->start[user], block, t, scores);
-    for (size_t r = 0; r < block; r++) {
-      if (count == LIST) r = vector_find(scores, r, block, nextafterf(list[LIST - 1].score, INFINITY));
-      if (r == block) break;
-      if (p->among != NULL && p->among[p->item[first + r]] != p->among_value) continue;
-      float score = scores[r];
-      size_t at = count < LIST ? count++ : LIST - 1;
-      for (; at > 0 && list[at - 1].score < score; at--) list[at] = list[at - 1];
-      list[at] = (listed){score, p->relevant[first + r]};
-    }
+/* Bit r: what stands at place r of the user's list by these scores is relevant. The first of equal scores is ahead. */
+static uint32_t list_hits(const weights_problem *p, size_t user, const float *scores, size_t count) {
+  uint16_t *near = p->near != NULL ? p->near + user * LIST : NULL;
+  const uint8_t *relevant = p->relevant + p->start[user];
+  uint32_t row[WEIGHTS_ROWS_MAX], hits = 0;
+  float above[WEIGHTS_ROWS_MAX];
+  float bar = bar_find(near, scores, count);
+  size_t found = vector_find_all(scores, count, bar, row);
+  bool renew = found > FAR && near != NULL && bar > -INFINITY;
+  for (size_t k = 0; k < found; k++) above[k] = scores[row[k]];
+  for (size_t k = 0; k < found; k++) {
+    if (!renew && !relevant[row[k]]) continue;
+    uint32_t place = top_place(above, found, k);
+    if (place >= LIST) continue;
+    if (renew) near[place] = (uint16_t)row[k];
+    hits |= (uint32_t)(relevant[row[k]] != 0) << place;
   }
-  return count;
+  return hits;
 }
-
-static size_t chosen_count(const weights_problem *p) { return p->chosen ? p->chosen_count : p->user_count; }
-
-static size_t chosen_user(const weights_problem *p, size_t k) { return p->chosen ? p->chosen[k] : k; }
 
 typedef struct gains {
   double discount[LIST], ideal[LIST + 1];
@@ -284,60 +326,96 @@ static gains gains_make(void) {
   return g;
 }
 
-static void user_reached(const weights_problem *p, const gains *g, size_t user, const tried *t, double *recall,
-                         double *ndcg) {
-  listed list[LIST];
-  size_t relevant = p->relevant_count[user], count, hits = 0;
+static size_t chosen_count(const weights_problem *p) { return p->chosen ? p->chosen_count : p->user_count; }
+
+static size_t chosen_user(const weights_problem *p, size_t k) { return p->chosen ? p->chosen[k] : k; }
+
+/* What is tried at once: values of one column beside the other weights, or all weights as they are. */
+#define TRIES_MAX 8
+typedef struct tries {
+  const float *weight; /* [column_count] */
+  size_t column;       /* column_count: none */
+  const float *value;  /* [count] of the column */
+  size_t count;        /* at most TRIES_MAX */
+} tries;
+
+typedef struct reached {
+  double recall[TRIES_MAX], ndcg[TRIES_MAX];
+} reached;
+
+/* scores [count] of a user's rows, of all columns but one; those without weight are passed over. */
+static void rows_score(const weights_problem *p, size_t user, const float *weight, size_t without, size_t count,
+                       float *scores) {
+  const float *column = p->columns + p->start[user] * p->column_count;
+  memset(scores, 0, count * sizeof *scores);
+  for (size_t c = 0; c < p->column_count; c++, column += count)
+    if (weight[c] != 0 && c != without) vector_add_scaled(scores, weight[c], column, count);
+}
+
+static void list_reached(const gains *g, size_t relevant, uint32_t hits, double *recall, double *ndcg) {
   double gain = 0;
-  *recall = *ndcg = 0;
+  for (uint32_t left = hits; left != 0; left &= left - 1) gain += g->discount[__builtin_ctz(left)];
+  *recall += (double)__builtin_popcount(hits) / (double)relevant;
+  *ndcg += gain / g->ideal[relevant < LIST ? relevant : LIST];
+}
+
+/* Adds what a user is served with to `out`. */
+static void user_try(const weights_problem *p, const gains *g, size_t user, const tries *t, reached *out) {
+  float others[WEIGHTS_ROWS_MAX], scores[WEIGHTS_ROWS_MAX];
+  size_t relevant = p->relevant_count[user], first = p->start[user], count = p->start[user + 1] - first;
+  assert(count <= WEIGHTS_ROWS_MAX && t->count <= TRIES_MAX);
   if (relevant == 0) return;
-  count = user_list(p, user, t, list);
-  for (size_t i = 0; i < count; i++) {
-    if (!list[i].relevant) continue;
-    hits++;
-    gain += g->discount[i];
+  rows_score(p, user, t->weight, t->column, count, others);
+  for (size_t v = 0; v < t->count; v++) {
+    const float *column = p->columns + first * p->column_count + t->column * count;
+    const float *these = others;
+    if (t->column < p->column_count) {
+      memcpy(scores, others, count * sizeof *scores);
+      vector_add_scaled(scores, t->value[v], column, count);
+      these = scores;
+    }
+    list_reached(g, relevant, list_hits(p, user, these, count), &out->recall[v], &out->ndcg[v]);
   }
-  *recall = (double)hits / (double)relevant;
-  *ndcg = gain / g->ideal[relevant < LIST ? relevant : LIST];
 }
 
 /* Blocks of users, each summed in order, and then the blocks: the same result for any number of threads. */
 #define BLOCKS 256
 
-static double objective_of(const weights_problem *p, const tried *t, double *recall, double *ndcg) {
+static reached tries_run(const weights_problem *p, const tries *t) {
   gains g = gains_make();
-  double recalls[BLOCKS] = {0}, ndcgs[BLOCKS] = {0}, recall_sum = 0, ndcg_sum = 0;
+  reached blocks[BLOCKS] = {0}, sum = {0};
   size_t count = chosen_count(p);
 #pragma omp parallel for schedule(dynamic)
   for (size_t b = 0; b < BLOCKS; b++)
-    for (size_t k = b * count / BLOCKS; k < (b + 1) * count / BLOCKS; k++) {
-      double r, n;
-      user_reached(p, &g, chosen_user(p, k), t, &r, &n);
-      recalls[b] += r;
-      ndcgs[b] += n;
+    for (size_t k = b * count / BLOCKS; k < (b + 1) * count / BLOCKS; k++)
+      user_try(p, &g, chosen_user(p, k), t, &blocks[b]);
+  for (size_t v = 0; v < t->count; v++) {
+    for (size_t b = 0; b < BLOCKS; b++) {
+      sum.recall[v] += blocks[b].recall[v];
+      sum.ndcg[v] += blocks[b].ndcg[v];
     }
-  for (size_t b = 0; b < BLOCKS; b++) {
-    recall_sum += recalls[b];
-    ndcg_sum += ndcgs[b];
   }
-  double users = count > 0 ? (double)count : 1;
-  if (recall != NULL) *recall = recall_sum / users;
-  if (ndcg != NULL) *ndcg = ndcg_sum / users;
-  return (recall_sum + ndcg_sum) / (2 * users);
+  return sum;
 }
 
+static double users_asked(const weights_problem *p) { return chosen_count(p) > 0 ? (double)chosen_count(p) : 1; }
+
 double weights_objective(const weights_problem *p, const float *weight, double *recall, double *ndcg) {
-  return objective_of(p, &(tried){.weight = weight}, recall, ndcg);
+  reached sum = tries_run(p, &(tries){.weight = weight, .column = p->column_count, .count = 1});
+  if (recall != NULL) *recall = sum.recall[0] / users_asked(p);
+  if (ndcg != NULL) *ndcg = sum.ndcg[0] / users_asked(p);
+  return (sum.recall[0] + sum.ndcg[0]) / (2 * users_asked(p));
 }
 
 void weights_users(const weights_problem *p, const float *weight, const uint32_t *users, size_t count, double *value) {
   gains g = gains_make();
+  tries t = {.weight = weight, .column = p->column_count, .count = 1};
 #pragma omp parallel for schedule(static)
   for (size_t k = 0; k < count; k++) {
     size_t user = users != NULL ? users[k] : k;
-    double recall, ndcg;
-    user_reached(p, &g, user, &(tried){.weight = weight}, &recall, &ndcg);
-    value[user] = (recall + ndcg) / 2;
+    reached mine = {0};
+    user_try(p, &g, user, &t, &mine);
+    value[user] = (mine.recall[0] + mine.ndcg[0]) / 2;
   }
 }
 
@@ -353,43 +431,45 @@ weights_gap weights_compare(const double *a, const double *b, const uint32_t *us
 
 /* ---- searching ---- */
 
-/* p->room: the sums of all other columns, so that a value of this one is tried from two columns instead of all. */
-static tried others_sum(const weights_problem *p, float *weight, size_t column) {
-  tried out = {.weight = weight, .others = p->room, .column = column};
-  float before = weight[column];
-  if (p->room == NULL) return out;
-  weight[column] = 0;
-#pragma omp parallel for schedule(static)
-  for (size_t k = 0; k < chosen_count(p); k++) {
-    size_t user = chosen_user(p, k), first = p->start[user];
-    rows_score(p, user, 0, p->start[user + 1] - first, &(tried){.weight = weight}, p->room + first);
+/* The values of one column one after the other, each kept where it gains. */
+static double try_values(const weights_problem *p, float *weight, size_t column, const float *value, size_t count,
+                         double best) {
+  reached sum = tries_run(p, &(tries){weight, column, value, count});
+  for (size_t v = 0; v < count; v++) {
+    double reached = (sum.recall[v] + sum.ndcg[v]) / (2 * users_asked(p));
+    if (!(reached > best * (1 + GAIN_MIN))) continue;
+    best = reached;
+    weight[column] = value[v];
   }
-  weight[column] = before;
-  return out;
-}
-
-static double try_value(const weights_problem *p, const tried *t, float *weight, float value, double best) {
-  size_t column = t->column;
-  float before = weight[column];
-  weight[column] = value;
-  double reached = objective_of(p, t, NULL, NULL);
-  if (reached > best * (1 + GAIN_MIN)) return reached;
-  weight[column] = before;
   return best;
 }
 
 static double search_column(const weights_problem *p, float *weight, size_t column, double best) {
   static const float factors[] = {0, 0.5f, 0.7f, 0.85f, 1.2f, 1.5f, 2};
   static const float steps[] = {0.05f, 0.15f, 0.4f};
-  float base = weight[column], sum = 0;
+  enum { FACTORS = sizeof factors / sizeof *factors, STEPS = sizeof steps / sizeof *steps };
+  float value[FACTORS], sum = 0;
   for (size_t c = 0; c < p->column_count; c++) sum += weight[c];
-  const tried t = others_sum(p, weight, column);
-  if (base > 0)
-    for (size_t i = 0; i < sizeof factors / sizeof *factors; i++)
-      best = try_value(p, &t, weight, base * factors[i], best);
-  if (weight[column] == 0)
-    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++)
-      best = try_value(p, &t, weight, (sum > 0 ? sum : 1) * steps[i], best);
+  for (size_t i = 0; i < FACTORS; i++) value[i] = weight[column] * factors[i];
+  if (weight[column] > 0) best = try_values(p, weight, column, value, FACTORS, best);
+  for (size_t i = 0; i < STEPS; i++) value[i] = (sum > 0 ? sum : 1) * steps[i];
+  if (weight[column] == 0) best = try_values(p, weight, column, value, STEPS, best);
+  return best;
+}
+
+/* Rounds over the columns until one gains next to nothing, or every column was tried since a weight last moved. */
+static double search_rounds(const weights_problem *p, float *weight, double best) {
+  size_t still = 0;
+  for (int round = 0; round < ROUNDS_MAX; round++) {
+    double before = best;
+    for (size_t c = 0; c < p->column_count; c++) {
+      float was = weight[c];
+      best = search_column(p, weight, c, best);
+      still = weight[c] == was ? still + 1 : 0;
+      if (still == p->column_count) return best;
+    }
+    if (best <= before * (1 + 10 * GAIN_MIN)) break;
+  }
   return best;
 }
 
@@ -442,20 +522,23 @@ void weights_single(const weights_problem *p, float *weight) {
   best_column(p, weight, &reached);
 }
 
-double weights_search(const weights_problem *p, float *weight) {
+/* alone [column_count]: the best column by itself. */
+static double search_from(const weights_problem *p, float *alone, float *weight) {
   double best;
-  if (best_column(p, weight, &best) == p->column_count) return 0;
-  for (int round = 0; round < ROUNDS_MAX; round++) {
-    double before = best;
-    for (size_t c = 0; c < p->column_count; c++) best = search_column(p, weight, c, best);
-    if (best <= before * (1 + 10 * GAIN_MIN)) break;
-  }
-  best = search_prune(p, weight, best);
+  size_t first = best_column(p, alone, &best);
+  memcpy(weight, alone, p->column_count * sizeof *weight);
+  if (first == p->column_count) return 0;
+  best = search_prune(p, weight, search_rounds(p, weight, best));
   float sum = 0;
   for (size_t c = 0; c < p->column_count; c++) sum += weight[c];
   /* On little data the order of no weights at all can be as good as any: then no column helps. */
   for (size_t c = 0; c < p->column_count && sum > 0; c++) weight[c] /= sum;
   return best;
+}
+
+double weights_search(const weights_problem *p, float *weight) {
+  float alone[WEIGHTS_MAX];
+  return search_from(p, alone, weight);
 }
 
 /* ---- a sum has to prove itself ---- */
@@ -477,12 +560,11 @@ medley_status weights_vote(const weights_problem *mine, const weights_problem *o
                            medley_error *err) {
   medley_status status = MEDLEY_OK;
   float searched[WEIGHTS_MAX], alone[WEIGHTS_MAX];
-  double reached, *together = NULL, *single = NULL;
+  double *together = NULL, *single = NULL;
   size_t count = chosen_count(other);
   TRY_NEW(together, other->user_count, "tuning users");
   TRY_NEW(single, other->user_count, "tuning users");
-  weights_search(mine, searched);
-  best_column(mine, alone, &reached);
+  search_from(mine, alone, searched);
   weights_users(other, searched, other->chosen, count, together);
   weights_users(other, alone, other->chosen, count, single);
   if (count > 1) {

@@ -8,8 +8,10 @@
 #define LEARN_WEIGHTS_H
 
 #include "learn/measure.h"
+#include "recommend/blend.h"
 
-#define WEIGHTS_MAX 64
+#define WEIGHTS_MAX (2 * BLEND_PARTS_MAX + 1) /* scores and places of every model, and corrections */
+#define WEIGHTS_ROWS_MAX 8192                 /* of a user */
 
 /* Fills columns [column_count][items] for one user. Thread-safe. */
 typedef medley_status (*weights_columns)(const void *context, const history *h, recommender_scratch *scratch,
@@ -22,11 +24,10 @@ typedef struct weights_problem {
   uint32_t *item;           /* [start[user_count]] whose row it is */
   uint8_t *relevant;        /* [start[user_count]] */
   uint32_t *relevant_count; /* [user_count] all relevant items, kept or not */
-  float *room;              /* [start[user_count]] for a search, one at a time; NULL: it takes longer */
-  const uint32_t *chosen;   /* [chosen_count] users that count, borrowed; NULL: all */
+  uint16_t *near; /* [user_count, 20] rows of each user that were listed before: any different ones do, and near ones
+                     are faster. Written while weights are tried, one search at a time; NULL: it takes longer */
+  const uint32_t *chosen; /* [chosen_count] users that count, borrowed; NULL: all */
   size_t chosen_count;
-  const uint8_t *among; /* [items] borrowed: only rows of items with among_value are ranked; NULL: all */
-  uint8_t among_value;
 } weights_problem;
 
 /* keep: how many of the best items of each column stay, per user. */
@@ -35,11 +36,15 @@ medley_status weights_problem_build(const measure_task *task, weights_columns fi
                                     medley_error *err) MEDLEY_CHECK;
 void weights_problem_deinit(weights_problem *p);
 
-/* The same rows of the same task with only those items relevant that have `value` in `in` [items, borrowed]; `ranked`:
- * and only they are ranked. Borrows from `of`, which must outlive it. */
+/* The same rows of the same task with only those items relevant that have `value` in `in` [items]. Borrows from `of`,
+ * which must outlive it. */
 medley_status weights_view_make(const weights_problem *of, const measure_task *task, const uint8_t *in, uint8_t value,
-                                bool ranked, weights_problem *out, medley_error *err) MEDLEY_CHECK;
+                                weights_problem *out, medley_error *err) MEDLEY_CHECK;
 void weights_view_deinit(weights_problem *view);
+
+/* Only the rows of those items, and nothing else is relevant. Its own: weights_problem_deinit. */
+medley_status weights_part_make(const weights_problem *of, const measure_task *task, const uint8_t *in, uint8_t value,
+                                weights_problem *out, medley_error *err) MEDLEY_CHECK;
 
 /* (Recall@20 + NDCG@20) / 2, mean over users; also both alone when the pointers are not NULL. */
 double weights_objective(const weights_problem *p, const float *weight, double *recall, double *ndcg);

@@ -245,3 +245,17 @@ KERNEL_TARGET static inline VECTOR_INLINE bool KERNEL(lanes_reach)(const float *
   return KERNEL(masks_any)(low | (LANES(p + 2 * KERNEL_LANES) >= b) | (LANES(p + 3 * KERNEL_LANES) >= b));
 #endif
 }
+
+/* Bit i: p[i] >= bar. NaN is not. */
+KERNEL_TARGET static inline VECTOR_INLINE uint32_t KERNEL(lanes_reach_bits)(const float *p, float bar) {
+#if KERNEL_LANES == 16
+  return _mm512_cmp_ps_mask(_mm512_loadu_ps(p), _mm512_set1_ps(bar), _CMP_GE_OQ);
+#elif KERNEL_LANES == 8
+  return (uint32_t)_mm256_movemask_ps((__m256)(LANES(p) >= KERNEL(lanes_all)(bar)));
+#elif defined(__x86_64__)
+  return (uint32_t)_mm_movemask_ps((__m128)(LANES(p) >= KERNEL(lanes_all)(bar)));
+#else
+  KERNEL(masks) reach = LANES(p) >= KERNEL(lanes_all)(bar);
+  return (reach[0] & 1u) | (reach[1] & 2u) | (reach[2] & 4u) | (reach[3] & 8u);
+#endif
+}

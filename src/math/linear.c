@@ -1,4 +1,4 @@
-/* math/linear.c: dense products, positive definite systems, eigenvalues and singular values.
+/* math/linear.c: dense products, eigenvalues and singular values; positive definite systems are cholesky.c.
  *
  * OpenBLAS and LAPACK want columns, Medley has rows. A row-major matrix is the column-major transpose, so every call is
  * turned round rather than the data: LAPACKE's own row-major mode would copy each matrix twice. The OpenMP build of
@@ -16,7 +16,6 @@
 #include <string.h>
 
 #include "base/memory.h"
-#include "math/clones.h"
 
 static size_t size_min(size_t a, size_t b) { return a < b ? a : b; }
 
@@ -130,7 +129,7 @@ void matrix_gram(size_t m, size_t n, float alpha, const float *a, float beta, fl
   matrix_mirror_upper(c, n);
 }
 
-/* ---- positive definite ---- */
+/* ---- what LAPACK says ---- */
 
 static medley_status size_check(size_t a, size_t b, medley_error *err) {
   if (a <= INT_MAX && b <= INT_MAX && (b == 0 || a <= SIZE_MAX / b / sizeof(float))) return MEDLEY_OK;
@@ -148,88 +147,6 @@ static medley_status info_check(lapack_int info, const char *reason, size_t n, m
     return error_memory(err, "a matrix decomposition");
   if (info < 0) return error_set(err, MEDLEY_ERR_INPUT, NOT_A_NUMBER, n);
   return error_set(err, MEDLEY_ERR_INPUT, "%s (order %zu, at %d)", reason, n, (int)info);
-}
-
-static const char not_definite[] = "a matrix that should be positive definite is not; add more regularisation";
-
-/* The upper triangle of a row-major matrix is what a column-major reader calls the lower one. */
-static medley_status cholesky(float *a, size_t n, medley_error *err) {
-  lapack_int info = LAPACKE_spotrf(LAPACK_COL_MAJOR, 'L', (lapack_int)n, a, (lapack_int)n);
-  return info_check(info, not_definite, n, err);
-}
-
-medley_status matrix_invert_spd(float *a, size_t n, medley_error *err) {
-  medley_status status = MEDLEY_OK;
-  if (n == 0) return MEDLEY_OK;
-  TRY(size_check(n, n, err));
-  TRY(cholesky(a, n, err));
-  TRY(info_check(LAPACKE_spotri(LAPACK_COL_MAJOR, 'L', (lapack_int)n, a, (lapack_int)n), not_definite, n, err));
-  matrix_mirror_upper(a, n);
-done:
-  return status;
-}
-
-medley_status matrix_solve_spd(float *a, size_t n, float *b, size_t columns, medley_error *err) {
-  medley_status status = MEDLEY_OK;
-  if (n == 0 || columns == 0) return MEDLEY_OK;
-  TRY(size_check(n, n, err));
-  TRY(size_check(n, columns, err));
-  TRY(cholesky(a, n, err)); /* a = uᵀ u, u in the upper triangle */
-  cblas_strsm(CblasRowMajor, CblasLeft, CblasUpper, CblasTrans, CblasNonUnit, (int)n, (int)columns, 1, a, (int)n, b,
-              (int)columns);
-  cblas_strsm(CblasRowMajor, CblasLeft, CblasUpper, CblasNoTrans, CblasNonUnit, (int)n, (int)columns, 1, a, (int)n, b,
-              (int)columns);
-done:
-  return status;
-}
-
-/* Makes row j of the factor from what is left of it, and the j-th step of uᵀ y = b. False when the pivot is not
- * positive. */
-static inline VECTOR_INLINE bool factor_row(float *row, size_t j, size_t n, float *b) {
-  if (!(row[j] > 0) || isinf(row[j])) return false;
-  float scale = 1 / sqrtf(row[j]);
-  row[j] = scale; /* the reciprocal of the diagonal: only multiplied with from here on */
-  b[j] *= scale;
-  _Pragma("omp simd") for (size_t c = j + 1; c < n; c++) row[c] *= scale;
-  return true;
-}
-
-/* u x = y, from the last row up. */
-static inline VECTOR_INLINE void factor_solve_back(const float *a, size_t n, float *b) {
-  for (size_t i = n; i-- > 0;) {
-    const float *row = a + i * n;
-    float sum = 0;
-    _Pragma("omp simd reduction(+:sum)") for (size_t c = i + 1; c < n; c++) sum += row[c] * b[c];
-    b[i] = (b[i] - sum) * row[i];
-  }
-}
-
-/* Two rows of the factor at a time (right-looking Cholesky, a = uᵀ u with u in the upper triangle): their products
- * leave the rows below in one pass, contiguous and independent of one another. The version that sums row by row waits
- * for each sum and took three times as long. Returns 0, or the 1-based row at which a is not positive definite. */
-static inline VECTOR_INLINE size_t solve_small_body(float *a, size_t n, float *b) {
-  for (size_t j = 0; j < n; j += 2) {
-    float *first = a + j * n, *second = first + n;
-    if (!factor_row(first, j, n, b)) return j + 1;
-    if (j + 1 == n) break;
-    float across = first[j + 1];
-    b[j + 1] -= across * b[j];
-    _Pragma("omp simd") for (size_t c = j + 1; c < n; c++) second[c] -= across * first[c];
-    if (!factor_row(second, j + 1, n, b)) return j + 2;
-    for (size_t i = j + 2; i < n; i++) {
-      float *row = a + i * n, f = first[i], g = second[i];
-      b[i] -= f * b[j] + g * b[j + 1];
-      _Pragma("omp simd") for (size_t c = i; c < n; c++) row[c] -= f * first[c] + g * second[c];
-    }
-  }
-  factor_solve_back(a, n, b);
-  return 0;
-}
-VECTOR_CLONES(static, size_t, solve_small, (float *a, size_t n, float *b), (a, n, b))
-
-medley_status matrix_solve_spd_small(float *a, size_t n, float *b, medley_error *err) {
-  size_t at = solve_small(a, n, b);
-  return at == 0 ? MEDLEY_OK : error_set(err, MEDLEY_ERR_INPUT, "%s (order %zu, at %zu)", not_definite, n, at);
 }
 
 /* ---- eigenvalues, singular values ---- */

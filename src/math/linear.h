@@ -26,7 +26,7 @@ void matrix_gram(size_t m, size_t n, float alpha, const float *a, float beta, fl
 /* The lower triangle of c [n, n] becomes the mirror of the upper one. */
 void matrix_mirror_upper(float *c, size_t n);
 
-/* In place: a [n, n] symmetric positive definite → its inverse, both triangles (spotrf, spotri). */
+/* In place: a [n, n] symmetric positive definite → its inverse, both triangles. */
 medley_status matrix_invert_spd(float *a, size_t n, medley_error *err) MEDLEY_CHECK;
 /* Solves a x = b for b [n, columns] (row-major) in place; a is overwritten by its Cholesky factor. */
 medley_status matrix_solve_spd(float *a, size_t n, float *b, size_t columns, medley_error *err) MEDLEY_CHECK;

@@ -73,3 +73,15 @@ size_t top_k(const float *scores, size_t count, const uint8_t *skip, size_t k, s
   heap_sort(out, kept);
   return kept;
 }
+
+static inline VECTOR_INLINE uint32_t place_body(const float *scores, size_t count, size_t at) {
+  uint32_t ahead = 0;
+  float mine = scores[at];
+  if (!(mine > -INFINITY)) return (uint32_t)count;
+  _Pragma("omp simd reduction(+:ahead)") for (size_t i = 0; i < at; i++) ahead += scores[i] >= mine;
+  _Pragma("omp simd reduction(+:ahead)") for (size_t i = at + 1; i < count; i++) ahead += scores[i] > mine;
+  return ahead;
+}
+VECTOR_CLONES(static, uint32_t, place, (const float *scores, size_t count, size_t at), (scores, count, at))
+
+uint32_t top_place(const float *scores, size_t count, size_t at) { return place(scores, count, at); }

@@ -66,6 +66,10 @@ size_t vector_find(const float *x, size_t from, size_t count, float bar) {
   return levels[vector_level_get()]->find(x, from, count, bar);
 }
 
+size_t vector_find_all(const float *x, size_t count, float bar, uint32_t *out) {
+  return levels[vector_level_get()]->find_all(x, count, bar, out);
+}
+
 size_t vector_find_each(const float *x, const float *bar, float more, size_t from, size_t count) {
   return levels[vector_level_get()]->find_each(x, bar, more, from, count);
 }

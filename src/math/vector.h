@@ -30,7 +30,9 @@ void vector_rows_reflect(const float *x, size_t dim, const uint32_t *row, const 
 
 /* The first index >= from with x[index] >= bar, count when there is none; NaN is passed over. Made for few hits. */
 size_t vector_find(const float *x, size_t from, size_t count, float bar);
-/* The same where each x[index] has a bar of its own: x[index] >= bar[index] + more. */
+/* Every index with x[index] >= bar, in order, into out, which has room for count; how many there are. */
+size_t vector_find_all(const float *x, size_t count, float bar, uint32_t *out);
+/* The same as vector_find where each x[index] has a bar of its own: x[index] >= bar[index] + more. */
 size_t vector_find_each(const float *x, const float *bar, float more, size_t from, size_t count);
 
 /* The versions of the kernels above, for tests; NULL when this machine lacks the level (math/clones.h). */
@@ -44,6 +46,7 @@ typedef struct vector_kernels {
   void (*rows_reflect)(const float *x, size_t dim, const uint32_t *row, const float *weight, size_t count,
                        const float *p, float *y);
   size_t (*find)(const float *x, size_t from, size_t count, float bar);
+  size_t (*find_all)(const float *x, size_t count, float bar, uint32_t *out);
   size_t (*find_each)(const float *x, const float *bar, float more, size_t from, size_t count);
 } vector_kernels;
 const vector_kernels *vector_kernels_at(int level);
@@ -66,5 +69,8 @@ typedef struct scored {
  * (skip may be NULL), and so is -INFINITY. Returns how many. out has room for k. One pass with a bounded heap: nothing
  * is sorted whole. */
 size_t top_k(const float *scores, size_t count, const uint8_t *skip, size_t k, scored *out);
+/* The place of the score at `at` in such a list of all scores [count], 0 the first; count when it is left out. For a
+ * few places that is far cheaper than the list. */
+uint32_t top_place(const float *scores, size_t count, size_t at);
 
 #endif

@@ -137,6 +137,16 @@ KERNEL_TARGET static size_t KERNEL(find)(const float *x, size_t from, size_t cou
   return i;
 }
 
+KERNEL_TARGET static size_t KERNEL(find_all)(const float *x, size_t count, float bar, uint32_t *out) {
+  size_t i = 0, found = 0;
+  for (; i + KERNEL_LANES <= count; i += KERNEL_LANES)
+    for (uint32_t bits = KERNEL(lanes_reach_bits)(x + i, bar); bits != 0; bits &= bits - 1)
+      out[found++] = (uint32_t)i + (uint32_t)__builtin_ctz(bits);
+  for (; i < count; i++)
+    if (x[i] >= bar) out[found++] = (uint32_t)i;
+  return found;
+}
+
 KERNEL_TARGET static size_t KERNEL(find_each)(const float *x, const float *bar, float more, size_t from, size_t count) {
   size_t i = from;
   while (i + KERNEL_LANES <= count && !KERNEL(lanes_reach_each)(x + i, LANES(bar + i) + more)) i += KERNEL_LANES;
@@ -153,6 +163,7 @@ static const vector_kernels KERNEL(kernels) = {
     .weighted_rows = KERNEL(weighted_rows),
     .rows_reflect = KERNEL(rows_reflect),
     .find = KERNEL(find),
+    .find_all = KERNEL(find_all),
     .find_each = KERNEL(find_each),
 };
 

@@ -130,16 +130,23 @@ static void trial_deinit(trial *t) {
   mem_free(t->scores);
 }
 
+/* Only the places of what is relevant are asked for, so no list is made. */
 static double user_quality(const trial *t, size_t user) {
-  scored best[LIST];
-  size_t found = top_k(t->scores + user * t->held, t->held, NULL, LIST, best), hits = 0;
+  const float *scores = t->scores + user * t->held;
+  const uint8_t *relevant = t->relevant + user * t->held;
+  uint32_t hits = 0, listed = 0; /* bit r: what is at place r is relevant */
   double gain = 0, ideal = 0;
-  for (size_t k = 0; k < found; k++) {
-    if (!t->relevant[user * t->held + best[k].index]) continue;
+  for (size_t i = 0; i < t->held; i++) {
+    if (!relevant[i]) continue;
+    uint32_t place = top_place(scores, t->held, i);
+    if (place < LIST) listed |= 1u << place;
+  }
+  for (uint32_t k = 0; k < LIST; k++) {
+    if (k < t->relevant_count[user]) ideal += 1 / log2((double)k + 2);
+    if (!(listed >> k & 1)) continue;
     hits++;
     gain += 1 / log2((double)k + 2);
   }
-  for (size_t k = 0; k < LIST && k < t->relevant_count[user]; k++) ideal += 1 / log2((double)k + 2);
   return ideal > 0 ? (gain / ideal + (double)hits / t->relevant_count[user]) / 2 : 0;
 }
 

@@ -230,24 +230,30 @@ static float *random_definite(size_t n) {
 static void test_definite(void **state) {
   (void)state;
   medley_error error;
-  static const size_t sizes[] = {1, 2, 17, 64, 130};
+  static const size_t sizes[] = {1, 2, 17, 64, 130, 300}; /* the last: several blocks, and threads */
   for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++) {
-    size_t n = sizes[k];
-    float *a = random_definite(n), *copy = mem_alloc(n * n, 4), *x = random_matrix(n, 3);
-    float *b = twin_multiply(false, false, n, 3, n, a, x), *one = mem_alloc(n, 4);
+    size_t n = sizes[k], wide = n == 17 ? 150 : 3;
+    float *a = random_definite(n), *copy = mem_alloc(n * n, 4), *x = random_matrix(n, wide);
+    float *b = twin_multiply(false, false, n, wide, n, a, x), *one = mem_alloc(n, 4);
     memcpy(copy, a, n * n * 4);
-    for (size_t i = 0; i < n; i++) one[i] = b[i * 3];
-    assert_ok(matrix_solve_spd(copy, n, b, 3, &error));
-    assert_same(b, x, n * 3, 1e-3);
+    for (size_t i = 0; i < n; i++) one[i] = b[i * wide];
+    assert_ok(matrix_solve_spd(copy, n, b, wide, &error));
+    assert_same(b, x, n * wide, 1e-3);
     memcpy(copy, a, n * n * 4);
     for (size_t i = 0; i < n; i++)
       for (size_t j = 0; j < i; j++) copy[i * n + j] = NAN; /* only the upper triangle counts */
     assert_ok(matrix_solve_spd_small(copy, n, one, &error));
-    for (size_t i = 0; i < n; i++) assert_near(one[i], x[i * 3], 1e-3);
+    for (size_t i = 0; i < n; i++) assert_near(one[i], x[i * wide], 1e-3);
     memcpy(copy, a, n * n * 4);
     assert_ok(matrix_invert_spd(copy, n, &error));
     float *unit = twin_multiply(false, false, n, n, n, a, copy);
     for (size_t i = 0; i < n * n; i++) assert_near(unit[i], i % (n + 1) == 0, 1e-3);
+    for (size_t i = 0; i < n; i++)
+      for (size_t j = 0; j < i; j++) assert_true(copy[i * n + j] == copy[j * n + i]);
+    if (n == 300) {
+      a[289 * n + 289] = -1;
+      assert_refused(matrix_invert_spd(a, n, &error), MEDLEY_ERR_INPUT, "order 300, at 290");
+    }
     mem_free(a);
     mem_free(copy);
     mem_free(x);

@@ -102,6 +102,11 @@ static void test_find(void **state) {
       assert_int_equal(k->find(x, at + 1, 200, 1.5f), 200);
       assert_int_equal(k->find(x, 0, at, 1.5f), at);
       assert_int_equal(k->find(x, 0, 200, 3), 200);
+      uint32_t all[200], expected = 0;
+      size_t found = k->find_all(x, at + 1, 1, all);
+      for (uint32_t i = 0; i <= at; i++)
+        if (x[i] >= 1) assert_true(expected < found && all[expected++] == i);
+      assert_int_equal(found, expected);
     }
   assert_int_equal(vector_find(x, 0, 0, 0), 0);
   assert_int_equal(vector_find(x, 0, 200, -INFINITY), 1);
@@ -222,6 +227,9 @@ static void test_top_k(void **state) {
     size_t got = top_k(scores, count, trial % 4 ? skip : NULL, k, out);
     assert_int_equal(got, k < all ? k : all);
     for (size_t i = 0; i < got; i++) assert_true(out[i].index == twin[i].index && out[i].score == twin[i].score);
+    for (size_t i = 0; i < all && trial % 4 == 0; i++) assert_int_equal(top_place(scores, count, twin[i].index), i);
+    for (size_t i = 0; i < count; i++)
+      if (!(scores[i] > -INFINITY)) assert_int_equal(top_place(scores, count, i), count);
   }
   assert_int_equal(top_k(scores, 10, NULL, 0, NULL), 0);
 }
