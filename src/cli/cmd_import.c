@@ -104,9 +104,8 @@ const command cmd_import = {
         "forgotten leaves no link behind.\n\n"
         "Columns of users that are no field (age group, country, plan …) are kept as attributes: what many people "
         "share "
-        "of them is read by the recommender demographic and, where they are named, deepfm and its kin, who answer by "
-        "it "
-        "people who have chosen nothing yet. --map skip=COLUMN leaves one out.\n\n"
+        "of them is read by the recommender demographic, which answers people by it who have chosen nothing yet, and, "
+        "where they are named, by deepfm and its kin. --map skip=COLUMN leaves one out.\n\n"
         "A file or folder in which there are no rows is an error with status 1, so that a script notices that nothing "
         "came.",
     .arguments = (const argument_spec[]){{"workspace", VALUE_FOLDER, "the workspace"},

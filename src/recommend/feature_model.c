@@ -21,7 +21,6 @@
 #define SCORE_ROWS 1024 /* items at once in an answer */
 #define DRAWS_MAX 8     /* tries for an item that the person has not chosen */
 #define DEVIATION 0.1   /* of the first vectors */
-#define STRANGERS 0.1   /* share of people whose whole history is left out in training, where they have traits */
 
 struct feature_model {
   recommender base;
@@ -315,7 +314,8 @@ static bool person_fill(tape *t, const fitting *f, rng *draw, batch *b, size_t p
     bool wanted = b->rows == 0 && person + 1 == b->people && k + 1 == targets;
     if (!target_ask(t, f, draw, b, user, &pair, wanted)) return false;
   }
-  if (f->train->traits != NULL && rng_uniform(draw) < STRANGERS) memset(asked, 1, count);
+  double strangers = f->train->traits != NULL ? f->values[FEATURE_STRANGERS] : 0;
+  if (strangers > 0 && rng_uniform(draw) < strangers) memset(asked, 1, count);
   bags_fill(f, draw, b, person, user, asked);
   return true;
 }
@@ -678,7 +678,8 @@ static bool person_traits(const feature_model *m, const history *h, float *field
   return any;
 }
 
-/* The fields of a person [person_fields · dim]; false when nothing is known of the person. */
+/* The fields of a person [person_fields · dim]; false when nothing is known of the person, or nothing that it was
+ * learned to answer by. */
 static bool person_make(const feature_model *m, const history *h, float *out) {
   const feature_layers *l = &m->layers;
   size_t bags = l->bags, count = 0;
@@ -694,7 +695,8 @@ static bool person_make(const feature_model *m, const history *h, float *out) {
   for (size_t g = 0; g < bags; g++)
     for (size_t d = 0; d < l->dim && sum[g] > 0; d++) out[g * l->dim + d] /= (float)sum[g];
   memcpy(out + bags * l->dim, real_data(m->sizes.weight) + size_class(count) * l->dim, l->dim * sizeof *out);
-  return person_traits(m, h, out + (bags + 1) * l->dim) || count > 0;
+  bool known = person_traits(m, h, out + (bags + 1) * l->dim) && m->values[FEATURE_STRANGERS] > 0;
+  return known || count > 0;
 }
 
 static double goal_weight(const feature_model *m, size_t goal) {

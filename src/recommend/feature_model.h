@@ -7,8 +7,8 @@
  * m, tags and category among them), one for how much there is in the history, and one for each field of what else is
  * known of people (data/traits.h), the mean of the vectors of their traits. An item's fields are a trained e_i
  * and W_m c_im of each modality; one that is missing is a field of zeros. In training e_i and h_j are left out now and
- * then, so that content alone comes to stand for items that nobody has chosen yet; where traits are known, so are whole
- * histories, so that traits alone come to stand for people who have done nothing yet.
+ * then, so that content alone comes to stand for items that nobody has chosen yet; where traits are known, so may whole
+ * histories be (`strangers`), so that traits alone come to stand for people who have done nothing yet.
  *
  * A person's chosen items are asked for out of a history without them, each beside items drawn by chances q. What a
  * network learns then is how much likelier than q an item is (Gutmann & Hyvärinen 2010), and log q n goes to the score,
@@ -45,6 +45,7 @@ enum {
   FEATURE_SMOTE,
   FEATURE_WEIGH,
   FEATURE_MODAL,
+  FEATURE_STRANGERS,
   FEATURE_CLICK, /* the three weights in the order of the goals */
   FEATURE_LIKE,
   FEATURE_BUY,
@@ -69,9 +70,15 @@ enum {
       {"under", "how far pairs of frequent goals are asked for less often; 1: as few as of the rarest", 0, 0, 1, NULL,   \
        0},                                                                                                               \
       {"smote", "as over, with items made up between one and another that is alike by content", 0, 0, 1, NULL, 0},       \
-      {"weigh", "how far a goal's yes and no count the same in the loss; 1: balanced", 0, 0, 1, NULL, 0}, {              \
-    "modal", "how evenly items are drawn over what modalities they have; 1: each combination as often", 0, 0, 1, NULL,   \
-        0                                                                                                                \
+      {"weigh", "how far a goal's yes and no count the same in the loss; 1: balanced", 0, 0, 1, NULL, 0},                \
+      {"modal", "how evenly items are drawn over what modalities they have; 1: each combination as often",               \
+       0,       0,                                                                                                       \
+       1,       NULL,                                                                                                    \
+       0},                                                                                                               \
+  {                                                                                                                      \
+    "strangers",                                                                                                         \
+        "how often a whole history is left out in training, so that traits answer people without one; 0: never", 0, 0,   \
+        0.9, NULL, 0                                                                                                     \
   }
 #define FEATURE_GOAL_SETTINGS                                                                                        \
   {"click", "weight of clicks in the score", 1, 0, 100, NULL, 0}, {"like", "weight of likes", 1, 0, 100, NULL, 0}, { \
