@@ -1,6 +1,8 @@
 /* nn/rows.c: see nn/rows.h. */
 #include "nn/rows.h"
 
+#include <float.h>
+
 #include "math/clones.h"
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -20,10 +22,16 @@ static inline VECTOR_INLINE real row_dot_body(const real *x, const real *y, size
 }
 VECTOR_CLONES(, real, row_dot, (const real *x, const real *y, size_t count), (x, y, count))
 
+/* A reduction to the greatest begins at -INFINITY with gcc and at the least finite number with clang: nothing stood
+ * above either. */
+static inline VECTOR_INLINE real greatest_of(real reduced) {
+  return reduced > (sizeof reduced == sizeof(float) ? (real)-FLT_MAX : (real)-DBL_MAX) ? reduced : -INFINITY;
+}
+
 static inline VECTOR_INLINE real row_max_body(const real *x, size_t count) {
   real most = -INFINITY;
   _Pragma("omp simd reduction(max:most)") for (size_t i = 0; i < count; i++) most = x[i] > most ? x[i] : most;
-  return most;
+  return greatest_of(most);
 }
 VECTOR_CLONES(, real, row_max, (const real *x, size_t count), (x, count))
 
@@ -63,6 +71,7 @@ static inline VECTOR_INLINE void rows_soften_plain_body(real *x, size_t step, si
     for (size_t i = width; i < whole; i++) x[i] = -INFINITY;
     _Pragma("omp simd reduction(max:greatest)") for (size_t i = 0; i < whole; i++) greatest =
         x[i] > greatest ? x[i] : greatest;
+    greatest = greatest_of(greatest);
     real shift = greatest == -INFINITY ? 0 : greatest;
     _Pragma("omp simd reduction(+:total)") for (size_t i = 0; i < whole; i++) {
       real e = real_exp_shifted(x[i] - shift);

@@ -99,7 +99,7 @@ static medley_status gfcf_score(const recommender *r, const history *h, recommen
   for (size_t j = 0; j < h->count; j++) {
     uint32_t item = h->item[j];
     at.z[item] = h->weight[j] * m->in[item];
-    vector_add_scaled(at.low, at.z[item], m->vectors + item * m->rank, m->rank);
+    if (m->rank > 0) vector_add_scaled(at.low, at.z[item], m->vectors + item * m->rank, m->rank);
   }
   linear_filter(m, at, scores);
   for (size_t i = 0; m->rank > 0 && i < r->item_count; i++)
@@ -119,9 +119,10 @@ static medley_status gfcf_trace(const recommender *r, const history *h, uint32_t
   float low = (float)m->values[LOW_PASS] * m->out[item];
   for (size_t j = 0; j < h->count; j++) {
     uint32_t from = h->item[j];
-    const float *one = m->vectors + from * m->rank, *other = m->vectors + item * m->rank;
     out[j] = h->weight[j] * at.z[from];
-    if (m->rank > 0) out[j] += h->weight[j] * low * m->in[from] * vector_dot(one, other, m->rank);
+    if (m->rank == 0) continue;
+    const float *one = m->vectors + from * m->rank, *other = m->vectors + item * m->rank;
+    out[j] += h->weight[j] * low * m->in[from] * vector_dot(one, other, m->rank);
   }
   return MEDLEY_OK;
 }

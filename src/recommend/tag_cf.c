@@ -183,8 +183,9 @@ static medley_status tag_cf_score(const recommender *r, const history *h, recomm
     memset(scores, 0, r->item_count * sizeof *scores);
     return MEDLEY_OK;
   }
-  float *room = recommender_scratch_floats(scratch, fold_in_room(dim) + dim), *person = room + fold_in_room(dim);
+  float *room = recommender_scratch_floats(scratch, fold_in_room(dim) + dim), *person;
   if (room == NULL) return error_memory(err, "factors");
+  person = room + fold_in_room(dim);
   TRY(fold_in_person(f, h, room, person, err));
   vector_scale(person, f->scale, dim);
   for (size_t j = 0; j < h->count; j++)
