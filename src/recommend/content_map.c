@@ -11,6 +11,8 @@
 #include "math/vector.h"
 #include "recommend/kinds.h"
 
+#define FACTOR_MIN 1e-3f /* of a file: less would be no factor, and what is divided by it no number */
+
 typedef struct content_map {
   recommender base;
   content_parts parts;
@@ -19,16 +21,19 @@ typedef struct content_map {
   const float *history_factors; /* [active, rank] */
   const float *projection;      /* [dim, rank] */
   const float *item_factors;    /* [items, rank] */
+  const float *item_factor;     /* [items] s(i) in them */
   content_map_fit owned;        /* what was fitted here; its weights are for describe */
-  float *part_mean;             /* [parts + 1, rank] mean over items of φ_m(i) P_m, and of what pairs add: for split */
+  float *part_mean;             /* [parts + 2, rank] mean over items of φ_m(i) P_m, of what pairs and popularity add */
   uint32_t pairs;               /* 1: F has what pairs of properties add, 0: F is φ P */
 } content_map;
 
 static const recommender_setting content_map_settings_table[] = {
-    {"ridge", "the middle of the λ of the EASE it starts from, as a multiple of the mean diagonal", 5, 1e-3, 1e5, NULL,
+    {"ridge", "the middle of the λ of the EASE it starts from, as a multiple of the mean diagonal", 3, 1e-3, 1e5, NULL,
      0},
-    {"output_exponent", "scores are divided by relative popularity to this power before they are learned", 0.1, -1, 1,
+    {"output_exponent", "scores are divided by relative popularity to this power before they are learned", 0.4, -1, 1,
      NULL, 0},
+    {"popularity", "scores are multiplied by the popularity that content speaks for, to this power", 0.2, 0, 2, NULL,
+     0},
     {NULL},
 };
 
@@ -41,7 +46,7 @@ static void content_map_free(recommender *r) {
   mem_free(m);
 }
 
-/* Where one modality puts an item: out [rank] += φ_m(i) P_m. */
+/* Where one modality puts an item, but for s(i): out [rank] += φ_m(i) P_m. */
 static void part_place(const content_map *m, size_t p, uint32_t item, float *out) {
   const features *f = &m->parts.part[p];
   if (!f->present[item]) return;
@@ -50,7 +55,7 @@ static void part_place(const content_map *m, size_t p, uint32_t item, float *out
     if (row[d] != 0) vector_add_scaled(out, row[d], projection + d * m->rank, m->rank);
 }
 
-/* Where all modalities put an item: out [rank] = φ(i) P. */
+/* Where all modalities put an item, but for s(i): out [rank] = φ(i) P. */
 static void parts_place(const content_map *m, uint32_t item, float *out) {
   memcpy(out, m->projection + (m->parts.dim - 1) * m->rank, m->rank * sizeof *out);
   for (size_t p = 0; p < m->parts.count; p++) part_place(m, p, item, out);
@@ -61,7 +66,11 @@ static medley_status content_map_place(content_map *m, medley_error *err) {
   uint32_t n = m->base.item_count;
   TRY_NEW(m->owned.item_factors, (size_t)n * m->rank + 1, "item factors");
 #pragma omp parallel for schedule(static)
-  for (uint32_t i = 0; i < n; i++) parts_place(m, i, m->owned.item_factors + (size_t)i * m->rank);
+  for (uint32_t i = 0; i < n; i++) {
+    float *place = m->owned.item_factors + (size_t)i * m->rank;
+    parts_place(m, i, place);
+    vector_scale(place, m->item_factor[i], m->rank);
+  }
   m->item_factors = m->owned.item_factors;
 done:
   return status;
@@ -70,19 +79,31 @@ done:
 /* What pairs of properties add to where an item is: what is not there by the modalities one by one. */
 static void pairs_place(const content_map *m, uint32_t item, float *out) {
   parts_place(m, item, out);
-  for (size_t d = 0; d < m->rank; d++) out[d] = m->item_factors[(size_t)item * m->rank + d] - out[d];
+  const float *place = m->item_factors + (size_t)item * m->rank;
+  for (size_t d = 0; d < m->rank; d++) out[d] = place[d] / m->item_factor[item] - out[d];
+}
+
+/* What popularity adds: what is there with s(i) and not without. */
+static void popularity_place(const content_map *m, uint32_t item, float *out) {
+  const float *place = m->item_factors + (size_t)item * m->rank;
+  for (size_t d = 0; d < m->rank; d++) out[d] = place[d] * (1 - 1 / m->item_factor[item]);
 }
 
 /* The mean over items of each modality's place is that of their mean row; what pairs add is what is left. */
 static medley_status content_map_means(content_map *m, medley_error *err) {
   medley_status status = MEDLEY_OK;
   uint32_t n = m->base.item_count;
-  float *row = NULL, *pairs;
-  TRY_NEW(m->part_mean, (m->parts.count + 1) * m->rank, "item factors");
+  float *row = NULL, *pairs, *popularity;
+  TRY_NEW(m->part_mean, (m->parts.count + 2) * m->rank, "item factors");
   TRY_NEW(row, m->parts.dim, "item factors");
   pairs = m->part_mean + m->parts.count * m->rank;
-  for (uint32_t i = 0; m->pairs && i < n; i++)
-    vector_add_scaled(pairs, 1.0f / (float)n, m->item_factors + (size_t)i * m->rank, m->rank);
+  popularity = pairs + m->rank;
+  for (uint32_t i = 0; i < n; i++) {
+    const float *place = m->item_factors + (size_t)i * m->rank;
+    float without = 1 / m->item_factor[i];
+    vector_add_scaled(pairs, without / (float)n, place, m->rank);
+    vector_add_scaled(popularity, (1 - without) / (float)n, place, m->rank);
+  }
   vector_add_scaled(pairs, -1, m->projection + (m->parts.dim - 1) * m->rank, m->rank);
   for (size_t p = 0; p < m->parts.count; p++) {
     const features *f = &m->parts.part[p];
@@ -106,8 +127,13 @@ static medley_status content_map_settle(content_map *m, medley_error *err) {
   m->history_factors = m->owned.history_factors;
   m->projection = m->owned.projection;
   m->item_factors = m->owned.item_factors;
+  m->item_factor = m->owned.item_factor;
   m->pairs = m->item_factors != NULL;
-  if (m->item_factors == NULL) TRY(content_map_place(m, err));
+  if (m->item_factors == NULL)
+    TRY(content_map_place(m, err));
+  else
+    for (uint32_t i = 0; i < m->base.item_count; i++)
+      vector_scale(m->owned.item_factors + (size_t)i * m->rank, m->item_factor[i], m->rank);
   TRY(content_map_means(m, err));
 done:
   return status;
@@ -117,8 +143,11 @@ static medley_status content_map_fit_model(const recommender_data *data, const d
                                            recommender **out, medley_error *err) {
   medley_status status = MEDLEY_OK;
   content_map *m = NULL;
-  content_map_settings settings = {
-      .ridge = values[0], .output_exponent = values[1], .seed = data->seed, .progress = progress};
+  content_map_settings settings = {.ridge = values[0],
+                                   .output_exponent = values[1],
+                                   .popularity = values[2],
+                                   .seed = data->seed,
+                                   .progress = progress};
   TRY_NEW(m, 1, "a model");
   m->base = (recommender){&recommender_content_map, data->train->by_user.columns};
   content_parts_init(&m->parts, data->features, data->feature_count);
@@ -167,6 +196,11 @@ static medley_status content_map_trace(const recommender *r, const history *h, u
   return MEDLEY_OK;
 }
 
+/* What a part at place [rank] says to u, beside its mean over items. */
+static float part_says(const content_map *m, const float *u, const float *place, size_t part) {
+  return vector_dot(u, place, m->rank) - vector_dot(u, m->part_mean + part * m->rank, m->rank);
+}
+
 static size_t content_map_split(const recommender *r, const history *h, uint32_t item, recommender_scratch *scratch,
                                 const char **names, float *values, size_t max) {
   const content_map *m = (const content_map *)r;
@@ -178,12 +212,17 @@ static size_t content_map_split(const recommender *r, const history *h, uint32_t
     memset(place, 0, m->rank * sizeof *place);
     part_place(m, p, item, place);
     names[count] = m->parts.part[p].name;
-    values[count++] = vector_dot(u, place, m->rank) - vector_dot(u, m->part_mean + p * m->rank, m->rank);
+    values[count++] = part_says(m, u, place, p);
   }
   if (m->pairs && count < max) {
     pairs_place(m, item, place);
     names[count] = "pairs";
-    values[count++] = vector_dot(u, place, m->rank) - vector_dot(u, m->part_mean + m->parts.count * m->rank, m->rank);
+    values[count++] = part_says(m, u, place, m->parts.count);
+  }
+  if (count < max) {
+    popularity_place(m, item, place);
+    names[count] = "popularity";
+    values[count++] = part_says(m, u, place, m->parts.count + 1);
   }
   return count;
 }
@@ -206,6 +245,7 @@ static medley_status content_map_save(const recommender *r, safetensors_writer *
   TRY(model_add_f32(w, prefix, "history_factors", m->active.count, m->rank, m->history_factors, err));
   TRY(model_add_f32(w, prefix, "projection", m->parts.dim, m->rank, m->projection, err));
   TRY(model_add_f32(w, prefix, "item_factors", r->item_count, m->rank, m->item_factors, err));
+  TRY(model_add_f32(w, prefix, "item_factor", 1, r->item_count, m->item_factor, err));
   TRY(model_add_u32(w, prefix, "pairs", 1, &m->pairs, err));
 done:
   return status;
@@ -232,6 +272,11 @@ static medley_status content_map_load(const safetensors *s, const char *prefix, 
   TRY(model_get_f32(s, prefix, "projection", m->parts.dim, rank, &m->projection, NULL, NULL, err));
   m->rank = rank;
   TRY(model_get_f32(s, prefix, "item_factors", items[0], rank, &m->item_factors, NULL, NULL, err));
+  TRY(model_get_f32(s, prefix, "item_factor", 1, items[0], &m->item_factor, NULL, NULL, err));
+  for (uint32_t i = 0; i < items[0]; i++)
+    if (!(m->item_factor[i] >= FACTOR_MIN))
+      FAIL(err, MEDLEY_ERR_CORRUPT, "%s: '%s' multiplies an item's scores by %g", s->path, prefix,
+           (double)m->item_factor[i]);
   TRY(model_get_u32(s, prefix, "pairs", 1, 2, &pairs, NULL, err));
   m->pairs = pairs[0];
   TRY(content_map_means(m, err));

@@ -2,7 +2,8 @@
  *
  * The features of an item, one modality beside the other and a constant 1 last, form φ(i) [dim]; absent modalities are
  * zero. The model is two sets of factors: history factors H [active, rank] and item factors F [items, rank], for items
- * seen or new. F(i) = φ(i) P with a projection P [dim, rank], and what pairs of properties add (content_map_pairs.c).
+ * seen or new. F(i) = s(i) (φ(i) P + what pairs of properties add), with a projection P [dim, rank]
+ * (content_map_pairs.c) and a factor s(i) for how popular items of such content are.
  */
 #ifndef RECOMMEND_CONTENT_MAP_H
 #define RECOMMEND_CONTENT_MAP_H
@@ -29,9 +30,12 @@ typedef struct content_map_fit {
   float weight[FEATURES_MAX + 1]; /* of each part's kernel, and of the constant */
   float lambda;
   float pairs;            /* share of pairs of properties in the kernel, 0: none */
+  float metric_lambda;    /* λ of the linear map that root is from */
   float *history_factors; /* [active, rank], the caller's */
   float *projection;      /* [dim, rank], the caller's: what each modality by itself adds to an item's factors */
   float *item_factors;    /* [items, rank], the caller's, with pairs; NULL: φ P is all there is */
+  float *item_factor;     /* [items], the caller's: what multiplies an item's scores, by how popular its content is */
+  float *root;            /* [reduced dim, reduced dim], the caller's, with pairs: see content_metric */
   size_t rank;
   double quality; /* what the search for weights reached on held-out items */
 } content_map_fit;
@@ -42,6 +46,7 @@ extern const double content_map_fan[CONTENT_MAP_RIDGES];
 
 typedef struct content_map_settings {
   double ridge, output_exponent; /* of the EASE it starts from, whose mean over ridge × content_map_fan is taken */
+  double popularity;             /* the power of the popularity that content speaks for */
   uint64_t seed;
   progress_stage *progress; /* asked now and then whether to stop; may be NULL */
 } content_map_settings;

@@ -10,8 +10,13 @@
  * gets the weight 0, so a modality cannot lower the fused result on those items. Adding similarities instead of mapping
  * them was tried and stays far behind (PERFORMANCE.md).
  *
- * With the weights found, it is tried whether pairs of properties say more than each by itself: content_map_pairs.c.
- * The last solve and its low rank are content_map_solve.c.
+ * EASE's columns are divided by much of the items' popularity (output_exponent), or ridge regression would be about the
+ * popular ones; what content says of an item's popularity, learned by the same regression, multiplies its scores:
+ *
+ *   score(u, i) exp(g · y(i)),     y(i): as one more row of B, log(1 + people) less its mean
+ *
+ * With the weights found, it is tried whether pairs of properties say more than each by itself: content_map_pairs.c,
+ * in the metric of content_map_metric.c. The last solve and its low rank are content_map_solve.c.
  *
  * Beyond EASE_ITEMS_MAX items, B is replaced by V Vᵀ of a truncated SVD.
  */
@@ -32,7 +37,8 @@
 #define LIST 20
 #define SVD_RANK 256
 #define CONSTANT_WEIGHT 0.1f
-#define NEAR 1.2        /* see search_all_pairs */
+#define NEAR 1.2 /* see search_all_pairs */
+#define FACTOR_LOG_MAX 4
 #define PLACE_BLOCK 512 /* items that are placed together */
 
 static void base_deinit(base_matrix *b) {
@@ -83,6 +89,25 @@ done:
   return status;
 }
 
+/* *out [active], the caller's: log(1 + people) less its mean. */
+static medley_status popularity_find(const interactions *train, const active_items *active, float **out,
+                                     medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  double sum = 0;
+  TRY_NEW(*out, (size_t)active->count + 1, "popularity");
+  for (size_t i = 0; i < active->count; i++)
+    sum += (double)((*out)[i] = log1pf((float)train->popularity[active->item[i]]));
+  for (size_t i = 0; i < active->count; i++) (*out)[i] -= (float)(sum / active->count);
+done:
+  return status;
+}
+
+/* What content says of an item's popularity, to the power of g; bounded, so that no item is beyond all others. */
+static float content_popular_factor(double power, float popular) {
+  double logarithm = power * (double)popular;
+  return (float)exp(fmin(fmax(logarithm, -FACTOR_LOG_MAX), FACTOR_LOG_MAX));
+}
+
 /* The stretches of φ that have a weight. A trial solves for these alone: the cost is the cube of their length, and a
  * modality by itself is tried for a fraction of what all cost together. */
 typedef struct stretch {
@@ -102,13 +127,16 @@ static size_t stretches_find(const content_parts *c, const float *weight, stretc
 
 /* ---- the inner trial ---- */
 
+/* Popularity is one more user, the last: tastes = users + 1. */
 typedef struct trial {
   const content_parts *parts;
-  size_t dim, users, held, kept;
+  size_t dim, users, tastes, held, kept;
+  double popularity;        /* g */
   float *gram;              /* [dim, dim] of the items that were not held out */
+  float *outer;             /* [dim, dim] (B Φ)ᵀ B Φ of them, for pairs; or NULL */
   float *rows;              /* [kept, dim] their φ, for pairs; or NULL */
-  float *taste;             /* [users, kept] Σ_j x_uj B_j·, for pairs; or NULL */
-  float *history;           /* [dim, users] Σ_j x_uj B_j· Φ, transposed: right sides of the system */
+  float *taste;             /* [tastes, kept] Σ_j x_uj B_j·, for pairs; or NULL */
+  float *history;           /* [dim, tastes] Σ_j x_uj B_j· Φ, transposed: right sides of the system */
   float *held_columns;      /* [dim, held] φ of the held-out items */
   uint8_t *relevant;        /* [users, held] */
   uint32_t *relevant_count; /* [users] */
@@ -118,6 +146,7 @@ typedef struct trial {
 
 static void trial_deinit(trial *t) {
   mem_free(t->gram);
+  mem_free(t->outer);
   mem_free(t->rows);
   mem_free(t->taste);
   mem_free(t->history);
@@ -152,8 +181,13 @@ static double user_quality(const trial *t, size_t user) {
 
 static double trial_quality(const trial *t) {
   double sum = 0;
+  float *factor = t->scores + t->users * t->held; /* in the place of what popularity scores */
+  for (size_t i = 0; i < t->held; i++) factor[i] = content_popular_factor(t->popularity, factor[i]);
 #pragma omp parallel for schedule(static) reduction(+ : sum)
-  for (size_t u = 0; u < t->users; u++) sum += user_quality(t, u);
+  for (size_t u = 0; u < t->users; u++) {
+    for (size_t i = 0; i < t->held; i++) t->scores[u * t->held + i] *= factor[i];
+    sum += user_quality(t, u);
+  }
   return t->users ? sum / (double)t->users : 0;
 }
 
@@ -174,19 +208,20 @@ static size_t trial_system(trial *t, const float *weight, float lambda, const fl
   return k;
 }
 
-/* scores [users, held] = (S other)ᵀ right, where right has only the rows that have a weight. */
+/* scores [tastes, held] = (S other)ᵀ right, where right has only the rows that have a weight. */
 static void trial_scores(trial *t, const float *weight, bool by_item) {
   stretch list[FEATURES_MAX + 1];
   size_t k, stretches = stretches_find(t->parts, weight, list, &k), row = 0;
-  size_t width = by_item ? t->held : t->users;
+  size_t width = by_item ? t->held : t->tastes;
   for (size_t s = 0; s < stretches; s++) {
     size_t from = list[s].from, length = list[s].length;
     float *right = t->right + row * width, beta = s > 0;
     for (size_t d = 0; d < length; d++) vector_scale(right + d * width, t->scale[from + d], width);
     if (by_item)
-      matrix_multiply(true, false, t->users, t->held, length, 1, t->history + from * t->users, right, beta, t->scores);
+      matrix_multiply(true, false, t->tastes, t->held, length, 1, t->history + from * t->tastes, right, beta,
+                      t->scores);
     else
-      matrix_multiply(true, false, t->users, t->held, length, 1, right, t->held_columns + from * t->held, beta,
+      matrix_multiply(true, false, t->tastes, t->held, length, 1, right, t->held_columns + from * t->held, beta,
                       t->scores);
     row += length;
   }
@@ -195,17 +230,18 @@ static void trial_scores(trial *t, const float *weight, bool by_item) {
 /* (Recall@20 + NDCG@20) / 2 over the held-out items with these weights; 0 when the system cannot be solved. The matrix
  * in the middle is symmetric, so it is solved for whichever are fewer, users or held-out items. */
 static double trial_run(trial *t, const float *weight, float lambda) {
-  bool by_item = t->held < t->users;
-  size_t width = by_item ? t->held : t->users;
+  bool by_item = t->held < t->tastes;
+  size_t width = by_item ? t->held : t->tastes;
   size_t k = trial_system(t, weight, lambda, by_item ? t->held_columns : t->history, width);
   if (k == 0 || matrix_solve_spd(t->a, k, t->right, width, NULL) != MEDLEY_OK) return 0;
   trial_scores(t, weight, by_item);
   return trial_quality(t);
 }
 
-/* The same with pairs of properties, which takes the items' kernel. MEDLEY_ERR_INPUT: it cannot be solved. */
-static medley_status trial_run_pairs(trial *t, const float *weight, float lambda, float pairs, double *out,
-                                     medley_error *err) {
+/* The same with pairs of properties, which takes the items' kernel, in the metric of root. MEDLEY_ERR_INPUT: it cannot
+ * be solved. */
+static medley_status trial_run_pairs(trial *t, const float *weight, const float *root, float lambda, float pairs,
+                                     double *out, medley_error *err) {
   medley_status status = MEDLEY_OK;
   scaled_rows kept = {0}, held = {0};
   float *held_phi = NULL, *right = NULL;
@@ -214,11 +250,11 @@ static medley_status trial_run_pairs(trial *t, const float *weight, float lambda
   TRY_NEW(right, t->kept * t->held + 1, "scores");
   for (size_t d = 0; d < t->dim; d++)
     for (size_t i = 0; i < t->held; i++) held_phi[i * t->dim + d] = t->held_columns[d * t->held + i];
-  TRY(scaled_rows_make(t->rows, t->kept, t->dim, t->scale, &kept, err));
-  TRY(scaled_rows_make(held_phi, t->held, t->dim, t->scale, &held, err));
+  TRY(scaled_rows_make(t->rows, t->kept, t->dim, t->scale, root, &kept, err));
+  TRY(scaled_rows_make(held_phi, t->held, t->dim, t->scale, root, &held, err));
   content_pairs_kernel(&kept, &held, pairs * (float)kept.mean_square, right);
   TRY(content_pairs_solve(&kept, pairs, lambda, right, t->held, err));
-  matrix_multiply(false, false, t->users, t->held, t->kept, 1, t->taste, right, 0, t->scores);
+  matrix_multiply(false, false, t->tastes, t->held, t->kept, 1, t->taste, right, 0, t->scores);
   *out = trial_quality(t);
 done:
   scaled_rows_deinit(&kept);
@@ -243,6 +279,7 @@ static medley_status trial_users(trial *t, const sparse *x, const uint8_t *held,
   rng_seed(&r, seed);
   rng_shuffle(&r, *out, count);
   t->users = count < USERS_MAX ? count : USERS_MAX;
+  t->tastes = t->users + 1;
   TRY_NEW(t->relevant, t->users * t->held + 1, "users");
   TRY_NEW(t->relevant_count, t->users + 1, "users");
   for (size_t k = 0; k < t->users; k++)
@@ -255,16 +292,17 @@ done:
   return status;
 }
 
-/* history [dim, users] of the users' kept items: with the collaborative matrix as B I or V Vᵀ, what they chose times
+/* history [dim, tastes] of the users' kept items: with the collaborative matrix as B I or V Vᵀ, what they chose times
  * its first factor is their taste, and the second factor times Φ takes it to the dimensions of φ. */
 static medley_status trial_history(trial *t, const sparse *x, const uint32_t *kept_at, const uint32_t *users,
-                                   const base_matrix *base, medley_error *err) {
+                                   const base_matrix *base, const float *popularity, medley_error *err) {
   medley_status status = MEDLEY_OK;
   size_t width = base->b != NULL ? t->kept : base->rank;
   const float *first = base->b != NULL ? base->b : base->v, *second = t->rows;
-  float *projected = NULL;
-  TRY_NEW(t->taste, t->users * width + 1, "users");
-  TRY_NEW(t->history, t->dim * t->users + 1, "users");
+  float *projected = NULL, *popular = NULL;
+  TRY_NEW(t->taste, t->tastes * width + 1, "users");
+  TRY_NEW(t->history, t->dim * t->tastes + 1, "users");
+  TRY_NEW(popular, t->dim, "users");
 #pragma omp parallel for schedule(dynamic, 16)
   for (size_t k = 0; k < t->users; k++)
     for (uint64_t e = x->start[users[k]]; e < x->start[users[k] + 1]; e++)
@@ -275,8 +313,12 @@ static medley_status trial_history(trial *t, const sparse *x, const uint32_t *ke
     matrix_multiply(true, false, width, t->dim, t->kept, 1, base->v, t->rows, 0, projected);
     second = projected;
   }
-  matrix_multiply(true, true, t->dim, t->users, width, 1, second, t->taste, 0, t->history);
+  if (base->b != NULL) memcpy(t->taste + t->users * width, popularity, t->kept * sizeof *popularity);
+  matrix_multiply(true, true, t->dim, t->tastes, width, 1, second, t->taste, 0, t->history);
+  for (size_t i = 0; i < t->kept; i++) vector_add_scaled(popular, popularity[i], t->rows + i * t->dim, t->dim);
+  for (size_t d = 0; d < t->dim; d++) t->history[d * t->tastes + t->users] = popular[d];
 done:
+  mem_free(popular);
   mem_free(projected);
   return status;
 }
@@ -285,7 +327,7 @@ done:
  * others are not what a catalogue without them would give, and the search would tune for that. */
 static medley_status trial_base(trial *t, const interactions *train, const active_items *active, const uint8_t *held,
                                 const float *phi, const content_map_settings *settings, uint32_t *kept_at,
-                                base_matrix *base, medley_error *err) {
+                                base_matrix *base, float **popularity, medley_error *err) {
   medley_status status = MEDLEY_OK;
   active_items kept = {0};
   uint32_t *list = NULL, count = 0;
@@ -301,11 +343,25 @@ static medley_status trial_base(trial *t, const interactions *train, const activ
   t->kept = count;
   TRY(active_items_from(list, count, train->by_user.columns, &kept, err));
   TRY(base_make(train, &kept, settings, base, err));
+  TRY(popularity_find(train, &kept, popularity, err));
   TRY_NEW(t->gram, dim * dim, "features");
   matrix_gram(count, dim, 1, t->rows, 0, t->gram);
 done:
   active_items_deinit(&kept);
   mem_free(list);
+  return status;
+}
+
+static medley_status outer_find(const base_matrix *base, const float *rows, size_t count, size_t dim, float **out,
+                                medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  float *moved = NULL;
+  TRY_NEW(moved, count * dim + 1, "features");
+  TRY_NEW(*out, dim * dim, "features");
+  TRY(content_base_multiply(base, count, rows, dim, moved, err));
+  matrix_gram(count, dim, 1, moved, 0, *out);
+done:
+  mem_free(moved);
   return status;
 }
 
@@ -325,7 +381,8 @@ static medley_status trial_init(trial *t, const interactions *train, const activ
   uint8_t *held = NULL;
   uint32_t *held_at = NULL, *kept_at = NULL, *users = NULL;
   base_matrix base = {0};
-  *t = (trial){.parts = parts, .dim = dim};
+  float *popularity = NULL;
+  *t = (trial){.parts = parts, .dim = dim, .popularity = settings->popularity};
   TRY_NEW(held, count + 1, "held-out items");
   TRY_NEW(held_at, count + 1, "held-out items");
   TRY_NEW(kept_at, count + 1, "held-out items");
@@ -336,14 +393,18 @@ static medley_status trial_init(trial *t, const interactions *train, const activ
   TRY_NEW(t->held_columns, t->held * dim + 1, "features");
   for (size_t i = 0; i < count; i++)
     for (size_t d = 0; held[i] && d < dim; d++) t->held_columns[d * t->held + held_at[i]] = phi[i * dim + d];
-  TRY(trial_base(t, train, active, held, phi, settings, kept_at, &base, err));
-  TRY(trial_history(t, x, kept_at, users, &base, err));
-  if (!content_pairs_affordable(active->count, train->by_user.columns)) trial_forget_items(t);
+  TRY(trial_base(t, train, active, held, phi, settings, kept_at, &base, &popularity, err));
+  TRY(trial_history(t, x, kept_at, users, &base, popularity, err));
+  if (content_pairs_affordable(active->count, train->by_user.columns))
+    TRY(outer_find(&base, t->rows, t->kept, dim, &t->outer, err));
+  else
+    trial_forget_items(t);
   TRY_NEW(t->a, dim * dim, "features");
-  TRY_NEW(t->right, dim * (t->held < t->users ? t->held : t->users) + 1, "features");
+  TRY_NEW(t->right, dim * (t->held < t->tastes ? t->held : t->tastes) + 1, "features");
   TRY_NEW(t->scale, dim, "features");
-  TRY_NEW(t->scores, t->users * t->held + 1, "features");
+  TRY_NEW(t->scores, t->tastes * t->held + 1, "features");
 done:
+  mem_free(popularity);
   mem_free(held);
   mem_free(held_at);
   mem_free(kept_at);
@@ -366,6 +427,7 @@ typedef struct map_search {
   trial *t;     /* [HELD_DRAWS] */
   size_t count; /* modalities; the constant's weight comes after theirs, λ last */
   float weight[FEATURES_MAX + 1], lambda, pairs;
+  float metric_lambda; /* of the linear map that the metric of the pairs is from */
   double best;
 } map_search;
 
@@ -452,13 +514,14 @@ static void search_run(map_search *s, size_t count, map_search *alone) {
     if (s->weight[p] > 0) search_without(s, p);
 }
 
-static medley_status search_try_pairs(map_search *s, float pairs, float lambda, bool *better, medley_error *err) {
+static medley_status search_try_pairs(map_search *s, float *const root[HELD_DRAWS], float pairs, float lambda,
+                                      bool *better, medley_error *err) {
   medley_status status = MEDLEY_OK;
   double sum = 0, one = 0;
   *better = false;
   if (search_stopped(s->stop)) FAIL(err, s->stop->status, "%s", s->stop->err.text);
   for (size_t d = 0; d < HELD_DRAWS; d++) {
-    status = trial_run_pairs(&s->t[d], s->weight, lambda, pairs, &one, err);
+    status = trial_run_pairs(&s->t[d], s->weight, root[d], lambda, pairs, &one, err);
     if (status == MEDLEY_ERR_INPUT) return MEDLEY_OK;
     if (status != MEDLEY_OK) goto done;
     sum += one;
@@ -476,12 +539,22 @@ done:
 static medley_status search_pairs(map_search *s, medley_error *err) {
   static const float shares[] = {0.35f, 1};
   medley_status status = MEDLEY_OK;
+  float *root[HELD_DRAWS] = {0};
   bool better = true;
   if (s->t[0].taste == NULL || s->best <= 0) return MEDLEY_OK;
+  s->metric_lambda = s->lambda;
+  for (size_t d = 0; d < HELD_DRAWS; d++) {
+    trial *t = &s->t[d];
+    content_scale(t->parts, s->weight, t->scale);
+    status = content_metric(t->gram, t->outer, t->scale, s->lambda, t->dim, &root[d], err);
+    if (status == MEDLEY_ERR_INPUT) better = false, status = MEDLEY_OK;
+    if (status != MEDLEY_OK || !better) goto done;
+  }
   for (size_t k = 0; better && k < sizeof shares / sizeof *shares; k++)
-    TRY(search_try_pairs(s, shares[k], s->lambda, &better, err));
-  if (s->pairs > 0) TRY(search_try_pairs(s, s->pairs, s->lambda / 1.4f, &better, err));
+    TRY(search_try_pairs(s, root, shares[k], s->lambda, &better, err));
+  if (s->pairs > 0) TRY(search_try_pairs(s, root, s->pairs, s->lambda / 1.4f, &better, err));
 done:
+  for (size_t d = 0; d < HELD_DRAWS; d++) mem_free(root[d]);
   return status;
 }
 
@@ -503,10 +576,11 @@ done:
 
 /* ---- the whole ---- */
 
-/* item_factors [items, rank] = K₂(items, active) dual, some items at a time. */
+/* item_factors [items, rank] = K₂(items, active) dual, and what K₂(items, active) popular says of their popularity,
+ * some items at a time. */
 static medley_status items_place(const content_parts *parts, const reduced_parts *reduced, const scaled_rows *known,
-                                 const float *scale, const float *dual, size_t items, content_map_fit *out,
-                                 medley_error *err) {
+                                 const float *scale, const float *root, const float *dual, const float *popular,
+                                 size_t items, content_map_fit *out, medley_error *err) {
   medley_status status = MEDLEY_OK;
   float *phi = NULL, *kernel = NULL;
   size_t dim = reduced->small.dim;
@@ -518,10 +592,11 @@ static medley_status items_place(const content_parts *parts, const reduced_parts
     size_t count = items - from < PLACE_BLOCK ? items - from : PLACE_BLOCK;
     reduced_rows(parts, reduced, (uint32_t)from, count, phi);
     scaled_rows_deinit(&block);
-    TRY(scaled_rows_make(phi, count, dim, scale, &block, err));
+    TRY(scaled_rows_make(phi, count, dim, scale, root, &block, err));
     content_pairs_kernel(&block, known, out->pairs * (float)known->mean_square, kernel);
     matrix_multiply(false, false, count, out->rank, known->count, 1, kernel, dual, 0,
                     out->item_factors + from * out->rank);
+    matrix_multiply(false, false, count, 1, known->count, 1, kernel, popular, 0, out->item_factor + from);
   }
 done:
   scaled_rows_deinit(&block);
@@ -531,21 +606,48 @@ done:
 }
 
 static medley_status finish_with_pairs(const base_matrix *base, const content_parts *parts,
-                                       const reduced_parts *reduced, const float *phi, size_t active, size_t items,
-                                       uint64_t seed, content_map_fit *out, medley_error *err) {
+                                       const reduced_parts *reduced, const float *phi, const float *popularity,
+                                       size_t active, size_t items, uint64_t seed, content_map_fit *out,
+                                       medley_error *err) {
   medley_status status = MEDLEY_OK;
   size_t dim = reduced->small.dim;
   scaled_rows known = {0};
-  float *scale = NULL, *dual = NULL;
+  float *scale = NULL, *dual = NULL, *popular = NULL, *gram = NULL, *outer = NULL;
   TRY_NEW(scale, dim, "features");
+  TRY_NEW(gram, dim * dim, "features");
   content_scale(&reduced->small, out->weight, scale);
-  TRY(scaled_rows_make(phi, active, dim, scale, &known, err));
-  TRY(content_pairs_finish(base, &known, scale, seed, out, &dual, err));
-  TRY(items_place(parts, reduced, &known, scale, dual, items, out, err));
+  matrix_gram(active, dim, 1, phi, 0, gram);
+  TRY(outer_find(base, phi, active, dim, &outer, err));
+  TRY(content_metric(gram, outer, scale, out->metric_lambda, dim, &out->root, err));
+  TRY(scaled_rows_make(phi, active, dim, scale, out->root, &known, err));
+  TRY(content_pairs_finish(base, &known, scale, out->root, popularity, seed, out, &dual, &popular, err));
+  TRY(items_place(parts, reduced, &known, scale, out->root, dual, popular, items, out, err));
 done:
   scaled_rows_deinit(&known);
   mem_free(scale);
   mem_free(dual);
+  mem_free(popular);
+  mem_free(gram);
+  mem_free(outer);
+  return status;
+}
+
+static medley_status finish_without_pairs(const base_matrix *base, const content_parts *parts,
+                                          const reduced_parts *reduced, const float *phi, const float *popularity,
+                                          size_t active, size_t items, content_map_fit *out, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  float *popular = NULL, *rows = NULL;
+  size_t dim = reduced->small.dim;
+  TRY(content_map_finish(base, &reduced->small, phi, popularity, active, out, &popular, err));
+  TRY_NEW(rows, PLACE_BLOCK * dim, "features");
+  for (size_t from = 0; from < items; from += PLACE_BLOCK) {
+    size_t count = items - from < PLACE_BLOCK ? items - from : PLACE_BLOCK;
+    reduced_rows(parts, reduced, (uint32_t)from, count, rows);
+    matrix_times_vector(count, dim, rows, popular, out->item_factor + from);
+  }
+done:
+  mem_free(popular);
+  mem_free(rows);
   return status;
 }
 
@@ -553,6 +655,8 @@ void content_map_fit_deinit(content_map_fit *f) {
   mem_free(f->history_factors);
   mem_free(f->projection);
   mem_free(f->item_factors);
+  mem_free(f->item_factor);
+  mem_free(f->root);
   *f = (content_map_fit){0};
 }
 
@@ -564,7 +668,8 @@ medley_status content_map_solve(const interactions *train, const active_items *a
   trial t[HELD_DRAWS] = {0};
   reduced_parts reduced = {0};
   uint32_t *all = NULL;
-  float *phi = NULL, *draw_of = NULL;
+  float *phi = NULL, *draw_of = NULL, *popularity = NULL;
+  size_t items = train->by_user.columns;
   rng r;
   *out = (content_map_fit){0};
   TRY(active_rows(train, active, &x, err));
@@ -586,19 +691,25 @@ medley_status content_map_solve(const interactions *train, const active_items *a
   memcpy(out->weight, search.weight, sizeof out->weight);
   out->lambda = search.lambda;
   out->pairs = search.pairs;
+  out->metric_lambda = search.metric_lambda;
   out->quality = search.best;
   TRY(base_make(train, active, settings, &base, err));
+  TRY(popularity_find(train, active, &popularity, err));
+  TRY_NEW(out->item_factor, items + 1, "item factors");
   if (out->pairs > 0) {
-    status =
-        finish_with_pairs(&base, parts, &reduced, phi, active->count, train->by_user.columns, settings->seed, out, err);
+    status = finish_with_pairs(&base, parts, &reduced, phi, popularity, active->count, items, settings->seed, out, err);
     if (status != MEDLEY_OK && status != MEDLEY_ERR_INPUT) goto done;
     if (status == MEDLEY_ERR_INPUT) out->pairs = 0; /* solvable without some items, but not with all */
   }
-  if (out->pairs <= 0) TRY(content_map_finish(&base, &reduced.small, phi, active->count, out, err));
+  if (out->pairs <= 0)
+    TRY(finish_without_pairs(&base, parts, &reduced, phi, popularity, active->count, items, out, err));
+  for (size_t i = 0; i < items; i++)
+    out->item_factor[i] = content_popular_factor(settings->popularity, out->item_factor[i]);
   TRY(projection_expand(parts, &reduced, out->rank, &out->projection, err));
 done:
   for (size_t d = 0; d < HELD_DRAWS; d++) trial_deinit(&t[d]);
   mem_free(draw_of);
+  mem_free(popularity);
   base_deinit(&base);
   sparse_deinit(&x);
   reduced_deinit(&reduced);

@@ -27,22 +27,28 @@
 
 bool content_pairs_affordable(size_t active, size_t items) { return items == 0 || active <= CELLS_MAX / items; }
 
-medley_status scaled_rows_make(const float *phi, size_t count, size_t dim, const float *scale, scaled_rows *out,
-                               medley_error *err) {
+medley_status scaled_rows_make(const float *phi, size_t count, size_t dim, const float *scale, const float *root,
+                               scaled_rows *out, medley_error *err) {
   medley_status status = MEDLEY_OK;
   double sum = 0;
+  float *scaled = NULL;
   *out = (scaled_rows){.count = count, .dim = dim};
   TRY_NEW(out->rows, count * dim + 1, "features");
   TRY_NEW(out->squares, count + 1, "features");
+  TRY_NEW(scaled, count * dim + 1, "features");
+#pragma omp parallel for schedule(static)
+  for (size_t r = 0; r < count; r++)
+    for (size_t d = 0; d < dim; d++) scaled[r * dim + d] = scale[d] * phi[r * dim + d];
+  matrix_multiply(false, false, count, dim, dim, 1, scaled, root, 0, out->rows);
 #pragma omp parallel for schedule(static) reduction(+ : sum)
   for (size_t r = 0; r < count; r++) {
-    float *row = out->rows + r * dim;
-    for (size_t d = 0; d < dim; d++) row[d] = scale[d] * phi[r * dim + d];
+    const float *row = out->rows + r * dim;
     out->squares[r] = vector_dot(row, row, dim);
     sum += (double)out->squares[r];
   }
   out->mean_square = count > 0 ? sum / (double)count : 0;
 done:
+  mem_free(scaled);
   return status;
 }
 
@@ -75,31 +81,44 @@ done:
   return status;
 }
 
-/* scores [active, active] = B − λ B C⁻¹, from solved = C⁻¹ Bᵀ. */
+/* scores [active, active] = B − λ B C⁻¹, from solved [active, active + 1] = C⁻¹ Bᵀ and a column more. */
 static void scores_all(const float *b, const float *solved, float lambda, size_t n, float *scores) {
 #pragma omp parallel for schedule(static)
   for (size_t j = 0; j < n; j++)
-    for (size_t i = 0; i < n; i++) scores[j * n + i] = b[j * n + i] - lambda * solved[i * n + j];
+    for (size_t i = 0; i < n; i++) scores[j * n + i] = b[j * n + i] - lambda * solved[i * (n + 1) + j];
 }
 
-/* The explanation's share of the single properties: P [dim, rank] = S (S Φ)ᵀ dual. */
-static void projection_of(const scaled_rows *known, const float *dual, const float *scale, size_t rank,
-                          float *projection) {
-  matrix_multiply(true, false, known->dim, rank, known->count, 1, known->rows, dual, 0, projection);
-  for (size_t d = 0; d < known->dim; d++) vector_scale(projection + d * rank, scale[d], rank);
+/* The explanation's share of the single properties: P [dim, rank] = S A (Φ S A)ᵀ dual. */
+static medley_status projection_of(const scaled_rows *known, const float *dual, const float *scale, const float *root,
+                                   size_t rank, float *projection, medley_error *err) {
+  medley_status status = MEDLEY_OK;
+  size_t dim = known->dim;
+  float *inner = NULL;
+  TRY_NEW(inner, dim * rank, "factors");
+  matrix_multiply(true, false, dim, rank, known->count, 1, known->rows, dual, 0, inner);
+  matrix_multiply(false, false, dim, rank, dim, 1, root, inner, 0, projection);
+  for (size_t d = 0; d < dim; d++) vector_scale(projection + d * rank, scale[d], rank);
+done:
+  mem_free(inner);
+  return status;
 }
 
-medley_status content_pairs_finish(const base_matrix *base, const scaled_rows *known, const float *scale, uint64_t seed,
-                                   content_map_fit *out, float **dual, medley_error *err) {
+medley_status content_pairs_finish(const base_matrix *base, const scaled_rows *known, const float *scale,
+                                   const float *root, const float *popularity, uint64_t seed, content_map_fit *out,
+                                   float **dual, float **popular, medley_error *err) {
   medley_status status = MEDLEY_OK;
   size_t n = known->count, found, wanted = n < CONTENT_MAP_RANK_MAX ? n : CONTENT_MAP_RANK_MAX;
   float *solved = NULL, *scores = NULL, *u = NULL, *v = NULL, *values = NULL;
   double all = 0;
-  TRY_NEW(solved, n * n + 1, "the collaborative matrix");
+  TRY_NEW(*popular, n + 1, "popularity");
+  TRY_NEW(solved, n * (n + 1) + 1, "the collaborative matrix");
 #pragma omp parallel for schedule(static)
-  for (size_t i = 0; i < n; i++)
-    for (size_t j = 0; j < n; j++) solved[i * n + j] = base->b[j * n + i];
-  TRY(content_pairs_solve(known, out->pairs, out->lambda, solved, n, err));
+  for (size_t i = 0; i < n; i++) {
+    for (size_t j = 0; j < n; j++) solved[i * (n + 1) + j] = base->b[j * n + i];
+    solved[i * (n + 1) + n] = popularity[i]; /* learned as one more person's taste */
+  }
+  TRY(content_pairs_solve(known, out->pairs, out->lambda, solved, n + 1, err));
+  for (size_t i = 0; i < n; i++) (*popular)[i] = solved[i * (n + 1) + n];
   TRY_NEW(scores, n * n + 1, "scores");
   scores_all(base->b, solved, out->lambda, n, scores);
   for (size_t j = 0; j < n; j++) all += (double)vector_dot(scores + j * n, scores + j * n, n);
@@ -112,9 +131,10 @@ medley_status content_pairs_finish(const base_matrix *base, const scaled_rows *k
   TRY_NEW(out->history_factors, n * out->rank + 1, "factors");
   for (size_t j = 0; j < n; j++) memcpy(out->history_factors + j * out->rank, u + j * found, out->rank * sizeof *u);
   TRY_NEW(*dual, n * out->rank + 1, "factors");
-  matrix_multiply(false, false, n, out->rank, n, 1, solved, out->history_factors, 0, *dual);
+  matrix_multiply_strided(false, false, n, out->rank, n, 1, solved, n + 1, out->history_factors, out->rank, 0, *dual,
+                          out->rank);
   TRY_NEW(out->projection, known->dim * out->rank, "factors");
-  projection_of(known, *dual, scale, out->rank, out->projection);
+  TRY(projection_of(known, *dual, scale, root, out->rank, out->projection, err));
 done:
   mem_free(solved);
   mem_free(scores);

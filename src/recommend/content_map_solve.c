@@ -10,12 +10,12 @@
 
 #include "base/memory.h"
 #include "math/linear.h"
+#include "math/vector.h"
 
 #define ENERGY 0.9995 /* of the scores that the low rank keeps */
 
-/* out [active, dim] = B phi. */
-static medley_status base_multiply(const base_matrix *b, size_t active, const float *phi, size_t dim, float *out,
-                                   medley_error *err) {
+medley_status content_base_multiply(const base_matrix *b, size_t active, const float *phi, size_t dim, float *out,
+                                    medley_error *err) {
   medley_status status = MEDLEY_OK;
   float *inner = NULL;
   if (b->b != NULL) {
@@ -36,8 +36,7 @@ void content_scale(const content_parts *c, const float *weight, float *scale) {
   scale[c->dim - 1] = sqrtf(weight[c->count]);
 }
 
-/* a = S gram S + λ I. */
-static void system_make(const float *gram, const float *scale, float lambda, size_t dim, float *a) {
+void content_system(const float *gram, const float *scale, float lambda, size_t dim, float *a) {
 #pragma omp parallel for schedule(static)
   for (size_t r = 0; r < dim; r++) {
     for (size_t c = 0; c < dim; c++) a[r * dim + c] = scale[r] * scale[c] * gram[r * dim + c];
@@ -59,7 +58,7 @@ static medley_status map_apply(float *m, const float *gram, size_t active, const
   float *a = NULL, *right = NULL;
   TRY_NEW(a, dim * dim, "features");
   TRY_NEW(right, dim * active + 1, "features");
-  system_make(gram, scale, lambda, dim, a);
+  content_system(gram, scale, lambda, dim, a);
 #pragma omp parallel for schedule(static)
   for (size_t d = 0; d < dim; d++)
     for (size_t i = 0; i < active; i++) right[d * active + i] = scale[d] * m[i * dim + d];
@@ -124,18 +123,22 @@ done:
   return status;
 }
 
-medley_status content_map_finish(const base_matrix *base, const content_parts *parts, const float *phi, size_t active,
-                                 content_map_fit *out, medley_error *err) {
+medley_status content_map_finish(const base_matrix *base, const content_parts *parts, const float *phi,
+                                 const float *popularity, size_t active, content_map_fit *out, float **popular,
+                                 medley_error *err) {
   medley_status status = MEDLEY_OK;
   size_t dim = parts->dim;
   float *m = NULL, *gram = NULL, *scale = NULL;
-  TRY_NEW(m, active * dim + 1, "features");
+  TRY_NEW(m, (active + 1) * dim, "features"); /* popularity is learned as one more person's taste */
   TRY_NEW(gram, dim * dim, "features");
   TRY_NEW(scale, dim, "features");
-  TRY(base_multiply(base, active, phi, dim, m, err));
+  TRY_NEW(*popular, dim, "features");
+  TRY(content_base_multiply(base, active, phi, dim, m, err));
+  for (size_t i = 0; i < active; i++) vector_add_scaled(m + active * dim, popularity[i], phi + i * dim, dim);
   matrix_gram(active, dim, 1, phi, 0, gram);
   content_scale(parts, out->weight, scale);
-  TRY(map_apply(m, gram, active, scale, out->lambda, dim, err));
+  TRY(map_apply(m, gram, active + 1, scale, out->lambda, dim, err));
+  memcpy(*popular, m + active * dim, dim * sizeof *m);
   TRY(map_factor(m, gram, active, dim, out, err));
 done:
   mem_free(m);

@@ -36,24 +36,38 @@ void content_scale(const content_parts *c, const float *weight, float *scale);
  */
 size_t content_rank(const float *energy, size_t count, double all);
 
-/* history_factors and projection of out from its weight and lambda; phi [active, dim]. */
-medley_status content_map_finish(const base_matrix *base, const content_parts *parts, const float *phi, size_t active,
-                                 content_map_fit *out, medley_error *err) MEDLEY_CHECK;
+/* out [active, dim] = B phi. */
+medley_status content_base_multiply(const base_matrix *b, size_t active, const float *phi, size_t dim, float *out,
+                                    medley_error *err) MEDLEY_CHECK;
+
+/* a [dim, dim] = S gram S + λ I. */
+void content_system(const float *gram, const float *scale, float lambda, size_t dim, float *a);
+
+/* history_factors and projection of out from its weight and lambda, and *popular [dim], the caller's: φ(i)·popular is
+ * what content says of an item's popularity. phi [active, dim], popularity [active]. */
+medley_status content_map_finish(const base_matrix *base, const content_parts *parts, const float *phi,
+                                 const float *popularity, size_t active, content_map_fit *out, float **popular,
+                                 medley_error *err) MEDLEY_CHECK;
 
 /* ---- pairs of properties ---- */
 
 /* Whether kernels of these items can be afforded. */
 bool content_pairs_affordable(size_t active, size_t items);
 
-/* Rows of φ scaled by S: the dot product of two is K. */
+/* *root [dim, dim], the caller's: A with S A Aᵀ S in the place of S S, from gram [dim, dim] = ΦᵀΦ and outer [dim, dim]
+ * = (B Φ)ᵀ B Φ. MEDLEY_ERR_INPUT: it cannot be solved. */
+medley_status content_metric(const float *gram, const float *outer, const float *scale, float lambda, size_t dim,
+                             float **root, medley_error *err) MEDLEY_CHECK;
+
+/* Rows of φ S A: the dot product of two is K. */
 typedef struct scaled_rows {
   float *rows;    /* [count, dim] */
   float *squares; /* [count] their squared lengths */
   size_t count, dim;
   double mean_square;
 } scaled_rows;
-medley_status scaled_rows_make(const float *phi, size_t count, size_t dim, const float *scale, scaled_rows *out,
-                               medley_error *err) MEDLEY_CHECK;
+medley_status scaled_rows_make(const float *phi, size_t count, size_t dim, const float *scale, const float *root,
+                               scaled_rows *out, medley_error *err) MEDLEY_CHECK;
 void scaled_rows_deinit(scaled_rows *r);
 
 /* out [a, b] = K₂ with that q. */
@@ -64,8 +78,10 @@ medley_status content_pairs_solve(const scaled_rows *known, float pairs, float l
                                   medley_error *err) MEDLEY_CHECK;
 
 /* history_factors and projection of out as content_map_finish, from its pairs and lambda; known: of the active items,
- * scaled by `scale`. And dual [active, rank], the caller's: K₂(i, active) dual places any item. */
-medley_status content_pairs_finish(const base_matrix *base, const scaled_rows *known, const float *scale, uint64_t seed,
-                                   content_map_fit *out, float **dual, medley_error *err) MEDLEY_CHECK;
+ * by `scale` and `root`. And dual [active, rank] and popular [active], the caller's: K₂(i, active) dual places any
+ * item, K₂(i, active) popular says how popular it may be. */
+medley_status content_pairs_finish(const base_matrix *base, const scaled_rows *known, const float *scale,
+                                   const float *root, const float *popularity, uint64_t seed, content_map_fit *out,
+                                   float **dual, float **popular, medley_error *err) MEDLEY_CHECK;
 
 #endif

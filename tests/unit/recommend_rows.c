@@ -64,7 +64,7 @@ const struct recommend_row recommend_rows[] = {
     {"content", twin_content_fused, {1}, 1e-5}, /* fuse.weighted */
     {"content", twin_content_fused, {3}, 1e-5}, /* fuse.map */
     {"content_map", twin_content_map, {0}, 0.05},
-    {"content_map", twin_content_map, {10, -0.2}, 0.05},
+    {"content_map", twin_content_map, {10, -0.2, 0.5}, 0.05},
     {"content_popular", twin_content_popular, {0}, 1e-4},
 };
 const size_t recommend_row_count = sizeof recommend_rows / sizeof *recommend_rows;

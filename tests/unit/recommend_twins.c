@@ -825,9 +825,32 @@ void twin_content_popular(const world *w, const double *values, const recommende
   }
 }
 
+#define MAP_DIM (TEXT_DIM + TAGS_DIM + 1)
+
+/* S φ(i): text, tags and the constant. */
+static void map_row(const world *w, const content_map_fit *f, uint32_t item, double row[MAP_DIM]) {
+  memset(row, 0, MAP_DIM * sizeof *row);
+  for (size_t m = 0; m < 2; m++)
+    for (size_t d = 0; d < w->features[m].dim && w->features[m].present[item]; d++)
+      row[m * TEXT_DIM + d] =
+          sqrt((double)f->weight[m]) * (double)w->features[m].values[item * w->features[m].dim + d];
+  row[MAP_DIM - 1] = sqrt((double)f->weight[2]);
+}
+
+/* K(a, b) = φ(a) S A Aᵀ S φ(b), A as the fit found it, with pairs; else the identity. */
 static double map_kernel(const world *w, const content_map_fit *f, uint32_t a, uint32_t b) {
-  double k = (double)f->weight[2];
-  for (size_t m = 0; m < 2; m++) k += (double)f->weight[m] * dot_of(&w->features[m], a, b);
+  double x[MAP_DIM], y[MAP_DIM], k = 0;
+  map_row(w, f, a, x);
+  map_row(w, f, b, y);
+  for (size_t e = 0; e < MAP_DIM; e++) {
+    double u = 0, v = 0;
+    for (size_t d = 0; d < MAP_DIM; d++) {
+      double turn = f->root != NULL ? (double)f->root[d * MAP_DIM + e] : d == e;
+      u += x[d] * turn;
+      v += y[d] * turn;
+    }
+    k += u * v;
+  }
   return k;
 }
 
@@ -838,21 +861,23 @@ static double map_kernel_pairs(const world *w, const content_map_fit *f, const d
   return k + share * k * k / (squares[a] * squares[b]);
 }
 
-/* Kernel ridge in its dual form, with the weights, the share of pairs and λ that the fit found: score(i) = x B (K₂ +
- * λI)⁻¹ k₂(i). */
+/* Kernel ridge in its dual form, with the weights, the metric, the share of pairs and λ that the fit found: score(i) =
+ * x B (K₂ + λI)⁻¹ k₂(i) exp(g p (K₂ + λI)⁻¹ k₂(i)), p: log(1 + people) less its mean. */
 void twin_content_map(const world *w, const double *values, const recommender *r, const history *h, double *scores) {
   (void)r;
   medley_error error;
   active_items active;
   content_parts parts;
   content_map_fit found;
-  content_map_settings settings = {.ridge = values[0], .output_exponent = values[1], .seed = w->data.seed};
+  content_map_settings settings = {
+      .ridge = values[0], .output_exponent = values[1], .popularity = values[2], .seed = w->data.seed};
   content_parts_init(&parts, w->features, 2);
   assert_ok(active_items_find(&w->train, &active, &error));
   assert_ok(content_map_solve(&w->train, &active, &parts, &settings, &found, &error));
   uint32_t a = active.count;
   double *b = calloc(ITEMS * ITEMS, sizeof *b), *one = calloc(ITEMS * ITEMS, sizeof *one),
-         *k = calloc((size_t)a * a, sizeof *k), right[ITEMS] = {0}, dual[ITEMS];
+         *k = calloc((size_t)a * a, sizeof *k), right[ITEMS] = {0}, dual[ITEMS],
+         people[ITEMS], popular[ITEMS], mean = 0;
   for (size_t f = 0; f < CONTENT_MAP_RIDGES; f++) {
     ease_by_definition(w, 0.35, values[0] * content_map_fan[f], values[1], 0, 0.33, one);
     for (size_t e = 0; e < ITEMS * ITEMS; e++) b[e] += one[e] / CONTENT_MAP_RIDGES;
@@ -868,13 +893,25 @@ void twin_content_map(const world *w, const double *values, const recommender *r
   }
   invert(k, a);
   for (uint32_t p = 0; p < a; p++) {
-    dual[p] = 0;
-    for (uint32_t q = 0; q < a; q++) dual[p] += k[p * a + q] * right[q];
+    people[p] = log(1 + (double)w->train.popularity[active.item[p]]);
+    mean += people[p] / a;
+  }
+  for (uint32_t p = 0; p < a; p++) {
+    dual[p] = popular[p] = 0;
+    for (uint32_t q = 0; q < a; q++) {
+      dual[p] += k[p * a + q] * right[q];
+      popular[p] += k[p * a + q] * (people[q] - mean);
+    }
   }
   for (uint32_t i = 0; i < w->items; i++) {
+    double told = 0;
     scores[i] = 0;
-    for (uint32_t p = 0; p < a; p++)
-      scores[i] += dual[p] * map_kernel_pairs(w, &found, squares, share, active.item[p], i);
+    for (uint32_t p = 0; p < a; p++) {
+      double near = map_kernel_pairs(w, &found, squares, share, active.item[p], i);
+      scores[i] += dual[p] * near;
+      told += popular[p] * near;
+    }
+    scores[i] *= exp(values[2] * told);
   }
   free(b);
   free(one);

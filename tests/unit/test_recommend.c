@@ -8,6 +8,7 @@
 #include "recommend/blend.h"
 #include "recommend/bpr_sgd.h"
 #include "recommend/content_map.h"
+#include "recommend/content_map_solve.h"
 #include "recommend_rows.h"
 #include "test.h"
 
@@ -113,6 +114,80 @@ static void test_pairs_are_found(void **state) {
   world_free(w);
 }
 
+#define METRIC_DIM 5
+
+static void matrix_product(const double *a, const double *b, double *out) {
+  for (size_t r = 0; r < METRIC_DIM; r++)
+    for (size_t c = 0; c < METRIC_DIM; c++) {
+      out[r * METRIC_DIM + c] = 0;
+      for (size_t k = 0; k < METRIC_DIM; k++) out[r * METRIC_DIM + c] += a[r * METRIC_DIM + k] * b[k * METRIC_DIM + c];
+    }
+}
+
+/* M [dim, dim] = W Wᵀ with (S G S + λ) W = S R, by Jacobi's steps, which end where the system is dominated by λ. */
+static void map_by_definition(const float *gram, const float *right, const float *scale, double lambda, double *m) {
+  double w[METRIC_DIM * METRIC_DIM] = {0};
+  for (int step = 0; step < 2000; step++)
+    for (size_t r = 0; r < METRIC_DIM; r++)
+      for (size_t c = 0; c < METRIC_DIM; c++) {
+        double left = (double)(scale[r] * right[r * METRIC_DIM + c]), own = lambda;
+        for (size_t k = 0; k < METRIC_DIM; k++) {
+          double a = (double)(scale[r] * scale[k] * gram[r * METRIC_DIM + k]);
+          if (k == r)
+            own += a;
+          else
+            left -= a * w[k * METRIC_DIM + c];
+        }
+        w[r * METRIC_DIM + c] = left / own;
+      }
+  for (size_t a = 0; a < METRIC_DIM; a++)
+    for (size_t b = 0; b < METRIC_DIM; b++) {
+      m[a * METRIC_DIM + b] = 0;
+      for (size_t k = 0; k < METRIC_DIM; k++) m[a * METRIC_DIM + b] += w[a * METRIC_DIM + k] * w[b * METRIC_DIM + k];
+    }
+}
+
+/* With D = A Aᵀ: D⁴ is a multiple of (W Wᵀ)³, and the mean of K(i, i) stays. */
+static void test_metric_by_definition(void **state) {
+  (void)state;
+  medley_error error;
+  enum { ROWS = 9, CELLS = METRIC_DIM * METRIC_DIM };
+  float phi[ROWS * METRIC_DIM], right[CELLS], scale[METRIC_DIM], gram[CELLS] = {0}, outer[CELLS] = {0}, *root;
+  double m[CELLS], square[CELLS], cube[CELLS], d[CELLS], fourth[CELLS], before = 0, after = 0, most = 0, share = 0;
+  rng r;
+  rng_seed(&r, 4);
+  for (size_t i = 0; i < ROWS * METRIC_DIM; i++) phi[i] = (float)rng_normal(&r);
+  for (size_t i = 0; i < CELLS; i++) right[i] = (float)rng_normal(&r);
+  for (size_t i = 0; i < METRIC_DIM; i++) scale[i] = 0.5f + (float)rng_uniform(&r);
+  for (size_t a = 0; a < METRIC_DIM; a++)
+    for (size_t b = 0; b < METRIC_DIM; b++) {
+      for (size_t i = 0; i < ROWS; i++)
+        gram[a * METRIC_DIM + b] += phi[i * METRIC_DIM + a] * phi[i * METRIC_DIM + b];
+      for (size_t k = 0; k < METRIC_DIM; k++)
+        outer[a * METRIC_DIM + b] += right[a * METRIC_DIM + k] * right[b * METRIC_DIM + k];
+    }
+  assert_ok(content_metric(gram, outer, scale, 2, METRIC_DIM, &root, &error));
+  map_by_definition(gram, right, scale, 2, m);
+  for (size_t a = 0; a < METRIC_DIM; a++)
+    for (size_t b = 0; b < METRIC_DIM; b++) {
+      d[a * METRIC_DIM + b] = 0;
+      for (size_t k = 0; k < METRIC_DIM; k++)
+        d[a * METRIC_DIM + b] += (double)root[a * METRIC_DIM + k] * (double)root[b * METRIC_DIM + k];
+      double cell = (double)(scale[a] * scale[b] * gram[a * METRIC_DIM + b]);
+      before += a == b ? cell : 0;
+      after += d[a * METRIC_DIM + b] * cell;
+    }
+  assert_near(after / before, 1, 1e-4);
+  matrix_product(m, m, square);
+  matrix_product(square, m, cube);
+  matrix_product(d, d, square);
+  matrix_product(square, square, fourth);
+  for (size_t i = 0; i < CELLS; i++)
+    if (fabs(cube[i]) > most) most = fabs(cube[i]), share = fourth[i] / cube[i];
+  for (size_t i = 0; i < CELLS; i++) assert_near(fourth[i] / share / most, cube[i] / most, 1e-4);
+  mem_free(root);
+}
+
 /* What the whole history decides together cannot be shared out among its entries. */
 static bool is_undivided(const char *name) {
   return strstr("userknn trust community sasrec gru4rec multvae autoencoder deepfm shared_bottom mmoe ple esmm", name);
@@ -165,7 +240,7 @@ static void test_splits_sum_to_the_score(void **state) {
     for (uint32_t k = 0; model->kind->split != NULL && k < ITEMS; k++) {
       double sum = 0;
       size_t count = model->kind->split(model, &h, k, &scratch, names, values, FEATURES_MAX);
-      assert_true(count <= 3);
+      assert_true(count <= 4);
       assert_int_equal(model->kind->split(model, &h, k, &scratch, names, values, 1), count < 1 ? count : 1);
       count = model->kind->split(model, &h, k, &scratch, names, values, FEATURES_MAX);
       for (size_t s = 0; s < count; s++) {
@@ -802,6 +877,7 @@ int main(void) {
       cmocka_unit_test(test_slow_twins),
       cmocka_unit_test(test_modalities_never_lower_the_fit),
       cmocka_unit_test(test_pairs_are_found),
+      cmocka_unit_test(test_metric_by_definition),
       cmocka_unit_test(test_traces_sum_to_the_score),
       cmocka_unit_test(test_splits_sum_to_the_score),
       cmocka_unit_test(test_saved_and_loaded),
