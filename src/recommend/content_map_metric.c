@@ -2,13 +2,14 @@
  *
  * Weights per modality treat all words alike. The linear map W [dim, active] to the columns of EASE has told more: a
  * direction that it uses much says what people choose, one that it hardly uses says nothing, whatever its share of the
- * text. With W kept, the features' metric that costs its outputs least is
+ * text. So the features' metric becomes
  *
  *   D = c (W Wᵀ)^¾
  *
- * (Argyriou, Evgeniou & Pontil 2007, one step of theirs; Radhakrishnan et al. 2024 do as much for other kernels); c
- * leaves the mean of K(i, i) as it is. For the linear map it changes next to nothing; its gain is in pairs, which are
- * then pairs of directions that count.
+ * where the power ½ is what would cost W's outputs least (Argyriou, Evgeniou & Pontil 2007, one step of theirs), the
+ * power 1 is that of Radhakrishnan et al. 2024, and what lies between finds most new items (PERFORMANCE.md); c leaves
+ * the mean of K(i, i) as it is. For the linear map it changes next to nothing; its gain is in pairs, which are then
+ * pairs of directions that count.
  */
 #include <math.h>
 #include <string.h>

@@ -161,8 +161,7 @@ static void test_metric_by_definition(void **state) {
   for (size_t i = 0; i < METRIC_DIM; i++) scale[i] = 0.5f + (float)rng_uniform(&r);
   for (size_t a = 0; a < METRIC_DIM; a++)
     for (size_t b = 0; b < METRIC_DIM; b++) {
-      for (size_t i = 0; i < ROWS; i++)
-        gram[a * METRIC_DIM + b] += phi[i * METRIC_DIM + a] * phi[i * METRIC_DIM + b];
+      for (size_t i = 0; i < ROWS; i++) gram[a * METRIC_DIM + b] += phi[i * METRIC_DIM + a] * phi[i * METRIC_DIM + b];
       for (size_t k = 0; k < METRIC_DIM; k++)
         outer[a * METRIC_DIM + b] += right[a * METRIC_DIM + k] * right[b * METRIC_DIM + k];
     }
